@@ -1,0 +1,106 @@
+"""The catalogue: one typed table of head pictures, and the pictures themselves, in one folder.
+
+    catalogue.parquet   a row a picture (SCHEMA)
+    pictures.bin        their encoded bytes, one after the other; a row's offset and length find them
+
+The pictures travel with the table, so a step reads what prepare checked, even if the user's folder has moved on.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crystal_eyes.errors import UserError
+
+TABLE, PICTURES = "catalogue.parquet", "pictures.bin"
+
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),  # as the dataset names it
+        ("character", pa.string()),  # unique label
+        ("series", pa.string()),  # "" where unknown
+        ("set", pa.string()),  # where the picture comes from, "" where the dataset has no sets
+        ("artwork", pa.string()),  # pictures that share it were cut from one drawing
+        ("monochrome", pa.bool_()),  # line art or greyscale
+        ("width", pa.int32()),  # pixels
+        ("height", pa.int32()),
+        ("digest", pa.string()),  # sha256 of the encoded bytes, hex
+        ("offset", pa.int64()),  # into pictures.bin, bytes
+        ("length", pa.int64()),
+        ("encoder_split", pa.string()),  # train | validation | test, or "" for pictures no encoder may learn from
+        ("classifier_split", pa.string()),  # train | test | ""
+    ]
+)
+
+
+class PictureChanged(Exception):
+    """The bytes of a picture are not those that the catalogue was written with."""
+
+
+class Catalogue:
+    """A catalogue folder, opened for reading. Raises UserError where it is none."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        for name in (TABLE, PICTURES):
+            if not (self.folder / name).is_file():
+                raise UserError(f"{self.folder} is no catalogue ({name} is missing): run the prepare entry point first")
+        try:
+            self._parquet = pq.ParquetFile(self.folder / TABLE)
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{self.folder / TABLE} can't be read ({error}): run prepare again") from None
+        missing = set(SCHEMA.names) - set(self._parquet.schema_arrow.names)
+        if missing:
+            raise UserError(f"{self.folder / TABLE} has no column {', '.join(sorted(missing))}: run prepare again")
+        self._handle: int | None = None
+
+    def __len__(self) -> int:
+        return self._parquet.metadata.num_rows
+
+    def table(self) -> pd.DataFrame:
+        """The whole table, a row a picture, in the order of the file."""
+        return self._parquet.read().to_pandas()
+
+    def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
+        """The table in pieces of at most so many rows, in order: memory does not grow with the table."""
+        return self._parquet.iter_batches(batch_size=rows)
+
+    def read(self, offset: int, length: int, digest: str) -> bytes:
+        """The encoded bytes of one picture. Safe to call from many threads and forked processes.
+
+        Raises PictureChanged where they are not the bytes that prepare checked.
+        """
+        if self._handle is None:
+            self._handle = os.open(self.folder / PICTURES, os.O_RDONLY)
+        data = os.pread(self._handle, length, offset)
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise PictureChanged("damaged since the catalogue was written")
+        return data
+
+    def __getstate__(self) -> dict:
+        # worker processes open their own file
+        return {"folder": self.folder}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(state["folder"])
+
+
+def write(folder: Path, table: pd.DataFrame, pictures: Iterable[bytes]) -> None:
+    """Write a catalogue folder. table: SCHEMA without offset, length and digest, a row a picture, in the pictures' order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    offsets, lengths, digests, offset = [], [], [], 0
+    with open(folder / PICTURES, "wb") as file:
+        for data in pictures:
+            file.write(data)
+            offsets.append(offset)
+            lengths.append(len(data))
+            digests.append(hashlib.sha256(data).hexdigest())
+            offset += len(data)
+    table = table.assign(offset=offsets, length=lengths, digest=digests)
+    arrow = pa.Table.from_pandas(table[SCHEMA.names], schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(arrow, folder / TABLE, compression="zstd")

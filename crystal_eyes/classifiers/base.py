@@ -1,0 +1,30 @@
+"""The interface of a classifier, and how scores become candidates."""
+
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+
+
+class Classifier(Protocol):
+    def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
+        """Learn from float32 [n, d] embeddings with int64 labels [n] from 0 to classes - 1, every class present."""
+
+    def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best classes of each embedding [n, d]: labels int64 [n, k], best first, and their scores float32 [n, k].
+
+        With fewer than k classes, as many as there are.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Write everything that load needs, no pickle."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What save wrote."""
+
+
+def best(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest of each row of scores [n, classes] as (labels [n, k], scores [n, k]); equal scores: lower label first."""
+    labels = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return labels.astype(np.int64), np.take_along_axis(scores, labels, axis=1).astype(np.float32)

@@ -1,0 +1,66 @@
+"""scikit-learn's classifiers behind our interface, saved with skops (arrays and JSON, no pickle)."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import skops.io
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+from sklearn.svm import LinearSVC
+
+from crystal_eyes.classifiers.base import best
+from crystal_eyes.config import Classify
+
+FILE = "model.skops"
+TRUSTED = ["sklearn.tree._tree.Tree"]  # the only type in these models that skops doesn't know by itself
+FOREST_BYTES = 2**30
+CHUNK = 1024  # queries at a time: scores are [CHUNK, classes]
+
+
+class ScikitLearn:
+    def __init__(self, model: ClassifierMixin):
+        self.model = model
+
+    @classmethod
+    def create(cls, config: Classify) -> Self:
+        """linear_svc, k_neighbors, random_forest or nearest_centroid."""
+        models = {
+            "linear_svc": lambda: LinearSVC(C=config.linear_svc_c, random_state=config.seed),
+            "k_neighbors": lambda: KNeighborsClassifier(config.k_neighbors_k, weights="distance", metric="cosine"),
+            "random_forest": lambda: RandomForestClassifier(
+                config.random_forest_trees, random_state=config.seed, n_jobs=-1
+            ),
+            "nearest_centroid": NearestCentroid,
+        }
+        return cls(models[config.classifier]())
+
+    def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
+        if isinstance(self.model, RandomForestClassifier):
+            # every node keeps a float64 for each class: leaves are limited so that the forest stays below 1 GiB
+            classes = int(labels.max()) + 1
+            leaves = FOREST_BYTES // (self.model.n_estimators * 2 * classes * 8)
+            self.model.set_params(max_leaf_nodes=max(2, leaves) if leaves < len(labels) else None)
+        if isinstance(self.model, KNeighborsClassifier):
+            self.model.set_params(n_neighbors=min(self.model.n_neighbors, len(labels)))
+        self.model.fit(embeddings, labels)
+
+    def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        found = [best(self._scores(embeddings[i : i + CHUNK]), k) for i in range(0, len(embeddings), CHUNK)]
+        return np.concatenate([labels for labels, _ in found]), np.concatenate([scores for _, scores in found])
+
+    def _scores(self, embeddings: np.ndarray) -> np.ndarray:
+        if hasattr(self.model, "predict_proba"):
+            return self.model.predict_proba(embeddings)
+        scores = self.model.decision_function(embeddings)
+        # with two classes scikit-learn gives one column: how much the second is preferred
+        return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        skops.io.dump(self.model, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(skops.io.load(folder / FILE, trusted=TRUSTED))

@@ -1,0 +1,94 @@
+"""The parameters of every entry point: one frozen dataclass a step, one default each.
+
+MLproject repeats these defaults; a test holds the two together.
+"""
+
+from dataclasses import dataclass
+
+from crystal_eyes.parameters import parameter
+
+CLASSIFIERS = ("perceptron", "faiss", "linear_svc", "k_neighbors", "random_forest", "nearest_centroid")
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Read a dataset into the catalogue, select characters and pictures, write the splits."""
+
+    dataset: str = parameter("", "folder a character, table, Danbooru 2018 set; empty: built-in cast", input="dataset")
+    characters: int = parameter(96, "built-in cast: how many characters to draw", low=2, high=20_000)
+    pictures: int = parameter(45, "built-in cast: how many pictures of each", low=1, high=10_000)
+    min_pictures: int = parameter(2, "keep characters with at least so many pictures", low=2)
+    pictures_per_character: int = parameter(0, "take so many pictures of each at random; 0: all", low=0)
+    train_per_character: int = parameter(25, "pictures of a character that classifiers learn from", low=1)
+    test_per_character: int = parameter(20, "pictures of a character that classifiers are tested on", low=1)
+    validation_characters: float = parameter(
+        0.1, "share of characters the encoder never sees, to choose its best epoch", low=0.01, high=0.5
+    )
+    test_characters: float = parameter(
+        0.1, "share of characters the encoder never sees, to report MAP@R", low=0.01, high=0.5
+    )
+    near_duplicate_bits: int = parameter(
+        6, "drop a picture whose 256-bit hash differs from another of the character in at most so many bits; -1: keep",
+        low=-1, high=128,
+    )  # fmt: skip
+    confidence: float = parameter(0.85, "Danbooru 2018 set: least confidence of a head's box", low=0.0, high=1.0)
+    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train the encoder with metric learning; keep the epoch with the best MAP@R on unseen characters."""
+
+    catalogue: str = parameter("", "catalogue that prepare wrote (runs:/ID/catalogue or a folder)", input="files")
+    backbone: str = parameter("tf_efficientnet_lite0", "any network that geffnet has, such as mixnet_s")
+    weights: str = parameter(
+        "pretrained", "pretrained, none, or a local .safetensors or .pth file",
+        input="files", choices=("pretrained", "none"),
+    )  # fmt: skip
+    embedding_size: int = parameter(512, "length of an embedding", low=2, high=4096)
+    image_size: int = parameter(128, "side of the square the encoder sees, pixels", low=32, high=512)
+    epochs: int = parameter(8, "passes over the training pictures", low=1, high=10_000)
+    batch_size: int = parameter(64, "pictures a batch", low=4, high=4096)
+    pictures_per_class: int = parameter(4, "pictures of one character a batch (MPerClassSampler)", low=2, high=64)
+    learning_rate: float = parameter(1e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
+    weight_decay: float = parameter(1e-2, "weight decay of AdamW", low=0.0, high=1.0)
+    drop_rate: float = parameter(0.0, "dropout before the embedding layer", low=0.0, high=0.9)
+    drop_connect_rate: float = parameter(0.0, "drop connect (stochastic depth) in the backbone", low=0.0, high=0.9)
+    wandb: str = parameter("off", "log to Weights & Biases too", choices=("off", "offline", "online"))
+    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Export the encoder to ONNX and check it against torch on real pictures."""
+
+    encoder: str = parameter("", "encoder that train wrote (runs:/ID/encoder or a folder)", input="files")
+    catalogue: str = parameter("", "catalogue whose pictures the check uses", input="files")
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Run the ONNX encoder over a catalogue; report MAP@R on the characters kept for testing."""
+
+    onnx: str = parameter("", "ONNX encoder (runs:/ID/onnx, models:/NAME/VERSION, or a file)", input="files")
+    catalogue: str = parameter("", "catalogue that prepare wrote (runs:/ID/catalogue or a folder)", input="files")
+    embed_batch: int = parameter(64, "pictures a batch", low=1, high=4096)
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Fit one classifier on the embeddings' training part and measure it on the test part."""
+
+    embeddings: str = parameter("", "embeddings that embed wrote (runs:/ID/embeddings or a folder)", input="files")
+    catalogue: str = parameter("", "catalogue with the pictures, for the picture artifacts", input="files")
+    classifier: str = parameter("perceptron", "which classifier", choices=CLASSIFIERS)
+    perceptron_epochs: int = parameter(60, "passes over the training part", low=1, high=10_000)
+    perceptron_learning_rate: float = parameter(1e-2, "peak learning rate of AdamW", low=1e-7, high=10.0)
+    faiss_neighbors: int = parameter(10, "neighbours that vote, weighted by similarity", low=1, high=1000)
+    linear_svc_c: float = parameter(1.0, "inverse of the regularisation", low=1e-6, high=1e6)
+    k_neighbors_k: int = parameter(10, "neighbours that vote, weighted by nearness", low=1, high=1000)
+    random_forest_trees: int = parameter(100, "trees", low=1, high=10_000)
+    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+
+
+STEPS = {"prepare": Prepare, "train": Train, "export": Export, "embed": Embed, "classify": Classify}

@@ -1,0 +1,92 @@
+"""The ONNX encoder over many pictures, streamed: memory does not grow with their number."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import onnxruntime
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crystal_eyes.catalogue import SCHEMA, Catalogue, PictureChanged
+from crystal_eyes.errors import UserError
+from crystal_eyes.pictures import PictureError, load_head
+from crystal_eyes.progress import track
+
+EMBEDDINGS, TABLE = "embeddings.npy", "table.parquet"
+
+
+class OnnxEncoder:
+    """uint8 RGB pictures [n, size, size, 3] to unit-length float32 embeddings [n, d], by onnxruntime on the CPU."""
+
+    def __init__(self, path: str | Path):
+        try:
+            self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            self.metadata = self.session.get_modelmeta().custom_metadata_map
+            self.image_size = int(self.metadata["image_size"])
+            self.embedding_size = int(self.metadata["embedding_size"])
+        except Exception as error:  # onnxruntime has its own exception types, none of them public
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path} is no encoder of ours ({reason}): give what the export entry point wrote") from None
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        return self.session.run(None, {"pictures": pictures})[0]
+
+
+def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, batch: int) -> list[tuple[str, str]]:
+    """Write embeddings.npy (float32 [n, d]) and table.parquet (the catalogue's rows in the same order).
+
+    Returns the pictures that could not be read, as (file, why); they are in neither output.
+    Raises UserError where none could be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    skipped: list[tuple[str, str]] = []
+
+    def load(place: tuple[str, int, int, str]) -> np.ndarray | None:
+        file, offset, length, digest = place
+        try:
+            return load_head(catalogue.read(offset, length, digest), encoder.image_size)
+        except (PictureChanged, PictureError) as error:
+            skipped.append((file, str(error)))
+            return None
+
+    written = 0
+    with (
+        ThreadPoolExecutor() as pool,
+        open(folder / EMBEDDINGS, "wb") as array,
+        pq.ParquetWriter(folder / TABLE, SCHEMA, compression="zstd") as tables,
+    ):
+        _header(array, 0, encoder.embedding_size)
+        for rows in track(catalogue.batches(batch), -(-len(catalogue) // batch), "embed", "batches"):
+            columns = (rows.column(name).to_pylist() for name in ("file", "offset", "length", "digest"))
+            pictures = list(pool.map(load, zip(*columns)))
+            good = [picture is not None for picture in pictures]
+            if any(good):
+                stack = np.stack([picture for picture in pictures if picture is not None])
+                array.write(encoder(stack).astype("<f4").tobytes())
+                tables.write_batch(rows.select(SCHEMA.names).filter(pa.array(good)).cast(SCHEMA))
+                written += sum(good)
+        array.seek(0)
+        _header(array, written, encoder.embedding_size)
+    if not written:
+        raise UserError(f"none of the {len(catalogue)} pictures could be read, the first: {skipped[0] if skipped else '-'}")
+    return skipped
+
+
+def _header(array: BinaryIO, rows: int, width: int) -> None:
+    # numpy pads its header so that the number of rows can grow in place
+    np.lib.format.write_array_header_1_0(array, {"descr": "<f4", "fortran_order": False, "shape": (rows, width)})
+
+
+def read_embeddings(folder: str | Path) -> tuple[np.ndarray, "pa.Table"]:
+    """What embed_catalogue wrote: float32 [n, d] (mapped from disk) and the table. Raises UserError where it is none."""
+    folder = Path(folder)
+    try:
+        embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
+        table = pq.read_table(folder / TABLE)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"{folder} holds no embeddings ({error}): give what the embed entry point wrote") from None
+    if len(embeddings) != len(table):
+        raise UserError(f"{folder}: {len(embeddings)} embeddings for {len(table)} rows: run embed again")
+    return embeddings, table

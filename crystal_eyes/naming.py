@@ -1,0 +1,35 @@
+"""What a classifier's answers on the test part tell: per character, and which characters it takes for each other."""
+
+import numpy as np
+import pandas as pd
+
+
+def per_character(truth: np.ndarray, ranks: np.ndarray, encoder_split: np.ndarray) -> pd.DataFrame:
+    """A row a character, hardest first: pictures tested, top-1, top-3 and top-5 accuracy, whether the encoder learned from it.
+
+    truth: names [n]; ranks: int [n] place of the truth among the candidates; encoder_split: [n] as in the catalogue.
+    """
+    table = pd.DataFrame({"character": truth, "seen": ~np.isin(encoder_split, ["test", "validation"])})
+    for k in (1, 3, 5):
+        table[f"top_{k}"] = ranks < k
+    grouped = table.groupby("character").agg(
+        seen_by_encoder=("seen", "all"), pictures=("seen", "size"),
+        top_1=("top_1", "mean"), top_3=("top_3", "mean"), top_5=("top_5", "mean"),
+    )  # fmt: skip
+    return grouped.sort_values(["top_1", "top_5", "pictures"], ascending=[True, True, False]).reset_index()
+
+
+def confused_pairs(truth: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
+    """Pairs of characters taken for each other, either way, most often first.
+
+    truth, answers: names [n]. Columns: character, taken_for, times, and share: of the tested pictures of both.
+    """
+    wrong = truth != answers
+    pairs = pd.DataFrame({"character": truth[wrong], "taken_for": answers[wrong]})
+    ordered = np.sort(pairs[["character", "taken_for"]].to_numpy(dtype=object).astype(str), axis=1)
+    pairs["character"], pairs["taken_for"] = ordered[:, 0], ordered[:, 1]
+    counted = pairs.value_counts().rename("times").reset_index()
+    tested = pd.Series(truth).value_counts()
+    both = counted["character"].map(tested).fillna(0) + counted["taken_for"].map(tested).fillna(0)
+    counted["share"] = counted["times"] / both
+    return counted.sort_values(["times", "share", "character"], ascending=[False, False, True], ignore_index=True)

@@ -1,0 +1,46 @@
+"""Sheets of pictures with a line of text under each: what a person looks at."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+
+CELL, LINE, GAP = 112, 16, 6  # pixels
+INK, PAPER = (40, 40, 40), (255, 255, 255)
+MARKS = {"": PAPER, "right": (46, 160, 67), "wrong": (215, 58, 73)}
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    # a font with East Asian letters where the machine has one, else the one matplotlib ships
+    installed = {font.name: font.fname for font in font_manager.fontManager.ttflist}
+    names = ("Noto Sans CJK JP", "Noto Sans JP", "IPAGothic", "Hiragino Sans", "Yu Gothic", "DejaVu Sans")
+    return ImageFont.truetype(next(installed[name] for name in names if name in installed), 11)
+
+
+def _clip(text: str, width: int) -> str:
+    if _font().getlength(text) <= width:
+        return text
+    while text and _font().getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def sheet(cells: Sequence[tuple[Image.Image, Sequence[str], str]], columns: int) -> Image.Image:
+    """One RGB picture of all cells, row by row. A cell: picture (any size, RGB), lines of text, mark ("", right, wrong)."""
+    lines = max((len(text) for _, text, _ in cells), default=0)
+    width, height = CELL + GAP, CELL + LINE * lines + GAP
+    rows = max(1, -(-len(cells) // columns))
+    out = Image.new("RGB", (columns * width + GAP, rows * height + GAP), PAPER)
+    draw = ImageDraw.Draw(out)
+    for i, (picture, text, mark) in enumerate(cells):
+        x, y = GAP + i % columns * width, GAP + i // columns * height
+        small = picture.copy()
+        small.thumbnail((CELL, CELL))
+        if mark:
+            draw.rectangle((x - 3, y - 3, x + CELL + 2, y + CELL + 2), fill=MARKS[mark])
+        out.paste(small, (x + (CELL - small.width) // 2, y + (CELL - small.height) // 2))
+        for number, line in enumerate(text):
+            draw.text((x, y + CELL + 2 + number * LINE), _clip(line, CELL), fill=INK, font=_font())
+    return out

@@ -1,0 +1,63 @@
+"""The chain of steps that main runs: which step gets which parameters, and which result of which other step."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from crystal_eyes.config import CLASSIFIERS, STEPS
+from crystal_eyes.errors import UserError
+from crystal_eyes.parameters import parameter
+
+CLASSIFIER_PARAMETERS = {f.name: next((c for c in CLASSIFIERS if f.name.startswith(f"{c}_")), None)
+                         for f in dataclasses.fields(STEPS["classify"])}  # fmt: skip
+
+
+def _main_fields() -> list[tuple[str, Any, Any]]:
+    """Every step's parameters once, without those that the chain fills in, then main's own."""
+    fields: dict[str, tuple[str, Any, Any]] = {}
+    for config in STEPS.values():
+        for f in dataclasses.fields(config):
+            if f.name != "classifier" and (f.metadata["input"] != "files" or f.default):
+                fields.setdefault(f.name, (f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata)))
+    own = {
+        "classifiers": parameter(",".join(CLASSIFIERS), "which classifiers to compare, separated by commas"),
+        "cache": parameter("on", "reuse finished steps", choices=("on", "off")),
+        "plan": parameter(False, "print what would run and why, run nothing"),
+    }
+    return [*fields.values(), *((name, type(f.default), f) for name, f in own.items())]
+
+
+Main = dataclasses.make_dataclass("Main", _main_fields(), frozen=True)
+Main.__doc__ = "Prepare, train, export, embed, then compare classifiers; finished steps are reused."
+
+
+class Result(Protocol):
+    """What a step of the chain gives to the next ones."""
+
+    def output(self, name: str) -> str: ...
+
+
+Runner = Callable[[str, dict[str, Any]], Result]
+
+
+def run_chain(config: Any, run: Runner) -> dict[str, Result]:
+    """Call `run(entry point, parameters)` for every step in order; returns the results of the classifiers by name."""
+    chosen = [name.strip() for name in config.classifiers.split(",") if name.strip()]
+    unknown = sorted(set(chosen) - set(CLASSIFIERS))
+    if unknown or not chosen:
+        raise UserError(f"classifiers={config.classifiers}: choose some of {', '.join(CLASSIFIERS)}")
+
+    def own(entry_point: str) -> dict[str, Any]:
+        names = [f.name for f in dataclasses.fields(STEPS[entry_point])]
+        return {name: getattr(config, name) for name in names if hasattr(config, name)}
+
+    catalogue = run("prepare", own("prepare")).output("catalogue")
+    encoder = run("train", {"catalogue": catalogue, **own("train")}).output("encoder")
+    onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")
+    embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own("embed")}).output("embeddings")
+    results = {}
+    for name in dict.fromkeys(chosen):
+        # another classifier's parameter is none of its business: changing it must not run this one again
+        mine = {n: v for n, v in own("classify").items() if CLASSIFIER_PARAMETERS[n] in (None, name)}
+        results[name] = run("classify", {"embeddings": embeddings, "catalogue": catalogue, "classifier": name, **mine})
+    return results

@@ -1,0 +1,83 @@
+"""The comparison of classifiers: a table and a plot on the parent run, with links to the children."""
+
+from collections.abc import Mapping
+
+import mlflow
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow.entities import Run
+
+COLUMNS = ("top_1", "top_3", "top_5", "top_5_low", "top_5_high", "top_5_unseen", "fit_seconds", "queries_per_second",
+           "model_bytes")  # fmt: skip
+
+
+def comparison(children: Mapping[str, Run]) -> pd.DataFrame:
+    """A row a classifier, best top-5 first. children: the classifiers' runs by name."""
+    rows = [
+        {"classifier": name, **{c: run.data.metrics.get(c, float("nan")) for c in COLUMNS}, "run_id": run.info.run_id}
+        for name, run in children.items()
+    ]
+    return pd.DataFrame(rows).sort_values(["top_5", "top_1"], ascending=False, ignore_index=True)
+
+
+def log_comparison(children: Mapping[str, Run]) -> pd.DataFrame:
+    """Log table, plot, metrics and links on the active run; returns the table."""
+    table = comparison(children)
+    mlflow.log_metrics({f"{c}/{row['classifier']}": row[c] for _, row in table.iterrows() for c in COLUMNS[:3]})
+    if {"perceptron", "faiss"} <= children.keys():
+        by_name = table.set_index("classifier")["top_5"]
+        mlflow.log_metric("perceptron_minus_faiss_top_5", by_name["perceptron"] - by_name["faiss"])
+    mlflow.log_table(table, "comparison.json")
+    mlflow.log_text(table.to_csv(index=False), "comparison.csv")
+    mlflow.log_figure(bar_plot(table, children), "comparison.png")
+    # MLflow shows this text, with its links, at the top of the run's page
+    mlflow.set_tag("mlflow.note.content", note(table, children))
+    return table
+
+
+def bar_plot(table: pd.DataFrame, children: Mapping[str, Run]) -> Figure:
+    """top-1, top-3 and top-5 accuracy of each classifier, with 95 % intervals over characters."""
+    figure = Figure(figsize=(1.6 + 1.4 * len(table), 4.2), layout="constrained")
+    axes = figure.subplots()
+    for place, (k, color) in enumerate(zip((1, 3, 5), ("#9ecae1", "#4292c6", "#08519c"))):
+        value = table[f"top_{k}"]
+        metrics = [children[name].data.metrics for name in table["classifier"]]
+        errors = [
+            [max(0.0, v - m.get(f"top_{k}_low", v)) for v, m in zip(value, metrics)],
+            [max(0.0, m.get(f"top_{k}_high", v) - v) for v, m in zip(value, metrics)],
+        ]
+        where = [row + (place - 1) * 0.27 for row in range(len(table))]
+        bars = axes.bar(where, value, 0.25, yerr=errors, label=f"top-{k}", color=color, ecolor="#555555", capsize=2)
+        axes.bar_label(bars, [f"{v:.2f}" for v in value], label_type="center", fontsize=7,
+                       color="black" if k == 1 else "white")  # fmt: skip
+    axes.set_xticks(range(len(table)), table["classifier"], rotation=20, ha="right")
+    axes.set(ylim=(0, 1), ylabel="accuracy on the test part")
+    axes.set_title("Which classifier names heads best? (95 % intervals)")
+    axes.legend(loc="lower left", ncols=3, framealpha=0.9)
+    return figure
+
+
+def note(table: pd.DataFrame, children: Mapping[str, Run]) -> str:
+    """Markdown: the comparison with a link to each classifier's run."""
+    lines = ["| classifier | top-1 | top-3 | top-5 | 95 % interval |", "|---|---|---|---|---|"]
+    for _, row in table.iterrows():
+        info = children[row["classifier"]].info
+        link = f"[{row['classifier']}](#/experiments/{info.experiment_id}/runs/{info.run_id})"
+        lines.append(
+            f"| {link} | {row['top_1']:.3f} | {row['top_3']:.3f} | {row['top_5']:.3f} "
+            f"| {row['top_5_low']:.3f} to {row['top_5_high']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """The comparison for a terminal."""
+    lines = [f"{'classifier':<17} {'top-1':>6} {'top-3':>6} {'top-5':>6}  {'95 % of top-5':<15} {'fit s':>8} "
+             f"{'queries/s':>10} {'model MB':>9}"]  # fmt: skip
+    for _, row in table.iterrows():
+        interval = f"{row['top_5_low']:.3f} to {row['top_5_high']:.3f}"
+        lines.append(
+            f"{row['classifier']:<17} {row['top_1']:6.3f} {row['top_3']:6.3f} {row['top_5']:6.3f}  {interval:<15} "
+            f"{row['fit_seconds']:8.1f} {row['queries_per_second']:10.0f} {row['model_bytes'] / 1e6:9.2f}"
+        )
+    return "\n".join(lines)

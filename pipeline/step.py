@@ -1,0 +1,72 @@
+"""Runs one step as an MLflow run: parameters in, outputs with digests out, one clear line where it fails."""
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import mlflow
+
+from crystal_eyes.errors import UserError, one_line
+from crystal_eyes.parameters import inputs, names_files, parse, values
+from pipeline.artifacts import local_path
+from pipeline.cache_key import cache_key
+from pipeline.digests import digest_path
+from pipeline.records import record
+from pipeline.workspace import workspace
+
+Config = TypeVar("Config")
+# (configuration, input paths by field, workspace) -> outputs by artifact name
+Body = Callable[[Config, Mapping[str, Path | None], Path], Mapping[str, Path]]
+
+
+def run_step(entry_point: str, config_class: type[Config], body: Body) -> None:
+    """Parse the command line, run the body inside an MLflow run, log its outputs and record them for the cache.
+
+    Exits with 1 after one line on stderr where a user can mend it, with 130 where it was interrupted.
+    """
+    with one_line_errors(entry_point):
+        config = parse(config_class, sys.argv[1:])
+        with mlflow.start_run() as run:
+            key = cache_key(entry_point, config)
+            known = run.data.params
+            mlflow.log_params({n: v for n, v in (values(config) | inputs(config)).items() if n not in known})
+            with workspace(key.digest) as folder:
+                paths = {n: local_path(v) if names_files(config, n) else None for n, v in inputs(config).items()}
+                outputs = body(config, paths, folder)
+                digests = {}
+                for name, path in outputs.items():
+                    mlflow.log_artifacts(path, name)
+                    digests[name] = digest_path(path)
+                record(mlflow.MlflowClient(), run.info.run_id, key, digests)
+
+
+class one_line_errors:
+    """Context: an expected error becomes one line on stderr and exit code 1; SIGTERM is an interruption like Ctrl-C."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGTERM, _interrupt)
+
+    def __exit__(self, kind, error: BaseException | None, trace) -> None:
+        if error is None or isinstance(error, SystemExit):
+            return
+        if isinstance(error, KeyboardInterrupt):
+            self._exit(130, "interrupted: run the same command again, finished work is kept")
+        line = one_line(error)
+        if line is None:
+            traceback.print_exception(error)
+            line = f"{kind.__name__}: {error} (this is a fault of ours, please report it with the lines above)"
+        self._exit(1, line)
+
+    def _exit(self, code: int, line: str) -> NoReturn:
+        print(f"{self.name}: {line}", file=sys.stderr, flush=True)
+        raise SystemExit(code) from None
+
+
+def _interrupt(signum, frame) -> NoReturn:
+    raise KeyboardInterrupt

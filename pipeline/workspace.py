@@ -1,0 +1,43 @@
+"""Places on this machine for what outlives a process but is no result: drawn casts, checkpoints, locks."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+def cache_home() -> Path:
+    """CRYSTAL_EYES_CACHE, else the user's cache folder."""
+    if own := os.environ.get("CRYSTAL_EYES_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "crystal-eyes"
+
+
+@contextmanager
+def only_one(name: str, waiting: str) -> Iterator[None]:
+    """Hold the lock `name` of this machine; a second process prints `waiting` and waits. Freed even by a kill."""
+    folder = cache_home() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(waiting, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def workspace(key: str) -> Iterator[Path]:
+    """A folder for the work under one cache key. Kept when the work breaks off, so it can go on; removed when it is done."""
+    folder = cache_home() / "work" / key
+    with only_one(key, "the same step with the same inputs is running on this machine: waiting for it"):
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)

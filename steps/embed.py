@@ -1,0 +1,58 @@
+"""embed: the ONNX encoder over a catalogue."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+import numpy as np
+
+from crystal_eyes.catalogue import Catalogue
+from crystal_eyes.config import Embed
+from crystal_eyes.embedder import OnnxEncoder, embed_catalogue, read_embeddings
+from crystal_eyes.errors import UserError
+from crystal_eyes.metrics import retrieval
+from pipeline.step import run_step
+
+
+def embed(config: Embed, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
+    path = inputs["onnx"]
+    if path.is_dir():
+        files = list(path.rglob("*.onnx"))
+        if len(files) != 1:
+            raise UserError(f"{config.onnx} holds {len(files)} ONNX files: name one")
+        path = files[0]
+    folder = workspace / "embeddings"
+    start = time.perf_counter()
+    skipped = embed_catalogue(OnnxEncoder(path), Catalogue(inputs["catalogue"]), folder, config.embed_batch)
+    seconds = time.perf_counter() - start
+
+    embeddings, arrow = read_embeddings(folder)
+    mlflow.log_metrics({"pictures": len(embeddings), "pictures_skipped": len(skipped),
+                        "pictures_per_second": len(embeddings) / seconds})  # fmt: skip
+    mlflow.log_text("file,why\n" + "".join(f'"{file}","{why}"\n' for file, why in skipped), "skipped.csv")
+    for file, why in skipped[:10]:
+        print(f"skipped {file}: {why}")
+    table = arrow.select(["character", "set", "encoder_split"]).to_pandas()
+    unseen = (table["encoder_split"] == "test").to_numpy()
+    if unseen.any():
+        report_retrieval("", embeddings[unseen], table[unseen])
+        for name, rows in table[unseen].groupby("set"):
+            if name and table["set"].nunique() > 1:
+                report_retrieval(f"/{name}", embeddings[rows.index], rows)
+    return {"embeddings": folder}
+
+
+def report_retrieval(suffix: str, embeddings: np.ndarray, table) -> None:
+    """MAP@R and precision@1 on characters that neither training nor the choice of an epoch saw."""
+    found = retrieval(embeddings, table["character"].to_numpy())
+    if np.isfinite(found["map_at_r"]):
+        mlflow.log_metrics({f"{name}_unseen{suffix}": value for name, value in found.items()})
+        print(
+            f"MAP@R {found['map_at_r']:.3f}, precision@1 {found['precision_at_1']:.3f} on {len(table)} pictures of "
+            f"{table['character'].nunique()} unseen characters{suffix and ' of ' + suffix[1:]}"
+        )
+
+
+if __name__ == "__main__":
+    run_step("embed", Embed, embed)
