@@ -56,9 +56,7 @@ def picture(character: Character, drawing: random.Random, cut: random.Random) ->
     drawn = _render(head, (left, top, width, height), size)
     if not bare:
         scale = CANVAS / (2 * side)
-        box = tuple(
-            scale * v for v in (left - x + side, top - y + side, left - x + side + width, top - y + side + height)
-        )
+        box = tuple(scale * v for v in (left - x + side, top - y + side, left - x + side + width, top - y + side + height))
         ground = paper.resize(size, Image.Resampling.BILINEAR, box)
         ground.paste(drawn, mask=drawn)
         mask = Image.fromarray(veil.astype(np.uint8)).resize(size, Image.Resampling.BILINEAR, box)

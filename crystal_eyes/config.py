@@ -24,9 +24,7 @@ class Prepare:
     validation_characters: float = parameter(
         0.1, "share of characters the encoder never sees, to choose its best epoch", low=0.01, high=0.5
     )
-    test_characters: float = parameter(
-        0.1, "share of characters the encoder never sees, to report MAP@R", low=0.01, high=0.5
-    )
+    test_characters: float = parameter(0.1, "share of characters the encoder never sees, to report MAP@R", low=0.01, high=0.5)
     near_duplicate_bits: int = parameter(
         6, "drop a picture whose 256-bit hash differs from another of the character in at most so many bits; -1: keep",
         low=-1, high=128,

@@ -88,7 +88,8 @@ def _read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
             return pd.read_parquet(path)
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", nrows=rows)
     except Exception as error:
-        raise UserError(f"{path} can't be read as a table ({str(error).splitlines()[0]}): give CSV (UTF-8) or parquet")
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} can't be read as a table ({reason}): give CSV (UTF-8) or parquet") from None
 
 
 def _table(path: Path, left_out: list) -> list[tuple]:

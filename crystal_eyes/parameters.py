@@ -7,6 +7,7 @@ parameters on), so the field's type decides what "5", "0.10" or "True" means.
 import argparse
 import dataclasses
 import difflib
+import math
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -66,8 +67,7 @@ def convert(field: dataclasses.Field, text: str) -> Any:
             what = "a whole number" if kind is int else "a number"
             raise UserError(f"parameter {name}={text}: give {what}") from None
         low, high = meta["low"], meta["high"]
-        # "not (a <= b)" also refuses nan
-        if (low is not None and not value >= low) or (high is not None and not value <= high) or value != value:
+        if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
             bounds = f"at least {low}" if high is None else f"from {low} to {high}"
             raise UserError(f"parameter {name}={text}: out of range, give {bounds}")
         return value

@@ -1,11 +1,17 @@
 """Where an input lies: a plain path, `runs:/ID/...`, or `models:/NAME/VERSION`."""
 
+import os
 import re
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import mlflow
+from mlflow.tracking.artifact_utils import get_artifact_uri
 
 from crystal_eyes.errors import UserError
+
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # several bars a step would hide our own
 
 
 def is_uri(value: str) -> bool:
@@ -20,7 +26,19 @@ def local_path(value: str) -> Path:
             raise UserError(f"{value} does not exist: give a path, runs:/ID/NAME or models:/NAME/VERSION")
         return path
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=value))
+        if value.startswith("runs:/"):
+            run_id, _, name = value.removeprefix("runs:/").partition("/")
+            value = get_artifact_uri(run_id, name)
+            here = Path(value.removeprefix("file://"))
+            if here.is_absolute() and here.exists():  # a store on this machine: no copy
+                return here
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=value, dst_path=_downloads().name))
     except Exception as error:  # each store has its own exceptions
         reason = str(error).splitlines()[0]
         raise UserError(f"{value} can't be fetched ({reason}): look up the run in the MLflow UI") from None
+
+
+@cache
+def _downloads() -> tempfile.TemporaryDirectory:
+    # of this process only, so that what a store holds is looked at anew each time
+    return tempfile.TemporaryDirectory(prefix="crystal-eyes-")

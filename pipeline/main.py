@@ -42,8 +42,5 @@ if __name__ == "__main__":
     with one_line_errors("main"):
         config = parse(Main, sys.argv[1:])
         with mlflow.start_run():
-            if config.plan:
-                print_plan(config)
-            else:
-                mlflow.set_tag("mlflow.runName", "main")
-                main(config)
+            mlflow.set_tag("mlflow.runName", "plan" if config.plan else "main")
+            print_plan(config) if config.plan else main(config)

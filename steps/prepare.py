@@ -72,14 +72,10 @@ def draw_cast(config: Prepare) -> Path:
     folder = cache_home() / "cast" / name
     with only_one(f"cast-{name}", "another run draws the same cast: waiting for it"):
         cast.draw(folder, characters=config.characters, pictures=config.pictures, seed=config.seed)
-    for line in credit_lines():
-        print(line)
-    mlflow.log_text("\n".join(credit_lines()), "credits.txt")
+    credits = [f"art: {title} by {artist}, {licence} ({url})" for _, title, artist, licence, url, _ in cast.credits()]
+    print("\n".join(credits))
+    mlflow.log_text("\n".join(credits), "credits.txt")
     return folder
-
-
-def credit_lines() -> list[str]:
-    return [f"art: {credit.line()}" for credit in cast.credits()]
 
 
 def report_dropped(dropped: pd.DataFrame) -> None:

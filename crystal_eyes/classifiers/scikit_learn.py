@@ -29,9 +29,7 @@ class ScikitLearn:
         models = {
             "linear_svc": lambda: LinearSVC(C=config.linear_svc_c, random_state=config.seed),
             "k_neighbors": lambda: KNeighborsClassifier(config.k_neighbors_k, weights="distance", metric="cosine"),
-            "random_forest": lambda: RandomForestClassifier(
-                config.random_forest_trees, random_state=config.seed, n_jobs=-1
-            ),
+            "random_forest": lambda: RandomForestClassifier(config.random_forest_trees, random_state=config.seed, n_jobs=-1),
             "nearest_centroid": NearestCentroid,
         }
         return cls(models[config.classifier]())
