@@ -15,7 +15,7 @@ class Prepare:
     """Read a dataset into the catalogue, select characters and pictures, write the splits."""
 
     dataset: str = parameter("", "folder a character, table, Danbooru 2018 set; empty: built-in cast", input="dataset")
-    characters: int = parameter(96, "built-in cast: how many characters to draw", low=2, high=20_000)
+    characters: int = parameter(80, "built-in cast: how many characters to draw", low=2, high=20_000)
     pictures: int = parameter(45, "built-in cast: how many pictures of each", low=1, high=10_000)
     min_pictures: int = parameter(2, "keep characters with at least so many pictures", low=2)
     pictures_per_character: int = parameter(0, "take so many pictures of each at random; 0: all", low=0)
@@ -45,8 +45,8 @@ class Train:
     )  # fmt: skip
     embedding_size: int = parameter(512, "length of an embedding", low=2, high=4096)
     image_size: int = parameter(128, "side of the square the encoder sees, pixels", low=32, high=512)
-    epochs: int = parameter(8, "passes over the training pictures", low=1, high=10_000)
-    batch_size: int = parameter(64, "pictures a batch", low=4, high=4096)
+    epochs: int = parameter(4, "passes over the training pictures", low=1, high=10_000)
+    batch_size: int = parameter(32, "pictures a batch", low=4, high=4096)
     pictures_per_class: int = parameter(4, "pictures of one character a batch (MPerClassSampler)", low=2, high=64)
     learning_rate: float = parameter(1e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
     weight_decay: float = parameter(1e-2, "weight decay of AdamW", low=0.0, high=1.0)

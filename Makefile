@@ -1,0 +1,32 @@
+# `make` alone shows what there is.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# the pins of conda.yaml, as pip takes them
+PINS = sed -n 's/^ \{6\}- \([A-Za-z].*\)$$/\1/p' conda.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help env main ui test lint
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+env: $(VENV)/.installed  ## build the virtual environment in .venv from the pins in conda.yaml
+
+$(VENV)/.installed: conda.yaml
+	$(PYTHON) -m venv $(VENV)
+	$(PINS) > $(VENV)/pins.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(VENV)/pins.txt
+	touch $@
+
+main: env  ## train, export, embed and compare on the built-in cast
+	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . -e main --env-manager local
+
+ui: env  ## look at the runs at http://127.0.0.1:5000
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
+
+test: env  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: env  ## check style
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from crystal_eyes.augmentation import augment
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def blotches(side: int = 40) -> Image.Image:
+    small = rng(7).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((side, side), Image.Resampling.NEAREST)
+
+
+@pytest.mark.parametrize("size", [(40, 40), (90, 31), (2, 2)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_view_is_a_square_of_uint8_rgb(size, mode):
+    for seed in range(8):
+        view = augment(blotches().resize(size).convert(mode), 32, rng(seed))
+        assert view.shape == (32, 32, 3) and view.dtype == np.uint8
+
+
+def test_the_generator_alone_decides_the_view():
+    views = [augment(blotches(), 32, rng(seed)) for seed in (0, 0, 1, 2, 3)]
+    assert (views[0] == views[1]).all()
+    assert len({view.tobytes() for view in views}) == 4
+
+
+def test_the_picture_itself_is_left_as_it_is():
+    picture = blotches().convert("RGBA")
+    before = picture.tobytes()
+    augment(picture, 32, rng())
+    assert picture.tobytes() == before
+
+
+def test_hue_is_kept():
+    for seed in range(60):
+        red, green, blue = augment(Image.new("RGB", (40, 40), (200, 120, 40)), 32, rng(seed)).reshape(-1, 3).mean(axis=0)
+        assert red >= green >= blue
+
+
+def test_some_views_are_mirrored_and_some_are_grey():
+    halves = Image.new("RGB", (40, 40), (250, 200, 160))
+    halves.paste((20, 60, 120), (0, 0, 20, 40))
+    views = [augment(halves, 32, rng(seed)).astype(int) for seed in range(200)]
+    dark_left = [view[:, :8].mean() < view[:, -8:].mean() for view in views]
+    grey = [np.ptp(view, axis=2).max() == 0 for view in views]
+    assert 0.35 < np.mean(dark_left) < 0.65
+    assert 0.03 < np.mean(grey) < 0.2
+
+
+def test_behind_a_transparent_picture_white_is_frequent_and_other_colours_occur():
+    clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    means = [augment(clear, 16, rng(seed)).reshape(-1, 3).mean(axis=0) for seed in range(200)]
+    greyish = np.mean([np.ptp(mean) < 3 and mean.mean() > 170 for mean in means])  # white, darkened at most to 0.7
+    assert 0.4 < greyish < 0.75
+
+
+def test_most_of_the_head_stays_in_view():
+    ramp = Image.fromarray(np.tile(np.arange(100, 200, dtype=np.uint8)[:, None, None], (1, 100, 3)))
+    for seed in range(40):
+        rows = augment(ramp, 64, rng(seed)).mean(axis=(1, 2))
+        assert abs(rows[-1] - rows[0]) >= 100 * 0.75 * 0.7 * 0.7 - 4  # share in view, least brightness, least contrast

@@ -1,0 +1,108 @@
+"""Tiny pictures, and the real MLflow over a copy of the project: what the tests of steps and pipeline start from."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ("MLproject", "conda.yaml", "README.md", "crystal_eyes", "pipeline", "steps")
+TINY = {"epochs": 1, "image_size": 32, "weights": "none", "embedding_size": 16, "classifiers": "perceptron,faiss"}
+
+
+def draw_heads(folder: Path, characters: int = 8, pictures: int = 8, seed: int = 0) -> Path:
+    """A folder a character of small faces that differ in hair, skin and eyes; noise makes each picture its own."""
+    rng = np.random.default_rng(seed)
+    for number in range(characters):
+        home = folder / f"Character {number}"
+        home.mkdir(parents=True)
+        hair, skin, eyes = (tuple(int(v) for v in rng.integers(40, 220, 3)) for _ in range(3))
+        for index in range(pictures):
+            picture = Image.fromarray(rng.integers(0, 256, (48, 48, 3), dtype=np.uint8))
+            draw = ImageDraw.Draw(picture)
+            x, y = (int(v) for v in rng.integers(-4, 5, 2))
+            draw.ellipse((6 + x, 4 + y, 42 + x, 44 + y), fill=hair)
+            draw.ellipse((12 + x, 14 + y, 36 + x, 42 + y), fill=skin)
+            for left in (16, 27):
+                draw.ellipse((left + x, 24 + y, left + 5 + x, 31 + y), fill=eyes)
+            picture.save(home / f"{index}.png")
+    return folder
+
+
+@dataclass
+class Project:
+    """A copy of the project's code with a tracking store and a cache of its own."""
+
+    folder: Path
+    tracking_uri: str
+    environment: dict[str, str]
+
+    @classmethod
+    def copy(cls, folder: Path) -> "Project":
+        for name in CODE:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / "project" / name, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                (folder / "project").mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, folder / "project" / name)
+        return cls.on(folder / "project", folder)
+
+    @classmethod
+    def on(cls, code: Path, state: Path) -> "Project":
+        """code: where the project lies; state: where store and cache go."""
+        uri = f"sqlite:///{state}/mlflow.db"
+        own = {
+            "MLFLOW_TRACKING_URI": uri,
+            "CRYSTAL_EYES_CACHE": str(state / "cache"),
+            "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"],
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        return cls(code, uri, {**clean, **own})
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.tracking_uri)
+
+    def start(self, entry_point: str, parameters: dict, **environment: str) -> subprocess.Popen:
+        """Start an entry point as MLflow's command for it does, without the seconds that `mlflow run` itself costs."""
+        module = "pipeline.main" if entry_point == "main" else f"steps.{entry_point}"
+        arguments = [text for name, value in parameters.items() for text in (f"--{name}", str(value))]
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, entry_point: str, parameters: dict, code: int = 0, **environment: str) -> str:
+        """Run an entry point to its end; what it printed. Fails the test where the exit code is another."""
+        process = self.start(entry_point, parameters, **environment)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == code, output
+        return output
+
+    def plan(self, parameters: dict) -> dict[str, tuple[str, list[str]]]:
+        """The plan of a main: by step, its verdict (run or reuse) and the lines below it."""
+        steps: dict[str, tuple[str, list[str]]] = {}
+        for line in self.run("main", {**parameters, "plan": "true"}).splitlines():
+            if line.startswith(("run ", "reuse ")):
+                verdict, step = line.split("  (")[0].split(maxsplit=1)
+                steps[step] = (verdict, [line])
+            elif line.startswith("    ") and steps:
+                steps[step][1].append(line.strip())
+        return steps
+
+    def runs(self, step: str) -> list[Run]:
+        """Every run of a step that was recorded for the cache, newest first."""
+        return self.client.search_runs(["0"], f"tags.`crystal_eyes.step` = '{step}'", order_by=["attributes.end_time DESC"])
