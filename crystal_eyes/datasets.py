@@ -26,9 +26,7 @@ def read_dataset(path: str | Path, confidence: float) -> tuple[pd.DataFrame, lis
     confidence: least confidence of a box (Danbooru 2018 only). Text columns hold "" where unknown, `monochrome` and `box` None.
     Raises UserError: nothing there, nothing in it, or a layout that is none of the three.
     """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise UserError(f"dataset {path} does not exist: give a folder of pictures or a table with -P dataset=...")
+    path = _existing(path)
     left_out: list[tuple[str, str]] = []
     if path.name == "faces.tsv" or (path / "faces.tsv").is_file():
         rows = _danbooru(path.parent if path.is_file() else path, confidence, left_out)
@@ -48,13 +46,20 @@ def read_dataset(path: str | Path, confidence: float) -> tuple[pd.DataFrame, lis
 
 def dataset_files(path: str | Path) -> list[Path]:
     """The files that a dataset consists of: what a cache key has to cover. Raises UserError like read_dataset."""
-    path = Path(path).expanduser()
+    path = _existing(path)
     if path.is_file() and path.suffix in (".csv", ".parquet"):
         table, _ = read_dataset(path, confidence=0.0)
         return [path, *sorted({Path(p) for p in table["path"]})]
     folder = path.parent if path.is_file() else path
     files = [Path(base) / name for base, folders, names in _walk(folder) for name in names]
     return sorted(files)
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise UserError(f"dataset {path} does not exist: give a folder of pictures or a table with -P dataset=...")
+    return path
 
 
 def _walk(folder: Path):
@@ -64,7 +69,14 @@ def _walk(folder: Path):
 
 
 def _text(value) -> str:
-    return "" if pd.isna(value) else unicodedata.normalize("NFC", str(value)).strip()
+    """A label: one line, in Unicode's composed form."""
+    return "" if pd.isna(value) else " ".join(unicodedata.normalize("NFC", str(value)).split())
+
+
+def _find(folder: Path, file: str) -> Path | None:
+    """The file as it is named, or in another of Unicode's forms: a Mac writes the letters of a name apart."""
+    forms = (file, unicodedata.normalize("NFC", file), unicodedata.normalize("NFD", file))
+    return next((folder / form for form in forms if (folder / form).is_file()), None)
 
 
 def _manifest(folder: Path) -> Path | None:
@@ -99,18 +111,19 @@ def _table(path: Path, left_out: list) -> list[tuple]:
         raise UserError(f"table {path} has no column {' and '.join(sorted(missing))}: it needs file and character")
     rows = []
     for record in table.to_dict("records"):
-        file, character = _text(record["file"]), _text(record["character"])
+        file = "" if pd.isna(record["file"]) else str(record["file"]).strip()
+        picture, character = _find(path.parent, file), _text(record["character"])
         split = _text(record.get("split", "")).lower()
         if not character:
             left_out.append((file, "no character in the table"))
         elif split and split not in SPLITS:
             raise UserError(f"table {path}: split {split!r} of {file} is unknown: use train, validation or test")
-        elif not (path.parent / file).is_file():
+        elif picture is None:
             left_out.append((file, "named in the table but missing on disk"))
         else:
             mono = _text(record.get("monochrome", "")).lower()
             rows.append(
-                (str((path.parent / file).resolve()), file, character, _text(record.get("series", "")),
+                (str(picture.resolve()), file, character, _text(record.get("series", "")),
                  _text(record.get("set", "")), _text(record.get("artwork", "")),
                  None if not mono else mono in ("1", "true", "1.0", "yes"), SPLITS.get(split, ""), None)
             )  # fmt: skip
@@ -171,7 +184,11 @@ def _danbooru(root: Path, confidence: float, left_out: list) -> list[tuple]:
 
 def _lines(path: Path, columns: int) -> list[list[str]]:
     lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} can't be read ({error}): give it in UTF-8") from None
+    for number, line in enumerate(text.splitlines(), 1):
         parts = line.strip().split("\t")
         if line.strip() and len(parts) < columns:
             raise UserError(f"{path} line {number}: {len(parts)} columns where {columns} are needed, tab-separated")
@@ -184,4 +201,4 @@ def _unique_names(table: pd.DataFrame) -> pd.Series:
     """Characters of one name in two series (or sets) are two characters: "rin (Love Live!)" and "rin (Project Sekai)"."""
     home = table["series"].where(table["series"] != "", table["set"])
     homes = home.groupby(table["character"]).transform("nunique")
-    return table["character"].where(homes == 1, table["character"] + " (" + home + ")")
+    return table["character"].where((homes == 1) | (home == ""), table["character"] + " (" + home + ")")

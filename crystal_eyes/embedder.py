@@ -43,13 +43,11 @@ def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, ba
     folder.mkdir(parents=True, exist_ok=True)
     skipped: list[tuple[str, str]] = []
 
-    def load(place: tuple[str, int, int, str]) -> np.ndarray | None:
-        file, offset, length, digest = place
+    def load(place: tuple[int, int, str]) -> np.ndarray | str:
         try:
-            return load_head(catalogue.read(offset, length, digest), encoder.image_size)
+            return load_head(catalogue.read(*place), encoder.image_size)
         except (PictureChanged, PictureError) as error:
-            skipped.append((file, str(error)))
-            return None
+            return str(error)
 
     written = 0
     with (
@@ -59,11 +57,13 @@ def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, ba
     ):
         _header(array, 0, encoder.embedding_size)
         for rows in track(catalogue.batches(batch), -(-len(catalogue) // batch), "embed", "batches"):
-            columns = (rows.column(name).to_pylist() for name in ("file", "offset", "length", "digest"))
-            pictures = list(pool.map(load, zip(*columns)))
-            good = [picture is not None for picture in pictures]
+            columns = (rows.column(name).to_pylist() for name in ("offset", "length", "digest"))
+            loaded = list(pool.map(load, zip(*columns)))
+            good = [not isinstance(found, str) for found in loaded]
+            files = rows.column("file").to_pylist()
+            skipped += [(file, found) for file, found in zip(files, loaded) if isinstance(found, str)]
             if any(good):
-                stack = np.stack([picture for picture in pictures if picture is not None])
+                stack = np.stack([found for found in loaded if not isinstance(found, str)])
                 array.write(encoder(stack).astype("<f4").tobytes())
                 tables.write_batch(rows.select(SCHEMA.names).filter(pa.array(good)).cast(SCHEMA))
                 written += sum(good)

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 
 
-def per_character(truth: np.ndarray, ranks: np.ndarray, encoder_split: np.ndarray) -> pd.DataFrame:
+def per_character(truth: np.ndarray, ranks: np.ndarray, learned: np.ndarray) -> pd.DataFrame:
     """A row a character, hardest first: pictures tested, top-1, top-3 and top-5 accuracy, whether the encoder learned from it.
 
-    truth: names [n]; ranks: int [n] place of the truth among the candidates; encoder_split: [n] as in the catalogue.
+    truth: names [n]; ranks: int [n] place of the truth among the candidates; learned: names the encoder learned from.
     """
-    table = pd.DataFrame({"character": truth, "seen": ~np.isin(encoder_split, ["test", "validation"])})
+    table = pd.DataFrame({"character": truth, "seen": np.isin(truth, learned)})
     for k in (1, 3, 5):
         table[f"top_{k}"] = ranks < k
     grouped = table.groupby("character").agg(
@@ -30,6 +30,6 @@ def confused_pairs(truth: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
     pairs["character"], pairs["taken_for"] = ordered[:, 0], ordered[:, 1]
     counted = pairs.value_counts().rename("times").reset_index()
     tested = pd.Series(truth).value_counts()
-    both = counted["character"].map(tested).fillna(0) + counted["taken_for"].map(tested).fillna(0)
+    both = sum(counted[side].map(tested).fillna(0).astype(int) for side in ("character", "taken_for"))
     counted["share"] = counted["times"] / both
     return counted.sort_values(["times", "share", "character"], ascending=[False, False, True], ignore_index=True)

@@ -87,7 +87,8 @@ def parse(config: type[Config], arguments: Sequence[str]) -> Config:
     fields = {f.name: f for f in dataclasses.fields(config)}
     parser = _Parser(description=config.__doc__, allow_abbrev=False)
     for name, field in fields.items():
-        parser.add_argument(f"--{name}", default=None, help=f"{field.metadata['help']} (default: {field.default})")
+        text = f"{field.metadata['help']} (default: {field.default})"
+        parser.add_argument(f"--{name}", default=None, help=text.replace("%", "%%"))
     known, unknown = parser.parse_known_args(arguments)
     if unknown:
         name = unknown[0].lstrip("-").split("=")[0]

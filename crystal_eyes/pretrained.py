@@ -28,10 +28,10 @@ def load_weights(encoder: Encoder, weights: str) -> None:
     else:
         state = _download(name)
     own = encoder.backbone.state_dict()
-    if list(state) != list(own):
-        # other projects name the same tensors otherwise: they are matched in order, and every shape is checked
-        state = dict(zip(own, state.values())) if len(state) == len(own) else state
     state = {key.removeprefix("module."): value for key, value in state.items()}
+    if set(state) != set(own) and len(state) == len(own):
+        # other projects name the same tensors otherwise: they are matched in order, and every shape is checked
+        state = dict(zip(own, state.values()))
     state = {k: v for k, v in state.items() if not k.startswith("classifier.")}
     needed = {k for k in own if not k.startswith("classifier.")}
     unfit = sorted(k for k in needed if k not in state or state[k].shape != own[k].shape)
@@ -49,7 +49,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         return state.get("state_dict", state)
     except Exception as error:
-        raise UserError(f"weights {path} can't be read: {str(error).splitlines()[0]}") from None
+        raise UserError(f"weights {path} can't be read: {(str(error) or repr(error)).splitlines()[0]}") from None
 
 
 def _packaged() -> dict[str, torch.Tensor]:

@@ -24,8 +24,7 @@ class Checked(NamedTuple):
     width: int = 0
     height: int = 0
     monochrome: bool = False
-    digest: bytes = b""
-    hashes: np.ndarray | None = None  # bool [2, 256]: of the picture and of its mirror image
+    hashes: np.ndarray | None = None  # uint64 [2, 4]: 256 bits of the picture and of its mirror image
 
 
 def head_bytes(path: str, box: tuple[float, float, float, float] | None) -> bytes:
@@ -47,9 +46,9 @@ def head_bytes(path: str, box: tuple[float, float, float, float] | None) -> byte
 
 
 def difference_hash(picture: Image.Image) -> np.ndarray:
-    """bool [256]: is each cell of a 16 x 17 greyscale thumbnail brighter than its left neighbour (dHash, Krawetz 2013)."""
+    """uint64 [4]: 256 bits, is each cell of a 17 x 16 grey thumbnail brighter than its left neighbour (dHash, Krawetz 2013)."""
     small = np.asarray(picture.convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.LANCZOS), dtype=np.int16)
-    return (small[:, 1:] > small[:, :-1]).ravel()
+    return np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)
 
 
 def is_monochrome(picture: Image.Image) -> bool:
@@ -69,8 +68,7 @@ def check(path: str, box: tuple | None) -> Checked:
         return Checked(f"can't be read: {error.strerror}")
     mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     hashes = np.stack([difference_hash(picture), difference_hash(mirrored)])
-    digest = hashlib.sha256(data).digest()
-    return Checked("", *picture.size, is_monochrome(picture), digest, hashes)
+    return Checked("", *picture.size, is_monochrome(picture), hashes)
 
 
 def select(
@@ -79,31 +77,31 @@ def select(
     """The rows of a dataset's table that are used, with width, height and monochrome; and the others, as (file, why)."""
     dropped: list[tuple[str, str]] = []
 
-    def keep(table: pd.DataFrame, mask: np.ndarray, why) -> pd.DataFrame:
-        dropped.extend((file, why(file)) for file in table["file"][~mask])
+    def keep(table: pd.DataFrame, mask: np.ndarray, why: str | list[str]) -> pd.DataFrame:
+        whys = np.broadcast_to(np.array(why, dtype=object), len(table))
+        dropped.extend(zip(table["file"][~mask], whys[~mask]))
         return table[mask].reset_index(drop=True)
 
     def enough(table: pd.DataFrame) -> pd.DataFrame:
         counts = table.groupby("character")["file"].transform("size").to_numpy()
-        return keep(table, counts >= min_pictures, lambda file: f"its character has fewer than {min_pictures} pictures")
+        return keep(table, counts >= min_pictures, f"its character has fewer than {min_pictures} pictures")
 
     table = enough(table)  # before decoding: a long tail of tiny characters costs nothing
     with ThreadPoolExecutor() as pool:
         checks = list(track(pool.map(check, table["path"], table["box"]), len(table), "check pictures", "pictures"))
-    problems = {file: c.problem for file, c in zip(table["file"], checks)}
     monochrome = [c.monochrome if given is None else given for given, c in zip(table["monochrome"], checks)]
     table = table.assign(
         width=[c.width for c in checks], height=[c.height for c in checks], monochrome=monochrome, check=checks
     )
-    table = keep(table, np.array([not c.problem for c in checks], bool), problems.get)
-    table = keep(table, _distinct(table, near_duplicate_bits), lambda file: "near-duplicate of another of its character")
+    table = keep(table, np.array([not c.problem for c in checks], bool), [c.problem for c in checks])
+    table = keep(table, _distinct(table, near_duplicate_bits), "near-duplicate of another of its character")
     table = enough(table)
     if pictures_per_character:
         mask = np.zeros(len(table), bool)
         for character, rows in _characters(table):
             take = np.random.default_rng([seed, stable_number(character)])
             mask[take.permutation(rows)[:pictures_per_character]] = True
-        table = keep(table, mask, lambda file: f"beyond {pictures_per_character} pictures of its character")
+        table = keep(table, mask, f"beyond {pictures_per_character} pictures of its character")
     return table.drop(columns="check"), dropped
 
 
@@ -122,14 +120,12 @@ def _distinct(table: pd.DataFrame, bits: int) -> np.ndarray:
     if bits < 0:
         return mask
     for _, rows in _characters(table):
-        kept: list[int] = []
+        kept, count = np.empty((len(rows), HASH_SIDE**2 // 64), np.uint64), 0
         for row in rows:
             hashes = table["check"].iat[row].hashes
-            same = False
-            if kept:
-                others = np.stack([table["check"].iat[k].hashes[0] for k in kept])
-                same = min((others != hashes[0]).sum(1).min(), (others != hashes[1]).sum(1).min()) <= bits
-            mask[row] = not same
-            if not same:
-                kept.append(row)
+            differing = np.bitwise_count(kept[:count] ^ hashes[:, None]).sum(axis=2)  # [2, count]
+            mask[row] = not (differing <= bits).any()
+            if mask[row]:
+                kept[count] = hashes[0]
+                count += 1
     return mask

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from functools import cache
 
+from anyascii import anyascii
+from fontTools.ttLib import TTFont
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
@@ -19,7 +21,15 @@ def _font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(next(installed[name] for name in names if name in installed), 11)
 
 
+@cache
+def _letters() -> frozenset[int]:
+    return frozenset(TTFont(_font().path, fontNumber=0).getBestCmap())
+
+
 def _clip(text: str, width: int) -> str:
+    """The text in Latin letters where the font lacks its own, cut to a width in pixels."""
+    if not all(ord(letter) in _letters() for letter in text):
+        text = anyascii(text)
     if _font().getlength(text) <= width:
         return text
     while text and _font().getlength(text + "…") > width:

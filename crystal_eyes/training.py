@@ -7,7 +7,7 @@ position), so a training resumed at an epoch's end gives the same encoder, whate
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +85,6 @@ def train(
     encoder.to(device, memory_format=torch.channels_last)  # 1.5 times as fast as the default layout on CPUs
     optimizer = torch.optim.AdamW(encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     miner, loss_of = MultiSimilarityMiner(), MultiSimilarityLoss()
-    sampler = MPerClassSampler(labels, per_class, batch, length_before_new_iter=steps * batch)
     workers = max(1, (os.cpu_count() or 2) // 2)
 
     history: list[dict[str, float]] = []
@@ -101,11 +100,13 @@ def train(
     for epoch in range(len(history) + 1, config.epochs + 1):
         torch.manual_seed(config.seed * 100_003 + epoch)
         common_functions.NUMPY_RANDOM.seed((config.seed * 100_003 + epoch) % 2**32)
+        # a new one each epoch: it keeps the order of its last draw
+        sampler = MPerClassSampler(labels, per_class, batch, length_before_new_iter=steps * batch)
         heads = Heads(catalogue, learn, list(sampler), config.image_size, (config.seed, epoch))
         loader = DataLoader(heads, batch, num_workers=workers, drop_last=True, prefetch_factor=4)
         encoder.train()
         start, losses, rate = time.perf_counter(), [], 0.0
-        for step, (pictures, rows) in enumerate(track(loader, steps, f"epoch {epoch}/{config.epochs}", "batches")):
+        for step, (pictures, rows) in enumerate(track(_batches(loader), steps, f"epoch {epoch}/{config.epochs}", "batches")):
             rate = config.learning_rate * schedule((epoch - 1) * steps + step, config.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -123,15 +124,21 @@ def train(
         judged = retrieval(embed(encoder, catalogue, judge, config.image_size, device, workers), judge["character"])
         metrics = {"loss": float(np.mean(losses)), **judged, "pictures_per_second": len(losses) * batch / seconds,
                    "learning_rate": rate}  # fmt: skip
-        if not history or metrics["map_at_r"] > max(m["map_at_r"] for m in history):
-            best = _named("best.", encoder)
         history.append(metrics)
+        if best_epoch(history) == epoch:
+            best = _named("best.", encoder)
         tensors = _named("last.", encoder) | best | pack_optimizer(optimizer)
         save_checkpoint(workspace / "checkpoint", tensors, {"history": history})
         on_epoch(epoch, metrics)
     encoder.load_state_dict(_unnamed("best.", best))
     encoder.to("cpu").eval()
-    return int(np.argmax([m["map_at_r"] for m in history])) + 1
+    return best_epoch(history)
+
+
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """The epoch (from 1) with the highest map_at_r, the first of equals; the last one where none could be measured."""
+    values = np.array([metrics["map_at_r"] for metrics in history])
+    return len(history) if np.isnan(values).all() else int(np.nanargmax(values)) + 1
 
 
 def schedule(step: int, total: int) -> float:
@@ -147,7 +154,15 @@ def embed(encoder: Encoder, catalogue: Catalogue, table: pd.DataFrame, size: int
     encoder.eval()
     loader = DataLoader(Heads(catalogue, table, range(len(table)), size), 64, num_workers=workers)
     with torch.inference_mode():
-        return np.concatenate([encoder(pictures.to(device)).cpu().numpy() for pictures, _ in loader])
+        return np.concatenate([encoder(pictures.to(device)).cpu().numpy() for pictures, _ in _batches(loader)])
+
+
+def _batches(loader: DataLoader) -> Iterator[list[torch.Tensor]]:
+    """The loader's batches. What a worker has to say to the user stays one line: torch puts it below a traceback."""
+    try:
+        yield from loader
+    except UserError as error:
+        raise UserError(str(error).strip().splitlines()[-1].rpartition("UserError: ")[2]) from None
 
 
 def _named(prefix: str, encoder: Encoder) -> dict[str, torch.Tensor]:

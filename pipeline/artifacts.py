@@ -28,7 +28,7 @@ def local_path(value: str) -> Path:
     try:
         if value.startswith("runs:/"):
             run_id, _, name = value.removeprefix("runs:/").partition("/")
-            value = get_artifact_uri(run_id, name)
+            value = _artifact_uri(run_id, name)
             here = Path(value.removeprefix("file://"))
             if here.is_absolute() and here.exists():  # a store on this machine: no copy
                 return here
@@ -36,6 +36,9 @@ def local_path(value: str) -> Path:
     except Exception as error:  # each store has its own exceptions
         reason = str(error).splitlines()[0]
         raise UserError(f"{value} can't be fetched ({reason}): look up the run in the MLflow UI") from None
+
+
+_artifact_uri = cache(get_artifact_uri)  # a run's never changes, and each look-up is a round of queries
 
 
 @cache

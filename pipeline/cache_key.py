@@ -12,7 +12,6 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -80,9 +79,11 @@ def code_of(file: str) -> tuple[dict[str, str], dict[str, str]]:
         if name in files:
             continue
         files[name] = digest_file(ROOT / name)
-        for module in _imports(ROOT / name, name):
+        for module, taken in _imports(name, files[name]):
             if own := _own_files(module):
                 todo.extend(own)
+                for other in taken:  # `from package import module` names a file of its own
+                    todo.extend(_own_files(f"{module}.{other}"))
             else:
                 top = module.split(".")[0]
                 if top not in sys.stdlib_module_names:
@@ -95,18 +96,21 @@ def code_digest(file: str) -> str:
     return hashlib.sha256(json.dumps(code_of(file)).encode()).hexdigest()
 
 
-def _imports(path: Path, name: str) -> Iterator[str]:
-    """Every module that a file may import, wherever in the file it does so."""
-    package = name.split("/")[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=name)):
+@cache
+def _imports(name: str, digest: str) -> list[tuple[str, list[str]]]:
+    """Every module that a file may import, wherever in the file it does so, and the names taken from it.
+
+    digest: of its contents, so that the steps of a main, which share most files, parse each only once.
+    """
+    package, found = name.split("/")[:-1], []
+    for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"), filename=name)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [(alias.name, []) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            yield module
-            # `from package import module` names a file of its own
-            yield from (f"{module}.{alias.name}" for alias in node.names if _own_files(f"{module}.{alias.name}"))
+            found.append((module, [alias.name for alias in node.names]))
+    return found
 
 
 def _own_files(module: str) -> list[str]:

@@ -44,13 +44,14 @@ def run_step(entry_point: str, config_class: type[Config], body: Body) -> None:
 
 
 class one_line_errors:
-    """Context: an expected error becomes one line on stderr and exit code 1; SIGTERM is an interruption like Ctrl-C."""
+    """Context: an expected error becomes one line on stderr and exit code 1; SIGTERM interrupts like Ctrl-C."""
 
     def __init__(self, name: str):
         self.name = name
 
     def __enter__(self) -> None:
         signal.signal(signal.SIGTERM, _interrupt)
+        sys.stdout.reconfigure(line_buffering=True)  # or a log would show a step's lines only at its end
 
     def __exit__(self, kind, error: BaseException | None, trace) -> None:
         if error is None or isinstance(error, SystemExit):

@@ -55,7 +55,8 @@ def classify(config: Classify, inputs: Mapping[str, Path | None], workspace: Pat
     model_bytes = sum(f.stat().st_size for f in folder.iterdir() if f.name != "characters.csv")
     mlflow.log_metrics({"fit_seconds": fit_seconds, "queries_per_second": len(test) / query_seconds,
                         "model_bytes": model_bytes, "characters": len(names), "pictures_tested": len(test)})  # fmt: skip
-    mlflow.log_text(per_character(truth, ranks, tested["encoder_split"].to_numpy()).to_csv(index=False), "per_character.csv")
+    learned = table["character"][table["encoder_split"] == "train"].unique()
+    mlflow.log_text(per_character(truth, ranks, learned).to_csv(index=False), "per_character.csv")
     pairs = confused_pairs(truth, answers)
     mlflow.log_text(pairs.to_csv(index=False), "confused_pairs.csv")
     catalogue = Catalogue(inputs["catalogue"])

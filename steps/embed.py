@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
 
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Embed
@@ -30,7 +31,7 @@ def embed(config: Embed, inputs: Mapping[str, Path | None], workspace: Path) -> 
     embeddings, arrow = read_embeddings(folder)
     mlflow.log_metrics({"pictures": len(embeddings), "pictures_skipped": len(skipped),
                         "pictures_per_second": len(embeddings) / seconds})  # fmt: skip
-    mlflow.log_text("file,why\n" + "".join(f'"{file}","{why}"\n' for file, why in skipped), "skipped.csv")
+    mlflow.log_text(pd.DataFrame(skipped, columns=["file", "why"]).to_csv(index=False), "skipped.csv")
     for file, why in skipped[:10]:
         print(f"skipped {file}: {why}")
     table = arrow.select(["character", "set", "encoder_split"]).to_pandas()
@@ -43,7 +44,7 @@ def embed(config: Embed, inputs: Mapping[str, Path | None], workspace: Path) -> 
     return {"embeddings": folder}
 
 
-def report_retrieval(suffix: str, embeddings: np.ndarray, table) -> None:
+def report_retrieval(suffix: str, embeddings: np.ndarray, table: pd.DataFrame) -> None:
     """MAP@R and precision@1 on characters that neither training nor the choice of an epoch saw."""
     found = retrieval(embeddings, table["character"].to_numpy())
     if np.isfinite(found["map_at_r"]):

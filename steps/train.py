@@ -49,7 +49,7 @@ def train(config: Train, inputs: Mapping[str, Path | None], workspace: Path) -> 
     save_encoder(encoder, folder)
     mlflow.log_metric("best_epoch", best)
     mlflow.log_metric("parameters", sum(p.numel() for p in encoder.parameters()))
-    print(f"kept epoch {best}, the best by MAP@R on unseen characters")
+    print(f"kept epoch {best}: the best by MAP@R on unseen characters, or the last where each of them has a single picture")
     return {"encoder": folder}
 
 

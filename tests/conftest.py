@@ -79,7 +79,7 @@ def new_encoder(seed: int = 0, **changes) -> Encoder:
     return Encoder(Description(**{"backbone": "mnasnet_small", "embedding_size": 16, "image_size": 32, **changes}))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_encoder():
     return new_encoder
 

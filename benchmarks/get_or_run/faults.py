@@ -24,12 +24,11 @@ def table(tree: Path, dataset: Path, mlflow: Mlflow) -> str:
     def ask(what: str, step: str, parameters: dict, right: str | None, at: Path = tree, names: dict | None = None) -> None:
         command = [sys.executable, at / "benchmarks" / "get_or_run" / "decide.py", json.dumps([[step, parameters]])]
         (answer,) = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        names = {None: "run", right: "reuse"} if names is None else names
+        names = names or {right: "reuse", None: "run"}
         words = [names.get(right, "reuse" if right else "run")]
         for cache in ("classic", "ours"):
             words += [names.get(answer[cache], "reuse"), "no" if answer[cache] == right else "yes"]
         rows.append("| " + " | ".join([what, words[0], words[1], words[3], words[2], words[4]]) + " |")
-        print(rows[-1], flush=True)
 
     prepare, train, embed = newest("prepare"), newest("train"), newest("embed")
     whole = {**embed.data.params, "embed_batch": int(embed.data.params["embed_batch"])}

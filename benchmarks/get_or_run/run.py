@@ -121,7 +121,7 @@ def main(rounds: int) -> None:
         if new != 4 * rounds:
             raise SystemExit(f"{new} new runs where {4 * rounds} drivers ran: something was not cached")
 
-        print(f"\n{rounds} rounds, load {os.getloadavg()[0]:.1f} at the end; median (min-max)\n")
+        print(f"\n{rounds} rounds, load {os.getloadavg()[0]:.1f} at their end; median (min-max)\n")
         print("| command | wall s | CPU s |\n|---|---|---|")
         for name, pairs in seconds.items():
             wall, cpu = zip(*pairs)
@@ -132,13 +132,12 @@ def main(rounds: int) -> None:
         for what, one, other in (("c / b", c, b), ("c / d", c, d)):
             print(f"{what}, wall: {spread([x[0] / y[0] for x, y in zip(seconds[one], seconds[other])])}")
 
-        for name, driver in ((c, "pipeline.main"), (d, "classic.py")):
+        for name, driver in ((b, "question.py"), (c, "pipeline.main"), (d, "classic.py")):
             before, found = runs(), started(commands[name], work / "started", driver)
-            print(f"\n{name}: {runs() - before} new run (its own), {len(found)} processes started by the driver")
+            print(f"\n{name}: {runs() - before} new run (its own); processes started by the driver: {len(found)}")
             for what in found:
                 print(f"  {what}")
-        print("\nfaults:\n")
-        print("\n" + faults.table(tree, dataset, mlflow_run))
+        print(f"\n{faults.table(tree, dataset, mlflow_run)}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """faiss neighbours: the most similar training embeddings vote, weighted by their cosine similarity."""
 
+import json
 from pathlib import Path
 from typing import Self
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from crystal_eyes.classifiers.base import best
 
-INDEX, LABELS = "neighbours.faiss", "labels.npy"
+INDEX, LABELS, SETTINGS = "neighbours.faiss", "labels.npy", "settings.json"
 CHUNK = 1024  # queries at a time: the table of votes is [CHUNK, classes]
 
 
@@ -42,10 +43,11 @@ class FaissNeighbours:
         folder.mkdir(parents=True, exist_ok=True)
         faiss.write_index(self.index, str(folder / INDEX))
         np.save(folder / LABELS, self.labels, allow_pickle=False)
+        (folder / SETTINGS).write_text(json.dumps({"neighbors": self.neighbors}))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        loaded = cls(neighbors=0)
+        loaded = cls(**json.loads((folder / SETTINGS).read_text()))
         loaded.index = faiss.read_index(str(folder / INDEX))
         loaded.labels = np.load(folder / LABELS, allow_pickle=False)
         return loaded

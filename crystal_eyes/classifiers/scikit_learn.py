@@ -42,14 +42,20 @@ class ScikitLearn:
             self.model.set_params(max_leaf_nodes=max(2, leaves) if leaves < len(labels) else None)
         if isinstance(self.model, KNeighborsClassifier):
             self.model.set_params(n_neighbors=min(self.model.n_neighbors, len(labels)))
-        self.model.fit(embeddings, labels)
+        with np.errstate(invalid="ignore"):
+            self.model.fit(embeddings, labels)
+        if isinstance(self.model, NearestCentroid):
+            # with one picture a class there is no deviation to scale by (0 / 0): 0 means unscaled to scikit-learn
+            deviation = self.model.within_class_std_dev_
+            self.model.within_class_std_dev_ = np.where(np.isfinite(deviation), deviation, 0.0)
 
     def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         found = [best(self._scores(embeddings[i : i + CHUNK]), k) for i in range(0, len(embeddings), CHUNK)]
         return np.concatenate([labels for labels, _ in found]), np.concatenate([scores for _, scores in found])
 
     def _scores(self, embeddings: np.ndarray) -> np.ndarray:
-        if hasattr(self.model, "predict_proba"):
+        # a nearest centroid's probabilities are 0 for all but a few classes, which would then stand in no order
+        if hasattr(self.model, "predict_proba") and not isinstance(self.model, NearestCentroid):
             return self.model.predict_proba(embeddings)
         scores = self.model.decision_function(embeddings)
         # with two classes scikit-learn gives one column: how much the second is preferred

@@ -93,7 +93,9 @@ def test_threads_and_forked_processes_share_one_open_catalogue(catalogue):
     expected = read_all(catalogue)  # opens the file before the fork
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda place: catalogue.read(*place), places(catalogue.table()) * 5)) == expected * 5
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork"), initializer=_keep, initargs=(catalogue,)) as pool:
+    with ProcessPoolExecutor(
+        2, mp_context=multiprocessing.get_context("fork"), initializer=_keep, initargs=(catalogue,)
+    ) as pool:
         assert list(pool.map(_read_kept, places(catalogue.table()) * 5)) == expected * 5
 
 

@@ -47,7 +47,7 @@ REFUSED = {
     "zero bytes": (b"", "empty"),
     "half a PNG": (encode(noise(), "PNG")[:600], "damaged"),
     "half a JPEG": (encode(noise(), "JPEG")[:600], "damaged"),
-    "half a WebP": (encode(noise(), "WEBP", lossless=True)[:600], ""),
+    "half a WebP": (encode(noise(), "WEBP", lossless=True)[:600], "damaged|not a PNG"),
     "text named .jpg": (b"I am no picture\n" * 50, "not a PNG"),
     "30,000 x 30,000 pixels": (png_of_size(30_000, 30_000), "too large"),
     "little above the limit": (png_of_size(9_000, 9_000), "too large"),
@@ -127,7 +127,7 @@ def palette_with_transparency() -> bytes:
 
 
 def grey_with_alpha() -> bytes:
-    picture = Image.merge("LA", [Image.new("L", (40, 20), 30), halves(0, 255).convert("L")])
+    picture = Image.merge("LA", [Image.new("L", (40, 20), 30), halves((0,) * 3, (255,) * 3).convert("L")])
     return encode(picture, "PNG")
 
 

@@ -1,4 +1,3 @@
-import hashlib
 import io
 from pathlib import Path
 
@@ -48,7 +47,9 @@ def test_broken_pictures_are_named_with_the_reason(tmp_path):
     table = a_table(tmp_path, {**pictures, "a/gone.png": b""})
     (tmp_path / "a/gone.png").unlink()
     (tmp_path / "a/folder.png").mkdir()
-    table = pd.concat([table, table.tail(1).assign(file="a/folder.png", path=str(tmp_path / "a/folder.png"))], ignore_index=True)
+    table = pd.concat(
+        [table, table.tail(1).assign(file="a/folder.png", path=str(tmp_path / "a/folder.png"))], ignore_index=True
+    )
     selected, dropped = select(table, **DEFAULTS)
     why = dict(dropped)
     assert selected["file"].tolist() == ["a/good.png"]
@@ -106,6 +107,7 @@ def test_near_duplicates_are_what_a_naive_loop_finds(tmp_path):
                 rows.append(small.getpixel((x + 1, y)) > small.getpixel((x, y)))
         return rows
 
+    counts = set()
     for limit in (0, 6, 20, 60):
         kept = []
         for name in table["file"]:
@@ -117,13 +119,14 @@ def test_near_duplicates_are_what_a_naive_loop_finds(tmp_path):
             if not near:
                 kept.append(name)
         assert files(select(table, **DEFAULTS | {"near_duplicate_bits": limit})) == kept
-    assert 8 < len(kept) or len(kept) < 24
+        counts.add(len(kept))
+    assert len(counts) >= 3  # the limits made a difference
 
 
 def test_the_hash_of_a_picture_does_not_depend_on_its_size():
-    big, small = difference_hash(blotches(1, 256)), difference_hash(blotches(1, 64))
-    assert big.shape == (256,) and big.dtype == bool and 40 < big.sum() < 216
-    assert (big != small).sum() <= 6 < 60 < (big != difference_hash(blotches(2))).sum()
+    big, small, other = difference_hash(blotches(1, 256)), difference_hash(blotches(1, 64)), difference_hash(blotches(2))
+    assert big.nbytes * 8 == 256 and 40 < np.bitwise_count(big).sum() < 216
+    assert np.bitwise_count(big ^ small).sum() <= 6 < 60 < np.bitwise_count(big ^ other).sum()
 
 
 def test_characters_with_too_few_pictures_are_left_out_also_after_the_broken_ones(tmp_path):
@@ -185,4 +188,4 @@ def test_monochrome_is_a_picture_with_hardly_a_hue(picture, expected):
 
 
 def test_a_stable_number_is_the_same_in_every_process():
-    assert stable_number("初音ミク") == int(hashlib.sha256("初音ミク".encode()).hexdigest()[:16], 16)
+    assert stable_number("初音ミク") == 14101372514319648794

@@ -38,7 +38,7 @@ def sides(table: pd.DataFrame, column: str) -> list[set[str]]:
     return [set(part) - {""} for _, part in table.groupby(artwork)[column]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(table=tables(), seed=st.integers(0, 9))
 def test_no_artwork_is_on_two_sides_of_a_split(table, seed):
     split = assign_splits(table, **RULE | {"seed": seed})
@@ -46,7 +46,7 @@ def test_no_artwork_is_on_two_sides_of_a_split(table, seed):
     assert all(len(found) <= 1 for found in sides(split, "encoder_split"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(table=tables() | tables(given_splits=True), seed=st.integers(0, 9))
 def test_the_encoder_never_sees_what_classifiers_are_tested_on(table, seed):
     split = assign_splits(table, **RULE | {"seed": seed})
@@ -55,7 +55,7 @@ def test_the_encoder_never_sees_what_classifiers_are_tested_on(table, seed):
     assert split["encoder_split"][tested].isin(["", "test"]).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(table=tables() | tables(given_splits=True), seed=st.integers(0, 9))
 def test_the_encoders_groups_share_no_character(table, seed):
     split = assign_splits(table, **RULE | {"seed": seed})
@@ -63,7 +63,7 @@ def test_the_encoders_groups_share_no_character(table, seed):
     assert (groups == 1).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(sizes=SIZES, train=st.integers(1, 8), test=st.integers(1, 8), seed=st.integers(0, 9))
 def test_a_characters_pictures_are_split_by_the_rule(sizes, train, test, seed):
     split = assign_splits(a_table(sizes), **RULE | {"train_per_character": train, "test_per_character": test, "seed": seed})
@@ -78,7 +78,7 @@ def test_a_characters_pictures_are_split_by_the_rule(sizes, train, test, seed):
     assert (split["file"] == a_table(sizes)["file"]).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(sizes=st.lists(st.integers(2, 6), min_size=6, max_size=40), a=st.floats(0.01, 0.5), b=st.floats(0.01, 0.5))
 def test_so_many_characters_are_kept_from_the_encoder(sizes, a, b):
     count = len(sizes)
@@ -97,7 +97,7 @@ def test_so_many_characters_are_kept_from_the_encoder(sizes, a, b):
     assert ((split["encoder_split"] == "") == (split["classifier_split"] == "test"))[~test].all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(table=tables(), shuffle=st.integers(0, 1000), seed=st.integers(0, 9))
 def test_the_order_of_the_rows_does_not_matter(table, shuffle, seed):
     rule = RULE | {"train_per_character": 3, "test_per_character": 2, "seed": seed}
@@ -110,10 +110,12 @@ def test_another_seed_is_another_split():
     table = a_table([12] * 10)
     first, second = (assign_splits(table, **RULE | {"seed": seed}) for seed in (0, 1))
     assert (first["classifier_split"] != second["classifier_split"]).any()
-    assert set(first["character"][first["encoder_split"] == "test"]) != set(second["character"][second["encoder_split"] == "test"])
+    assert set(first["character"][first["encoder_split"] == "test"]) != set(
+        second["character"][second["encoder_split"] == "test"]
+    )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(sizes=SIZES, more=st.integers(2, 14), seed=st.integers(0, 9))
 def test_a_new_character_does_not_change_the_others_classifier_split(sizes, more, seed):
     before = assign_splits(a_table(sizes), **RULE | {"seed": seed})
@@ -121,7 +123,7 @@ def test_a_new_character_does_not_change_the_others_classifier_split(sizes, more
     assert after["classifier_split"].head(len(before)).tolist() == before["classifier_split"].tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(table=tables(given_splits=True))
 def test_a_split_given_by_the_dataset_is_kept(table):
     table["artwork"] = ""

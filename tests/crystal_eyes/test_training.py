@@ -45,11 +45,9 @@ def same_weights(a, b) -> bool:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(catalogue_folder, tmp_path_factory):
+def uninterrupted(catalogue_folder, make_encoder, tmp_path_factory):
     """(encoder, best epoch, history, workspace) of a training in one go, with dropout and drop connect."""
-    from conftest import new_encoder
-
-    encoder, told, workspace = new_encoder(**DROPS), Stop(), tmp_path_factory.mktemp("training")
+    encoder, told, workspace = make_encoder(**DROPS), Stop(), tmp_path_factory.mktemp("training")
     best = run(encoder, catalogue_folder, workspace, told)
     return encoder, best, told.history, workspace
 
@@ -128,7 +126,7 @@ def test_the_best_epoch_is_kept_wherever_it_was(
 
 def test_training_learns_to_tell_its_characters_apart(catalogue_folder, make_encoder, tmp_path):
     told = Stop()
-    run(make_encoder(), catalogue_folder, tmp_path, told, epochs=8, learning_rate=3e-3)
+    run(make_encoder(), catalogue_folder, tmp_path, told, epochs=5, learning_rate=3e-3)
     assert told.history[-1]["loss"] < told.history[0]["loss"]
 
 
@@ -275,4 +273,3 @@ def test_a_checkpoint_is_not_replaced_by_one_that_could_not_be_written(tmp_path)
     with pytest.raises(TypeError):
         save_checkpoint(folder, numbers(2)[0], {"history": object()})
     assert_holds(folder, 1)
-

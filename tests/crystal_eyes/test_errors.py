@@ -1,0 +1,30 @@
+import errno
+import os
+
+import pytest
+
+from crystal_eyes.errors import UserError, one_line
+
+
+def test_a_users_error_is_its_own_line():
+    assert one_line(UserError("dataset x does not exist: give one")) == "dataset x does not exist: give one"
+
+
+def test_a_real_full_disk_names_the_file_and_that_nothing_is_lost():
+    with pytest.raises(OSError) as caught, open("/dev/full", "wb", buffering=0) as file:
+        file.write(b"x")
+    assert one_line(caught.value).startswith("no space left while writing the disk")
+    named = OSError(errno.ENOSPC, "No space left on device", "/tmp/pictures.bin")
+    assert one_line(named).startswith("no space left while writing /tmp/pictures.bin") and "goes on from there" in one_line(
+        named
+    )
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_missing_permission_names_the_place(number):
+    assert one_line(OSError(number, os.strerror(number), "/root/x")).startswith("no permission for /root/x")
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), FileNotFoundError(2, "No such file", "x"), MemoryError()])
+def test_a_fault_of_ours_is_owed_a_traceback(error):
+    assert one_line(error) is None

@@ -1,0 +1,98 @@
+"""Killed, interrupted, full, and side by side: nothing is lost, nothing half-written counts."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.digests import digest_path
+from tests.runs import ROOT, TINY, Project, draw_heads
+
+TRAINING = {"epochs": 4, "image_size": 32, "weights": "none", "embedding_size": 16}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> tuple[Path, str]:
+    """A folder of heads, and a catalogue of it as a plain path."""
+    folder = tmp_path_factory.mktemp("prepared")
+    heads = draw_heads(folder / "heads")
+    project = Project.on(ROOT, folder)
+    project.run("prepare", {"dataset": heads})
+    (run,) = project.runs("prepare")
+    return heads, run.info.artifact_uri.removeprefix("file://") + "/catalogue"
+
+
+def wait_for(process: subprocess.Popen, text: str) -> None:
+    for line in process.stdout:
+        if text in line:
+            return
+    pytest.fail(f"the process ended without printing {text!r}")
+
+
+def encoder_digest(project: Project) -> str:
+    run = project.runs("train")[0]
+    return digest_path(Path(run.info.artifact_uri.removeprefix("file://")) / "encoder")
+
+
+def test_a_killed_training_goes_on_and_gives_what_an_unbroken_one_gives(prepared, tmp_path):
+    _, catalogue = prepared
+    parameters = {**TRAINING, "catalogue": catalogue}
+    unbroken, killed = Project.on(ROOT, tmp_path / "a"), Project.on(ROOT, tmp_path / "b")
+    for project in (unbroken, killed):
+        Path(project.environment["CRYSTAL_EYES_CACHE"]).mkdir(parents=True)
+    unbroken.run("train", parameters)
+
+    process = killed.start("train", parameters)
+    wait_for(process, "epoch 2/4: loss")
+    process.kill()
+    process.wait()
+    assert killed.runs("train") == []  # it left no run that could be taken for a result
+    output = killed.run("train", parameters)
+    assert "epoch 3/4: " in output
+    assert not any(line.startswith("epoch 1/4: ") and "batches" in line for line in output.splitlines())
+    assert encoder_digest(killed) == encoder_digest(unbroken)
+    (run,) = killed.runs("train")
+    history = killed.client.get_metric_history(run.info.run_id, "loss")
+    assert [metric.step for metric in history] == [1, 2, 3, 4]  # the curve is whole
+
+
+def test_an_interruption_says_so_in_one_line(prepared, tmp_path):
+    _, catalogue = prepared
+    project = Project.on(ROOT, tmp_path)
+    process = project.start("train", {**TRAINING, "catalogue": catalogue})
+    wait_for(process, "epoch 1/4: loss")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert output.splitlines()[-1] == "train: interrupted: run the same command again, finished work is kept"
+    assert "Traceback" not in output
+
+
+def test_two_mains_at_once_share_the_work(tmp_path):
+    project = Project.on(ROOT, tmp_path)
+    parameters = {**TINY, "dataset": draw_heads(tmp_path / "heads")}
+    project.client.search_experiments()  # the store's tables are made
+    processes = [project.start("main", parameters) for _ in range(2)]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
+    assert [len(project.runs(step)) for step in ("prepare", "train", "export", "embed", "classify")] == [1, 1, 1, 1, 2]
+
+
+def test_a_full_disk_is_named_and_leaves_no_result(prepared, tmp_path):
+    heads, _ = prepared
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("may not mount a small disk here")
+    try:
+        project = Project.on(ROOT, tmp_path)
+        output = project.run("prepare", {"dataset": heads}, code=1, CRYSTAL_EYES_CACHE=str(disk))
+        assert "prepare: no space left" in output.splitlines()[-1] and "Traceback" not in output
+        assert project.runs("prepare") == []
+        project.run("prepare", {"dataset": heads})  # with room, the same command works
+        assert len(project.runs("prepare")) == 1
+    finally:
+        time.sleep(0.2)
+        subprocess.run(["umount", disk], check=True)

@@ -1,0 +1,53 @@
+"""The README is a promise: its commands are those that exist."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from crystal_eyes.config import STEPS
+from crystal_eyes.parameters import parse
+from pipeline.chain import Main
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.split("  #")[0].strip() for block in re.findall(r"```bash\n(.*?)```", README, re.S) for line in block.splitlines()
+]
+MLFLOW = [command for command in COMMANDS if command.startswith("mlflow run")]
+
+
+def test_there_are_commands_of_every_kind():
+    assert "make main" in COMMANDS and "make test" in COMMANDS and len(MLFLOW) >= 4
+    assert all(command.startswith(("make ", "mlflow run ", "export PATH=")) for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_knows_the_target(command):
+    done = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", MLFLOW)
+def test_mlflow_commands_name_entry_points_and_parameters_that_exist(command):
+    words = shlex.split(command)
+    assert words[:4] == ["mlflow", "run", ".", "-e"]
+    config = {"main": Main, **STEPS}[words[4]]
+    given = [words[i + 1].partition("=") for i, word in enumerate(words) if word == "-P"]
+    parsed = parse(config, [text for name, _, value in given for text in (f"--{name}", value)])
+    assert all(str(getattr(parsed, name)).lower() == value.lower() for name, _, value in given)
+
+
+def test_the_table_of_entry_points_is_complete():
+    assert set(re.findall(r"^\| `(\w+)` \|", README, re.M)) == set(STEPS)
+
+
+def test_every_picture_is_there_and_every_artist_of_the_cast_is_named():
+    from crystal_eyes.cast import credits
+
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
+    assert pictures and all((ROOT / picture).is_file() for picture in pictures)
+    for _, _, artist, licence, _, _ in credits():
+        assert artist in README and licence in README
