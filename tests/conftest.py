@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
 
 from crystal_eyes.catalogue import Catalogue, write
 from crystal_eyes.datasets import read_dataset
@@ -13,9 +11,7 @@ from crystal_eyes.encoder import Description, Encoder
 from crystal_eyes.onnx_export import export_onnx
 from crystal_eyes.selection import head_bytes, select
 from crystal_eyes.splits import assign_splits
-
-ROOT = Path(__file__).resolve().parents[1]
-CHARACTERS, PICTURES, SIDE = 8, 6, 48
+from tests.runs import ROOT, FinishedMain, draw_heads, run_tiny_main
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,32 +22,16 @@ def own_cache(tmp_path_factory):
         yield
 
 
-def draw_head(character: int, number: int) -> Image.Image:
-    """A face whose hair, skin and eyes are the character's; its place and the blotchy background are the picture's."""
-    colours = np.random.default_rng(character).integers(30, 226, (3, 3))
-    hair, skin, eyes = (tuple(int(v) for v in colour) for colour in colours)
-    rng = np.random.default_rng([character, number])
-    blotches = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-    picture = blotches.resize((SIDE, SIDE), Image.Resampling.NEAREST)
-    draw = ImageDraw.Draw(picture)
-    x, y = (int(v) for v in rng.integers(-5, 6, 2))
-    draw.ellipse((6 + x, 4 + y, 42 + x, 44 + y), fill=hair)
-    draw.ellipse((12 + x, 14 + y, 36 + x, 42 + y), fill=skin)
-    for left in (16, 27):
-        draw.ellipse((left + x, 24 + y, left + 5 + x, 31 + y), fill=eyes)
-    return picture
-
-
 @pytest.fixture(scope="session")
 def characters_folder(tmp_path_factory) -> Path:
     """A folder a character: 8 characters of 6 pictures, 48 x 48 pixels."""
-    root = tmp_path_factory.mktemp("characters")
-    for character in range(CHARACTERS):
-        home = root / f"Character {character}"
-        home.mkdir()
-        for number in range(PICTURES):
-            draw_head(character, number).save(home / f"{number}.png")
-    return root
+    return draw_heads(tmp_path_factory.mktemp("characters"))
+
+
+@pytest.fixture(scope="session")
+def tiny_main(tmp_path_factory) -> FinishedMain:
+    """A main on a tiny cast, finished, in a store of its own."""
+    return run_tiny_main(tmp_path_factory.mktemp("tiny_main"))
 
 
 @pytest.fixture(scope="session")

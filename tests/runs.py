@@ -14,25 +14,40 @@ from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("MLproject", "conda.yaml", "README.md", "crystal_eyes", "pipeline", "steps")
-TINY = {"epochs": 1, "image_size": 32, "weights": "none", "embedding_size": 16, "classifiers": "perceptron,faiss"}
+SIDE = 48
+TINY = {
+    "backbone": "mnasnet_small",
+    "epochs": 1,
+    "image_size": 32,
+    "weights": "none",
+    "embedding_size": 16,
+    "classifiers": "perceptron,faiss",
+}
 
 
-def draw_heads(folder: Path, characters: int = 8, pictures: int = 8, seed: int = 0) -> Path:
-    """A folder a character of small faces that differ in hair, skin and eyes; noise makes each picture its own."""
-    rng = np.random.default_rng(seed)
-    for number in range(characters):
-        home = folder / f"Character {number}"
+def draw_head(character: int, number: int) -> Image.Image:
+    """A face whose hair, skin and eyes are the character's; its place and the blotchy background are the picture's."""
+    colours = np.random.default_rng(character).integers(30, 226, (3, 3))
+    hair, skin, eyes = (tuple(int(v) for v in colour) for colour in colours)
+    rng = np.random.default_rng([character, number])
+    blotches = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    picture = blotches.resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(picture)
+    x, y = (int(v) for v in rng.integers(-5, 6, 2))
+    draw.ellipse((6 + x, 4 + y, 42 + x, 44 + y), fill=hair)
+    draw.ellipse((12 + x, 14 + y, 36 + x, 42 + y), fill=skin)
+    for left in (16, 27):
+        draw.ellipse((left + x, 24 + y, left + 5 + x, 31 + y), fill=eyes)
+    return picture
+
+
+def draw_heads(folder: Path, characters: int = 8, pictures: int = 6) -> Path:
+    """A folder a character, of pictures of 48 x 48 pixels."""
+    for character in range(characters):
+        home = folder / f"Character {character}"
         home.mkdir(parents=True)
-        hair, skin, eyes = (tuple(int(v) for v in rng.integers(40, 220, 3)) for _ in range(3))
-        for index in range(pictures):
-            picture = Image.fromarray(rng.integers(0, 256, (48, 48, 3), dtype=np.uint8))
-            draw = ImageDraw.Draw(picture)
-            x, y = (int(v) for v in rng.integers(-4, 5, 2))
-            draw.ellipse((6 + x, 4 + y, 42 + x, 44 + y), fill=hair)
-            draw.ellipse((12 + x, 14 + y, 36 + x, 42 + y), fill=skin)
-            for left in (16, 27):
-                draw.ellipse((left + x, 24 + y, left + 5 + x, 31 + y), fill=eyes)
-            picture.save(home / f"{index}.png")
+        for number in range(pictures):
+            draw_head(character, number).save(home / f"{number}.png")
     return folder
 
 
@@ -106,3 +121,31 @@ class Project:
     def runs(self, step: str) -> list[Run]:
         """Every run of a step that was recorded for the cache, newest first."""
         return self.client.search_runs(["0"], f"tags.`crystal_eyes.step` = '{step}'", order_by=["attributes.end_time DESC"])
+
+
+@dataclass
+class FinishedMain:
+    """A main that `mlflow run` has brought to its end."""
+
+    project: Project
+    run_id: str
+    experiment_id: str
+    output: str
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.project.tracking_uri
+
+
+def run_tiny_main(state: Path) -> FinishedMain:
+    """The README's command on a tiny cast, in this very tree."""
+    project = Project.on(ROOT, state)
+    parameters = {**TINY, "characters": 8, "pictures": 8}
+    arguments = [text for name, value in parameters.items() for text in ("-P", f"{name}={value}")]
+    done = subprocess.run(
+        ["mlflow", "run", ".", "-e", "main", "--env-manager", "local", *arguments],
+        cwd=ROOT, env=project.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    (run,) = project.client.search_runs(["0"], "tags.`mlflow.runName` = 'main'")
+    return FinishedMain(project, run.info.run_id, run.info.experiment_id, done.stdout)

@@ -13,7 +13,7 @@ from crystal_eyes.config import Train
 from crystal_eyes.errors import UserError
 from crystal_eyes.metrics import retrieval
 from crystal_eyes.pictures import load_head
-from crystal_eyes.training import Heads, embed, schedule, train
+from crystal_eyes.training import Heads, best_epoch, embed, schedule, train
 
 SMALL = {"weights": "none", "embedding_size": 16, "image_size": 32, "epochs": 3, "batch_size": 8, "pictures_per_class": 2}
 DROPS = {"drop_rate": 0.2, "drop_connect_rate": 0.2}
@@ -273,3 +273,9 @@ def test_a_checkpoint_is_not_replaced_by_one_that_could_not_be_written(tmp_path)
     with pytest.raises(TypeError):
         save_checkpoint(folder, numbers(2)[0], {"history": object()})
     assert_holds(folder, 1)
+
+
+def test_the_last_epoch_is_kept_where_no_epoch_could_be_judged():
+    nan = float("nan")
+    assert best_epoch([{"map_at_r": nan}, {"map_at_r": nan}]) == 2
+    assert best_epoch([{"map_at_r": 0.1}, {"map_at_r": 0.3}, {"map_at_r": 0.3}, {"map_at_r": nan}]) == 2

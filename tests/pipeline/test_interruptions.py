@@ -10,7 +10,8 @@ import pytest
 from pipeline.digests import digest_path
 from tests.runs import ROOT, TINY, Project, draw_heads
 
-TRAINING = {"epochs": 4, "image_size": 32, "weights": "none", "embedding_size": 16}
+TRAINING = {**TINY, "epochs": 4}
+del TRAINING["classifiers"]
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ def test_export_says_all_that_a_server_needs(child, artifact):
     path = artifact(child["export"], "onnx/encoder.onnx")
     said = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert said["image_size"] == "32" and said["color_order"] == "RGB" and said["embedding_size"] == "16"
-    assert said["backbone"] == "tf_efficientnet_lite0" and said["source_run"] == child["train"].info.run_id
+    assert said["backbone"] == TINY["backbone"] and said["source_run"] == child["train"].info.run_id
     outputs = json.loads(child["prepare"].data.tags["crystal_eyes.outputs"])
     assert said["training_catalogue"] == outputs["catalogue"]
     assert child["export"].data.metrics["largest_difference"] < 1e-4
