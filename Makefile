@@ -22,7 +22,8 @@ $(VENV)/.installed: conda.yaml
 main: env  ## train, export, embed and compare on the built-in cast
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . -e main --env-manager local
 
-ui: env  ## look at the runs at http://127.0.0.1:5000
+ui: env  ## look at the runs in MLflow's UI
+	@echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
 
 test: env  ## run the tests

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import mlflow
+from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from crystal_eyes.parameters import parse
 from pipeline.chain import Main, run_chain
-from pipeline.get_or_run import _get_or_run
+from pipeline.get_or_run import _get_or_run, current_experiment
 from pipeline.plan import print_plan
-from pipeline.report import as_text, log_comparison
+from pipeline.report import as_text, log_comparison, run_page
 from pipeline.step import one_line_errors
 
 
@@ -29,12 +30,15 @@ def main(config: Any) -> None:
 
     results = run_chain(config, run)
     table = log_comparison({name: result.run for name, result in results.items()})
-    store = mlflow.get_tracking_uri()
+    # the UI's list of experiments then leads to runs and metrics, not to traces of language models
+    MlflowClient().set_experiment_tag(current_experiment(), "mlflow.experimentKind", "custom_model_development")
+    info = mlflow.active_run().info
     print(
         f"\n{as_text(table)}\n\n"
-        f"To look at it:  mlflow ui --backend-store-uri {store}   then open http://127.0.0.1:5000\n"
-        "There: the newest run named main, its description links to each classifier; Artifacts has comparison.png.\n"
-        "Below each classifier: answers.png, confused_pairs.png, per_character.csv. Below prepare: contact_sheet.png."
+        f"To look at it:  mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}\n"
+        f"This run:       http://127.0.0.1:5000/{run_page(info)}\n"
+        "Its description links to each classifier, its artifacts hold comparison.png. Below a classifier: answers.png,\n"
+        "confused_pairs.png and per_character.csv; below prepare: contact_sheet.png; below train: the curves by epoch."
     )
 
 

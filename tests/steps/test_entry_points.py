@@ -57,7 +57,7 @@ def test_main_logs_the_comparison_with_links_to_the_children(tiny_main, child, a
     for name in ("perceptron", "faiss"):
         metrics = child[f"classify {name}"].data.metrics
         assert table.loc[name, "top_5"] == pytest.approx(metrics["top_5"])
-        assert f"/runs/{child[f'classify {name}'].info.run_id})" in run.data.tags["mlflow.note.content"]
+        assert f"/runs/{child[f'classify {name}'].info.run_id}?" in run.data.tags["mlflow.note.content"]
     difference = run.data.metrics["perceptron_minus_faiss_top_5"]
     assert difference == pytest.approx(table.loc["perceptron", "top_5"] - table.loc["faiss", "top_5"])
     assert Image.open(artifact(run, "comparison.png")).width > 200
