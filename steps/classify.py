@@ -86,7 +86,7 @@ def picture(catalogue: Catalogue, row: pd.Series) -> Image.Image:
 
 
 def pairs_sheet(catalogue: Catalogue, tested: pd.DataFrame, answers: np.ndarray, pairs: pd.DataFrame) -> Image.Image:
-    """A row a pair: up to two pictures of each character, the mistaken ones first, side by side."""
+    """Two pairs a row: up to two pictures of each character, the mistaken ones first, side by side."""
     cells = []
     for pair in pairs.itertuples():
         for name, other in ((pair.character, pair.taken_for), (pair.taken_for, pair.character)):
@@ -94,10 +94,10 @@ def pairs_sheet(catalogue: Catalogue, tested: pd.DataFrame, answers: np.ndarray,
             mistaken = mine & (answers == other)
             rows = [*np.flatnonzero(mistaken), *np.flatnonzero(mine & ~mistaken)][:2]
             for row in rows:
-                text = [name, f"taken for the other {pair.times} x" if mistaken[row] else ""]
+                text = [name, f"{pair.times} x confused" if mistaken[row] else ""]
                 cells.append((picture(catalogue, tested.iloc[row]), text, "wrong" if mistaken[row] else ""))
             cells += [(Image.new("RGB", (1, 1), "white"), [], "")] * (2 - len(rows))
-    return sheet(cells, columns=4)
+    return sheet(cells, columns=8)
 
 
 def answers_sheet(
