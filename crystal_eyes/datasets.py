@@ -46,12 +46,15 @@ def read_dataset(path: str | Path, confidence: float) -> tuple[pd.DataFrame, lis
 
 def dataset_files(path: str | Path) -> list[Path]:
     """The files that a dataset consists of: what a cache key has to cover. Raises UserError like read_dataset."""
-    path = _existing(path)
+    path = _existing(path).resolve()
     if path.is_file() and path.suffix in (".csv", ".parquet"):
         table, _ = read_dataset(path, confidence=0.0)
         return [path, *sorted({Path(p) for p in table["path"]})]
     folder = path.parent if path.is_file() else path
-    files = [Path(base) / name for base, folders, names in _walk(folder) for name in names]
+    files = {Path(base) / name for base, _, names in _walk(folder) for name in names}
+    if manifest := _manifest(folder):
+        # its table may name pictures that lie elsewhere
+        files |= {Path(p) for p in read_dataset(manifest, confidence=0.0)[0]["path"]}
     return sorted(files)
 
 

@@ -48,8 +48,9 @@ def assign_splits(
             f"{len(names)} characters with pictures for training and testing: at least 4 are needed, "
             "with 2 different pictures each; add some or lower min_pictures"
         )
-    validation = max(1, round(len(names) * validation_characters))
-    test = max(1, round(len(names) * test_characters))
+    least = 2 if len(names) >= 8 else 1  # among the pictures of a single character every neighbour is right
+    validation = max(least, round(len(names) * validation_characters))
+    test = max(least, round(len(names) * test_characters))
     if len(names) - validation - test < 2:
         raise UserError("validation_characters and test_characters leave fewer than 2 characters to learn from: lower them")
     group = dict.fromkeys(names[:validation], "validation") | dict.fromkeys(names[validation : validation + test], "test")

@@ -25,6 +25,7 @@ from pipeline.digests import digest_dataset, digest_file, digest_path
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("parameters", "inputs", "sources", "libraries")
+SHORT = 16  # hex digits of a source's digest: all of them must fit into one MLflow tag (8,000 characters)
 PENDING = "pending:/"  # an input that a step has yet to make: it equals no digest
 # where the import name of a library is not the name of its package
 PACKAGES = {
@@ -78,7 +79,7 @@ def code_of(file: str) -> tuple[dict[str, str], dict[str, str]]:
         name = todo.pop()
         if name in files:
             continue
-        files[name] = digest_file(ROOT / name)
+        files[name] = digest_file(ROOT / name)[:SHORT]
         for module, taken in _imports(name, files[name]):
             if own := _own_files(module):
                 todo.extend(own)

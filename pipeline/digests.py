@@ -44,5 +44,5 @@ def digest_path(path: Path) -> str:
 
 def digest_dataset(path: Path) -> str:
     """The digest of a dataset: its table, where it has one, and the pictures. Raises UserError where there is none."""
-    files = dataset_files(path)
-    return digest_files(files, path.parent if path.is_file() else path)
+    path = path.expanduser().resolve()  # the same dataset under another name, or behind a link, is the same
+    return digest_files(dataset_files(path), path.parent if path.is_file() else path)

@@ -33,10 +33,12 @@ def main(config: Any) -> None:
     # the UI's list of experiments then leads to runs and metrics, not to traces of language models
     MlflowClient().set_experiment_tag(current_experiment(), "mlflow.experimentKind", "custom_model_development")
     info = mlflow.active_run().info
+    store = mlflow.get_tracking_uri()
+    served = store.startswith("http")
     print(
         f"\n{as_text(table)}\n\n"
-        f"To look at it:  mlflow ui --backend-store-uri {mlflow.get_tracking_uri()}\n"
-        f"This run:       http://127.0.0.1:5000/{run_page(info)}\n"
+        + ("" if served else f"To look at it:  mlflow ui --backend-store-uri {store}\n")
+        + f"This run:       {store if served else 'http://127.0.0.1:5000'}/{run_page(info)}\n"
         "Its description links to each classifier, its artifacts hold comparison.png. Below a classifier: answers.png,\n"
         "confused_pairs.png and per_character.csv; below prepare: contact_sheet.png; below train: the curves by epoch."
     )

@@ -67,7 +67,7 @@ def bar_plot(table: pd.DataFrame, children: Mapping[str, Run]) -> "Figure":
     """top-1, top-3 and top-5 accuracy of each classifier, with 95 % intervals over characters."""
     from matplotlib.figure import Figure  # costs half a second, and a cached main does without
 
-    figure = Figure(figsize=(1.6 + 1.4 * len(table), 4.2), layout="constrained")
+    figure = Figure(figsize=(max(5.0, 1.6 + 1.4 * len(table)), 4.2), layout="constrained")
     axes = figure.subplots()
     for place, (k, color) in enumerate(zip((1, 3, 5), ("#9ecae1", "#4292c6", "#08519c"))):
         value = table[f"top_{k}"]

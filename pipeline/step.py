@@ -40,7 +40,10 @@ def run_step(entry_point: str, config_class: type[Config], body: Body) -> None:
                 for name, path in outputs.items():
                     mlflow.log_artifacts(path, name)
                     digests[name] = digest_path(path)
-                record(mlflow.MlflowClient(), run.info.run_id, key, digests)
+                if cache_key(entry_point, config).inputs == key.inputs:
+                    record(mlflow.MlflowClient(), run.info.run_id, key, digests)
+                else:
+                    print(f"{entry_point}: an input changed while it was read, so this result will not be reused")
 
 
 class one_line_errors:

@@ -82,7 +82,7 @@ def test_a_characters_pictures_are_split_by_the_rule(sizes, train, test, seed):
 @given(sizes=st.lists(st.integers(2, 6), min_size=6, max_size=40), a=st.floats(0.01, 0.5), b=st.floats(0.01, 0.5))
 def test_so_many_characters_are_kept_from_the_encoder(sizes, a, b):
     count = len(sizes)
-    kept = [max(1, round(count * share)) for share in (a, b)]
+    kept = [max(2 if count >= 8 else 1, round(count * share)) for share in (a, b)]
     shares = {"validation_characters": a, "test_characters": b}
     if count - sum(kept) < 2:
         with pytest.raises(UserError, match="lower them"):

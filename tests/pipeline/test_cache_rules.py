@@ -55,6 +55,8 @@ def test_an_unchanged_main_starts_no_child_and_gives_the_same_comparison(finishe
     assert len(project.client.search_runs(["0"], max_results=1000)) == count + 1  # the main itself
     newest, older = project.client.search_runs(["0"], "tags.`mlflow.runName` = 'main'", max_results=2)
     assert newest.data.metrics == older.data.metrics
+    plots = [Path(run.info.artifact_uri.removeprefix("file://")) / "comparison.png" for run in (newest, older)]
+    assert plots[0].read_bytes() == plots[1].read_bytes()
 
 
 def test_5_and_the_text_5_and_5_point_0_are_one(finished):
