@@ -1,5 +1,5 @@
 # `make` alone shows what there is.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # the pins of conda.yaml, as pip takes them

@@ -85,7 +85,7 @@ def test_a_full_disk_is_named_and_leaves_no_result(prepared, tmp_path):
     heads, _ = prepared
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("may not mount a small disk here")
     try:
         project = Project.on(ROOT, tmp_path)
