@@ -39,11 +39,14 @@ class ScikitLearn:
             # every node keeps a float64 for each class: leaves are limited so that the forest stays below 1 GiB
             classes = int(labels.max()) + 1
             leaves = FOREST_BYTES // (self.model.n_estimators * 2 * classes * 8)
-            self.model.set_params(max_leaf_nodes=max(2, leaves) if leaves < len(labels) else None)
+            # with many characters it also takes long: verbose says how far it is
+            self.model.set_params(max_leaf_nodes=max(2, leaves) if leaves < len(labels) else None, verbose=1)
         if isinstance(self.model, KNeighborsClassifier):
             self.model.set_params(n_neighbors=min(self.model.n_neighbors, len(labels)))
         with np.errstate(invalid="ignore"):
             self.model.fit(embeddings, labels)
+        if isinstance(self.model, RandomForestClassifier):
+            self.model.set_params(verbose=0)
         if isinstance(self.model, NearestCentroid):
             # with one picture a class there is no deviation to scale by (0 / 0): 0 means unscaled to scikit-learn
             deviation = self.model.within_class_std_dev_
