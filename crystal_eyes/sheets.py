@@ -16,9 +16,10 @@ MARKS = {"": PAPER, "right": (46, 160, 67), "wrong": (215, 58, 73)}
 @cache
 def _font() -> ImageFont.FreeTypeFont:
     # a font with East Asian letters where the machine has one, else the one matplotlib ships
-    installed = {font.name: font.fname for font in font_manager.fontManager.ttflist}
+    installed = {font.name for font in font_manager.fontManager.ttflist}
     names = ("Noto Sans CJK JP", "Noto Sans JP", "IPAGothic", "Hiragino Sans", "Yu Gothic", "DejaVu Sans")
-    return ImageFont.truetype(next(installed[name] for name in names if name in installed), 11)
+    family = next(name for name in names if name in installed)
+    return ImageFont.truetype(font_manager.findfont(font_manager.FontProperties(family=family)), 11)
 
 
 @cache
