@@ -22,13 +22,36 @@ def portrait(character: Character, rng: random.Random, size: int, line_art: bool
     size: px of the longer side of the upright head; a tilted one may be a little longer. line_art is ignored by a
     style without outlines. Returns an RGBA picture cut to its alpha: the picture's edges are the head's box.
     """
-    head = _head(character, rng, line_art)
+    drawn = _on_nothing(character, _head(character, rng, line_art), size, line_art)
+    return drawn.crop(drawn.getchannel("A").getbbox())
+
+
+def upright(
+    character: Character, rng: random.Random, size: int, line_art: bool = False
+) -> tuple[Image.Image, tuple[int, int, int, int]]:
+    """Like portrait, but not tilted, and with the head's box in it: left, top, right, bottom in pixels.
+
+    The box ends at the chin, and leaves out necks, hair tips, twin-tails and tufts: a row or column at its edge shows
+    the head on a fourth of its length or more.
+    """
+    drawn = _on_nothing(character, _head(character, rng, line_art, tilted=False), size, line_art)
+    canvas, (_, y, side) = definition(character.style)[1]["canvas"]["height"], _frame(character)
+    chin = round((STYLES[character.style].chin * canvas - y + 0.75 * side) / (1.5 * side) * drawn.height)
+    shown = np.asarray(drawn.getchannel("A"))[:chin] > 127
+    columns = np.flatnonzero(shown.sum(axis=0) >= 0.25 * shown.any(axis=1).sum())
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    top = int(np.flatnonzero(shown[:, left:right].mean(axis=1) >= 0.25)[0])
+    x0, y0, x1, y1 = drawn.getchannel("A").getbbox()
+    return drawn.crop((x0, y0, x1, y1)), (left - x0, top - y0, right - x0, min(chin, y1) - y0)
+
+
+def _on_nothing(character: Character, head: str, size: int, line_art: bool) -> Image.Image:
     x, y, side = _frame(character)
     reach = side * 0.75  # half of the canvas: leaves room for the corners of a tilted head
     drawn = _render(head, (x - reach, y - reach, 2 * reach, 2 * reach), (round(1.5 * size), round(1.5 * size)))
     if line_art and STYLES[character.style].lines:
         drawn = drawn.convert("LA").convert("RGBA")  # flowers and mouths bring colours of their own
-    return drawn.crop(drawn.getchannel("A").getbbox())
+    return drawn
 
 
 def picture(character: Character, drawing: random.Random, cut: random.Random) -> Image.Image:
@@ -67,7 +90,7 @@ def picture(character: Character, drawing: random.Random, cut: random.Random) ->
     return drawn.point(light[: 256 if grey else 768] + (list(range(256)) if bare else []))
 
 
-def _head(character: Character, rng: random.Random, line_art: bool) -> str:
+def _head(character: Character, rng: random.Random, line_art: bool, tilted: bool = True) -> str:
     """The character in some mood, mirrored or not and tilted about the middle of its frame, as SVG without a root."""
     style, components = STYLES[character.style], definition(character.style)[1]["components"]
     shown = dict(character.parts)
@@ -85,7 +108,7 @@ def _head(character: Character, rng: random.Random, line_art: bool) -> str:
     if line_art and style.lines:
         colours = {"hair": style.lines, "skin": "ffffff"} | dict.fromkeys(style.white, "ffffff")
     x, y, _ = _frame(character)
-    mirror, tilt = rng.choice((1, -1)), max(-25.0, min(25.0, rng.gauss(0, 9)))
+    mirror, tilt = rng.choice((1, -1)), max(-25.0, min(25.0, rng.gauss(0, 9))) * tilted
     move = f"translate({x:.2f} {y:.2f}) rotate({tilt:.2f}) scale({mirror} 1) translate({-x:.2f} {-y:.2f})"
     return f'<g transform="{move}">{_compose(character.style, shown, colours)}</g>'
 

@@ -27,6 +27,7 @@ class Style:
     fixed: dict[str, tuple[str | None, ...]]  # part -> the variants a character may own, beside its hair
     telling: tuple[str, ...]  # the fixed parts that are seen well enough to be a look-alike's only difference
     moods: dict[str, tuple[str, ...]]  # part -> variants that read as an expression; for eyes: instead of the own ones
+    chin: float  # where the chin of an upright head lies, from the top of the style's canvas, in its heights
     dull: tuple[str, ...] = ()  # variants never used: they hide what tells characters apart, or disgust
     lines: str | None = None  # hair colour of its line art; None: the style has no outlines, so no line art
     white: tuple[str, ...] = ()  # colours painted white in line art, beside skin
@@ -41,6 +42,7 @@ STYLES = {
             "earrings": (None, None, None, *_numbered("variant", 1, 2, 3, 4, 5, 6)),
         },
         telling=("eyes", "details"),
+        chin=0.8,
         moods={"eyes": _numbered("variant", 3, 5, 9, 10, 11, 12, 13, 14, 15, 18, 19, 20, 21, 22, 25, 26)},
         dull=("short19", "variant13", "variant19"),
         lines="ffffff",
@@ -57,6 +59,7 @@ STYLES = {
             "hairAccessories": (None, None, None, "flowers"),
         },
         telling=("eyes", "beard", "freckles", "hairAccessories"),
+        chin=0.777,
         moods={"eyes": _numbered("variant", 1, 3, 8, 9, 11, 15, 17, 18, 19, 22)},
         lines="000000",  # its hair has no outline: black is how the artist drew it
     ),
@@ -71,6 +74,7 @@ STYLES = {
             "details": (None, None, *_numbered("variant", 1, 2, 3, 4, 5, 6)),
         },
         telling=("eyes", "head", "frontHair"),
+        chin=0.915,
         moods={"eyes": _numbered("variant", 1, 9, 11, 12, 17, 25, 31, 32)},
     ),
 }

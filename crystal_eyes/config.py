@@ -14,7 +14,9 @@ CLASSIFIERS = ("perceptron", "faiss", "linear_svc", "k_neighbors", "random_fores
 class Prepare:
     """Read a dataset into the catalogue, select characters and pictures, write the splits."""
 
-    dataset: str = parameter("", "folder a character, table, Danbooru 2018 set; empty: built-in cast", input="dataset")
+    dataset: str = parameter(
+        "", "folder a character, table, Danbooru 2018 set; empty: built-in cast", input="dataset", optional=True
+    )
     characters: int = parameter(80, "built-in cast: how many characters to draw", low=2, high=20_000)
     pictures: int = parameter(45, "built-in cast: how many pictures of each", low=1, high=10_000)
     min_pictures: int = parameter(2, "keep characters with at least so many pictures", low=2)
@@ -89,4 +91,52 @@ class Classify:
     seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
 
 
-STEPS = {"prepare": Prepare, "train": Train, "export": Export, "embed": Embed, "classify": Classify}
+@dataclass(frozen=True)
+class Detector:
+    """Train a YOLOv5 head detector on labelled pictures and composed scenes; export it to ONNX and measure it."""
+
+    labels: str = parameter(
+        "", "pictures with boxes of heads: a YOLO folder, or a table or JSON of boxes", input="files", optional=True
+    )
+    faces: str = parameter("", "the same, with boxes of faces: grown to heads by face_margins", input="files", optional=True)
+    face_margins: str = parameter(
+        "0.25,0.55,0.25,0.1", "how far a head reaches beyond its face: left,top,right,bottom in sides of the face box"
+    )
+    heads: str = parameter("", "folder of head pictures to paste into scenes beside the cast", input="files", optional=True)
+    labeller: str = parameter(
+        "", "detector that finds the head inside each picture of heads; empty: they are cut to the head",
+        input="files", optional=True,
+    )  # fmt: skip
+    scenes: int = parameter(400, "composed scenes to train on", low=0, high=1_000_000)
+    repeat: int = parameter(4, "times that an epoch shows each labelled picture", low=1, high=1000)
+    circles: bool = parameter(True, "draw random circles over the heads in training")
+    architecture: str = parameter("yolov5n", "network", choices=("yolov5n", "yolov5s"))
+    detector_weights: str = parameter(
+        "", "weights to start from: .safetensors of a detector, or an ultralytics .pt", input="files", optional=True
+    )
+    detector_image_size: int = parameter(320, "longer side that the network sees, pixels", low=64, high=2048)
+    detector_epochs: int = parameter(10, "passes over the training pictures", low=1, high=10_000)
+    detector_batch_size: int = parameter(16, "pictures a batch", low=1, high=1024)
+    detector_learning_rate: float = parameter(2e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
+    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Find the heads in illustrations and cut them out, with the labels of the pictures."""
+
+    illustrations: str = parameter("", "labelled whole pictures: any dataset that prepare reads", input="dataset")
+    detector: str = parameter("", "detector that finds the heads (runs:/ID/detector or a folder)", input="files")
+    several: str = parameter("leave-out", "a picture in which several heads are found", choices=("leave-out", "largest", "all"))
+    least_confidence: float = parameter(0.4, "least confidence of a head", low=0.01, high=1.0)
+
+
+STEPS = {
+    "detector": Detector,
+    "crop": Crop,
+    "prepare": Prepare,
+    "train": Train,
+    "export": Export,
+    "embed": Embed,
+    "classify": Classify,
+}

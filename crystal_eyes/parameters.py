@@ -24,13 +24,14 @@ def parameter(
     high: float | None = None,
     choices: Sequence[str] = (),
     input: str = "",
+    optional: bool = False,
 ) -> Any:
     """A field of a configuration: default, one line of help, inclusive bounds, allowed words.
 
     input: "files" or "dataset" where the value names files (a path, `runs:/...`, `models:/...`): the cache key then covers
-    their contents, not the name; `choices` then are words that stand for no file.
+    their contents, not the name; `choices` then are words that stand for no file. optional: such an input may be empty.
     """
-    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "input": input}
+    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "input": input, "optional": optional}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -42,7 +43,7 @@ def inputs(config: Any) -> dict[str, str]:
 def names_files(config: Any, name: str) -> bool:
     """Whether an input names files, rather than being left empty or a word. Raises UserError where it is needed but empty."""
     value, meta = getattr(config, name), config.__dataclass_fields__[name].metadata
-    if not value and meta["input"] == "files":
+    if not value and not meta["optional"]:
         raise UserError(f"parameter {name} is needed: {meta['help']}")
     return bool(value) and value not in meta["choices"]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
 from anyascii import anyascii
 from fontTools.ttLib import TTFont
 from matplotlib import font_manager
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 CELL, LINE, GAP = 112, 16, 6  # pixels
 INK, PAPER = (40, 40, 40), (255, 255, 255)
+TRUE, FOUND = (40, 100, 255), (230, 40, 40)
 MARKS = {"": PAPER, "right": (46, 160, 67), "wrong": (215, 58, 73)}
 
 
@@ -54,4 +56,21 @@ def sheet(cells: Sequence[tuple[Image.Image, Sequence[str], str]], columns: int)
         out.paste(small, (x + (CELL - small.width) // 2, y + (CELL - small.height) // 2))
         for number, line in enumerate(text):
             draw.text((x, y + CELL + 2 + number * LINE), _clip(line, CELL), fill=INK, font=_font())
+    return out
+
+
+def boxes_sheet(
+    pictures: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], columns: int = 4, cell: int = 320
+) -> Image.Image:
+    """One RGB picture of pictures (uint8 RGB [h, w, 3], true boxes [n, 4], found boxes [m, 4]): true blue, found red."""
+    rows = max(1, -(-len(pictures) // columns))
+    out = Image.new("RGB", (columns * (cell + GAP) + GAP, rows * (cell + GAP) + GAP), PAPER)
+    for i, (picture, truth, found) in enumerate(pictures):
+        scale = cell / max(picture.shape[:2])
+        small = Image.fromarray(picture).resize([max(1, round(side * scale)) for side in picture.shape[1::-1]])
+        draw = ImageDraw.Draw(small)
+        for boxes, colour in ((truth, TRUE), (found, FOUND)):
+            for box in boxes:
+                draw.rectangle([float(v) * scale for v in box], outline=colour, width=2)
+        out.paste(small, (GAP + i % columns * (cell + GAP), GAP + i // columns * (cell + GAP)))
     return out

@@ -17,9 +17,10 @@ def _main_fields() -> list[tuple[str, Any, Any]]:
     fields: dict[str, tuple[str, Any, Any]] = {}
     for config in STEPS.values():
         for f in dataclasses.fields(config):
-            if f.name != "classifier" and (f.metadata["input"] != "files" or f.default):
+            if f.name != "classifier" and (f.metadata["input"] != "files" or f.default or f.metadata["optional"]):
                 fields.setdefault(f.name, (f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata)))
     own = {
+        "detector": parameter("", "detector that finds the heads in illustrations; empty: one is trained"),
         "classifiers": parameter(",".join(CLASSIFIERS), "which classifiers to compare, separated by commas"),
         "cache": parameter("on", "reuse finished steps", choices=("on", "off")),
         "plan": parameter(False, "print what would run and why, run nothing"),
@@ -28,7 +29,7 @@ def _main_fields() -> list[tuple[str, Any, Any]]:
 
 
 Main = dataclasses.make_dataclass("Main", _main_fields(), frozen=True)
-Main.__doc__ = "Prepare, train, export, embed, then compare classifiers; finished steps are reused."
+Main.__doc__ = "(Detector, crop,) prepare, train, export, embed, then compare classifiers; finished steps are reused."
 
 
 class Result(Protocol):
@@ -51,7 +52,17 @@ def run_chain(config: Any, run: Runner) -> dict[str, Result]:
         names = [f.name for f in dataclasses.fields(STEPS[entry_point])]
         return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
-    catalogue = run("prepare", own("prepare")).output("catalogue")
+    dataset = own("prepare")
+    if config.illustrations:
+        if config.dataset:
+            raise UserError(
+                "dataset and illustrations are both given: give heads as dataset, or whole pictures as illustrations"
+            )
+        detector = config.detector or run("detector", own("detector")).output("detector")
+        dataset["dataset"] = run("crop", own("crop") | {"detector": detector}).output("heads")
+    elif config.detector:
+        raise UserError("detector is given without illustrations: it has nothing to find heads in")
+    catalogue = run("prepare", dataset).output("catalogue")
     encoder = run("train", {"catalogue": catalogue, **own("train")}).output("encoder")
     onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")
     embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own("embed")}).output("embeddings")

@@ -1,0 +1,218 @@
+"""Composed scenes: heads pasted on grounds, in panels, over each other and over the border, with their boxes."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from crystal_eyes.detector.boxes import area, as_boxes, clip, overlap
+
+LONG_SIDE = 640  # px of a scene
+SHOWN = 0.5  # a head counts where more than this share of it is seen
+
+
+@dataclass
+class Sprite:
+    """A head to paste: uint8 RGBA [h, w, 4], upright, and the head's box in it."""
+
+    picture: np.ndarray
+    box: tuple[float, float, float, float]
+
+
+@dataclass
+class Scene:
+    """A picture in the making: uint8 RGB [h, w, 3]; the boxes so far; which head each pixel shows (0: none)."""
+
+    picture: np.ndarray
+    boxes: list[np.ndarray] = field(default_factory=list)
+    pixels: list[int] = field(default_factory=list)  # of each head, were all of it seen
+    owner: np.ndarray = None
+
+    def __post_init__(self):
+        if self.owner is None:
+            self.owner = np.zeros(self.picture.shape[:2], np.int16)
+
+    def visible_boxes(self) -> np.ndarray:
+        """float32 [n, 4], clipped to the picture: of heads of which more than half is seen."""
+        height, width = self.owner.shape
+        seen = np.bincount(self.owner.ravel(), minlength=len(self.boxes) + 1)[1:]
+        kept = [box for box, n, whole in zip(self.boxes, seen, self.pixels) if n > SHOWN * whole]
+        return clip(as_boxes(kept), width, height)
+
+    def add_boxes(self, boxes: np.ndarray) -> None:
+        """Heads that the ground shows already."""
+        for left, top, right, bottom in as_boxes(boxes):
+            self.boxes.append(np.array([left, top, right, bottom], np.float32))
+            mask = np.zeros(self.owner.shape, np.uint8)
+            middle = round((left + right) / 2), round((top + bottom) / 2)
+            cv2.ellipse(mask, middle, (round((right - left) / 2), round((bottom - top) / 2)), 0, 0, 360, 1, -1)
+            self.owner[mask > 0] = len(self.boxes)
+            self.pixels.append(int(mask.sum()))
+
+    def paste(self, sprite: Sprite, middle: tuple[float, float], side: float, angle: float, mirrored: bool) -> None:
+        """Paste a sprite so that its head's longer side is `side` px and its head's middle lies at `middle`.
+
+        angle: degrees. The head is taken as the ellipse in its box; the new box encloses that ellipse when it is turned.
+        """
+        left, top, right, bottom = sprite.box
+        scale = side / max(right - left, bottom - top)
+        turn = math.radians(angle)
+        cos, sin, flip = scale * math.cos(turn), scale * math.sin(turn), -1 if mirrored else 1
+        matrix = np.array([[cos * flip, -sin, 0], [sin * flip, cos, 0]], np.float32)
+        matrix[:, 2] = np.array(middle) - matrix[:, :2] @ [(left + right) / 2, (top + bottom) / 2]
+        a, b = (right - left) / 2, (bottom - top) / 2
+        reach = np.array([math.hypot(cos * a, sin * b), math.hypot(sin * a, cos * b)])
+        self.boxes.append(np.array([*(middle - reach), *(middle + reach)], np.float32))
+        self.pixels.append(max(1, int(math.pi * a * b * scale**2)))
+
+        height, width = sprite.picture.shape[:2]
+        corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]) @ matrix.T
+        x0, y0 = np.clip(np.floor(corners.min(0)), 0, None).astype(int)
+        x1, y1 = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, self.owner.shape[::-1])
+        if x1 <= x0 or y1 <= y0:
+            return
+        matrix[:, 2] -= x0, y0
+        picture = sprite.picture
+        if scale < 0.5:  # an affine map samples single pixels: shrink by areas before
+            small = max(1, round(width * scale)), max(1, round(height * scale))
+            picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+            matrix[:, :2] @= np.diag([width / small[0], height / small[1]]).astype(np.float32)
+        size = int(x1 - x0), int(y1 - y0)
+        drawn = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        alpha = cv2.warpAffine(picture[..., 3], matrix, size, flags=cv2.INTER_LINEAR)[..., None].astype(np.float32) / 255
+        part = self.picture[y0:y1, x0:x1]
+        part[...] = np.rint(part + alpha * (drawn[..., :3].astype(np.float32) - part)).astype(np.uint8)
+        head = np.zeros(part.shape[:2], np.uint8)
+        cv2.ellipse(
+            head, (round(middle[0] - x0), round(middle[1] - y0)), (round(scale * a), round(scale * b)), angle, 0, 360, 1, -1
+        )
+        owner = self.owner[y0:y1, x0:x1]
+        owner[alpha[..., 0] > 0.5] = 0
+        owner[head > 0] = len(self.boxes)
+
+
+Take = Callable[[np.random.Generator], Sprite]
+Ground = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]  # a labelled picture: RGB, boxes
+
+
+def compose(rng: np.random.Generator, take: Take, ground: Ground | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """One scene: uint8 RGB [h, w, 3], its longer side LONG_SIDE px, and float32 [n, 4] boxes; one in 14 shows no head.
+
+    take: draws a head; ground: draws a labelled picture, which every second scene then stands on.
+    """
+    kind = rng.random()
+    if ground is not None and kind < 0.5:
+        picture, boxes = ground(rng)
+        scene = Scene(picture.copy())
+        scene.add_boxes(boxes)
+        _scatter(scene, rng, take, rng.integers(0, 5), free=True)
+    else:
+        long, short = LONG_SIDE, int(LONG_SIDE * rng.uniform(0.5, 1))
+        scene = Scene(background(rng, *((long, short) if rng.random() < 0.5 else (short, long))))
+        if kind > 0.93:
+            pass  # nobody
+        elif kind > 0.78:
+            _panels(scene, rng, take)
+        else:
+            _scatter(scene, rng, take, rng.choice([1, 1, 2, 2, 3, 4, 6, 9]))
+    if rng.random() < 0.35:
+        _ovals(scene, rng)
+    picture, tone = scene.picture, rng.random()
+    if tone < 0.15:  # grey, or one ink
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32) / 255
+        ink, paper = (rng.integers(0, 120, 3), rng.integers(140, 256, 3)) if tone < 0.04 else (0, 255)
+        picture = np.broadcast_to(ink + grey * (np.asarray(paper) - ink), (*picture.shape[:2], 3)).astype(np.uint8)
+    return np.ascontiguousarray(picture), scene.visible_boxes()
+
+
+def background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """uint8 RGB: flat, a gradient, coloured noise, or busy with shapes, lines and lattices."""
+    first, second = rng.integers(0, 256, (2, 3)).astype(np.float32)
+    kind = rng.integers(0, 5)
+    if kind == 0:
+        shade = 255 - rng.integers(0, 40) * np.ones(3) if rng.random() < 0.5 else first
+        picture = np.full((height, width, 3), shade, np.uint8)
+    else:
+        turn = rng.uniform(0, 2 * math.pi)
+        x, y = np.meshgrid(np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32))
+        mix = np.clip(0.5 + 0.6 * (x * math.cos(turn) + y * math.sin(turn)), 0, 1)
+        if kind == 1:  # clouds
+            coarse = rng.random((rng.integers(3, 12), rng.integers(3, 12))).astype(np.float32)
+            mix = np.clip(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+        picture = (first + mix[..., None] * (second - first)).astype(np.uint8)
+    for _ in range(rng.integers(10, 60) if kind >= 3 else 0):
+        colour, (px, py) = rng.integers(0, 256, 3).tolist(), (rng.random(2) * (width, height)).astype(int).tolist()
+        reach = (LONG_SIDE * rng.uniform(0.01, 0.15, 2)).astype(int).tolist()
+        form = rng.integers(0, 4)
+        if form == 0:
+            cv2.ellipse(picture, (px, py), reach, rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA)
+        elif form == 1:
+            cv2.rectangle(picture, (px, py), (px + reach[0], py + reach[1]), colour, -1)
+        elif form == 2:
+            points = (rng.normal(0, 1, (rng.integers(3, 8), 2)) * reach + (px, py)).astype(np.int32)
+            cv2.fillPoly(picture, [points], colour, cv2.LINE_AA)
+        else:
+            cv2.line(picture, (px, py), (px + 3 * reach[0], py + 3 * reach[1]), colour, int(rng.integers(1, 8)), cv2.LINE_AA)
+    return picture
+
+
+def _scatter(scene: Scene, rng: np.random.Generator, take: Take, heads: int, free: bool = False, least: float = 0.05) -> None:
+    """Paste heads of many sizes, the small ones first (they stand behind). free: not on heads that are there already.
+
+    least: size of the smallest, as a share of the shorter side.
+    """
+    height, width = scene.owner.shape
+    there = as_boxes(scene.boxes)
+    most = 0.75 if heads == 1 else 0.9 / math.sqrt(max(heads, 1))
+    for side in sorted(min(width, height) * np.exp(rng.uniform(math.log(least), math.log(most), heads))):
+        middle = rng.uniform(0, width), rng.uniform(0, height)
+        reach = 0.5 * side
+        box = as_boxes([middle[0] - reach, middle[1] - reach, middle[0] + reach, middle[1] + reach])
+        if free and len(there) and overlap(box, there).sum() > 0.2 * area(box).sum():
+            continue
+        angle = rng.normal(0, 12) if rng.random() < 0.85 else rng.uniform(-90, 90)
+        scene.paste(take(rng), middle, side, angle, rng.random() < 0.5)
+
+
+def _panels(scene: Scene, rng: np.random.Generator, take: Take) -> None:
+    """A page of panels, most with a head or two, on a white or black page."""
+    height, width = scene.owner.shape
+    columns, rows = rng.integers(1, 4), rng.integers(1, 5)
+    gap, page = int(rng.integers(2, 12)), int(rng.choice([0, 255, 255]))
+    scene.picture[...] = page
+    for row in range(rows):
+        for column in range(columns):
+            x0, x1 = (int(width * c / columns) + gap for c in (column, column + 1))
+            y0, y1 = (int(height * r / rows) + gap for r in (row, row + 1))
+            x1, y1 = x1 - gap, y1 - gap
+            panel = Scene(background(rng, x1 - x0, y1 - y0))
+            _scatter(panel, rng, take, rng.choice([0, 1, 1, 1, 2]), least=0.3)
+            first = len(scene.boxes)
+            part = slice(y0, min(y1, height)), slice(x0, min(x1, width))
+            shape = scene.owner[part].shape
+            scene.picture[part] = panel.picture[: shape[0], : shape[1]]
+            own = panel.owner[: shape[0], : shape[1]]
+            scene.owner[part] = np.where(own > 0, own + first, 0)
+            inside = clip(as_boxes(panel.boxes), shape[1], shape[0])
+            scene.boxes += list(inside + np.array([x0, y0, x0, y0], np.float32))
+            scene.pixels += panel.pixels
+            cv2.rectangle(scene.picture, (x0, y0), (x1, y1), 255 * (page == 0) * np.ones(3), 1 + gap // 4)
+
+
+def _ovals(scene: Scene, rng: np.random.Generator) -> None:
+    """Speech bubbles and plain ovals: they hide what is below, and are no heads."""
+    height, width = scene.owner.shape
+    for _ in range(rng.integers(1, 4)):
+        middle = int(rng.uniform(0, width)), int(rng.uniform(0, height))
+        reach = (LONG_SIDE * rng.uniform(0.02, 0.1, 2)).astype(int)
+        fill = (255, 255, 255) if rng.random() < 0.6 else rng.integers(0, 256, 3).tolist()
+        cv2.ellipse(scene.picture, middle, reach.tolist(), 0, 0, 360, fill, -1, cv2.LINE_AA)
+        cv2.ellipse(scene.picture, middle, reach.tolist(), 0, 0, 360, (20, 20, 20), 2, cv2.LINE_AA)
+        mask = np.zeros(scene.owner.shape, np.uint8)
+        cv2.ellipse(mask, middle, reach.tolist(), 0, 0, 360, 1, -1)
+        scene.owner[mask > 0] = 0
+        for line in range(rng.integers(0, 4)):  # something like writing
+            y = middle[1] + int((line - 1.5) * reach[1] * 0.35)
+            cv2.line(scene.picture, (middle[0] - reach[0] // 2, y), (middle[0] + reach[0] // 2, y), (30, 30, 30), 2)

@@ -1,0 +1,161 @@
+"""detector: trains a YOLOv5 head detector, exports it to ONNX, and measures it on pictures it never saw."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+
+from crystal_eyes import cast
+from crystal_eyes.config import Detector
+from crystal_eyes.detector import dataset
+from crystal_eyes.detector.boxes import face_to_head
+from crystal_eyes.detector.export import export_onnx, set_image_size
+from crystal_eyes.detector.heads import read_heads
+from crystal_eyes.detector.labels import Labelled, read_labels
+from crystal_eyes.detector.measures import Found, average_precision, matches, measure
+from crystal_eyes.detector.runner import CONFIDENCE, FILE, HeadDetector
+from crystal_eyes.detector.training import WEIGHTS, build, train
+from crystal_eyes.errors import UserError
+from crystal_eyes.progress import track
+from crystal_eyes.sheets import boxes_sheet
+from pipeline.step import run_step
+
+SIZES = (256, 320, 384, 448, 512, 640)  # px that are tried out
+LOSS = 0.01  # of AP50: the smallest size that loses less is chosen
+VALIDATION_SCENES, TEST_SCENES = 60, 100
+SHOWN = 24  # pictures on a sheet
+TRAIN, VALIDATION, TEST = 1, 2, 3  # casts that share no character
+
+
+def detector(config: Detector, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
+    real, data = read_real(config, inputs), workspace / "data"
+    if not real["train"] and not config.scenes:
+        raise UserError("nothing to train on: give labels or faces, or scenes above 0")
+    if not (data / "train.txt").exists():  # the last of them: an interrupted training goes on with the pictures it had
+        write_data(config, inputs, real, data)
+    trained = train(data, config, inputs["detector_weights"], workspace, report_epoch(config))
+    network = build(config.architecture, trained / WEIGHTS, workspace / "ultralytics")
+    export_onnx(network, trained / FILE, {"image_size": "640", "architecture": config.architecture})
+    set_image_size(trained / FILE, choose_size(trained, data))
+    for name in ("scenes", "labels"):
+        pictures = list(dataset.read(data, f"test-{name}"))
+        if pictures:
+            found = find(HeadDetector(trained), pictures)
+            metrics = measure(found, CONFIDENCE)
+            mlflow.log_metrics({f"test_{name}_{metric}": value for metric, value in metrics.items()})
+            mlflow.log_image(boxes_sheet(shown(pictures, found)), f"test_{name}.png")
+            print(f"test {name}: " + ", ".join(f"{metric} {value:.3f}" for metric, value in metrics.items())
+                  + f" ({len(pictures)} pictures, {sum(len(f.truth) for f in found)} heads)")  # fmt: skip
+    return {"detector": trained}
+
+
+def read_real(config: Detector, inputs: Mapping[str, Path | None]) -> dict[str, list[Labelled]]:
+    """The labelled pictures by part; faces are heads from here on."""
+    found, left_out = [], []
+    for name in ("labels", "faces"):
+        if inputs[name] is None:
+            continue
+        labelled, gone = read_labels(inputs[name])
+        left_out += gone
+        if name == "faces":
+            faces, labelled = labelled, [grown(one, margins(config)) for one in labelled]
+            some = [pair for pair in zip(faces, labelled) if len(pair[0].boxes)][:12]
+            shown = [(*dataset.load(face), dataset.load(head)[1]) for face, head in some]
+            mlflow.log_image(boxes_sheet(shown), "faces_to_heads.png")
+        found += labelled
+    for why, count in Counter(why for _, why in left_out).most_common(10):
+        print(f"left out {count}: {why} (such as {next(what for what, w in left_out if w == why)})")
+    if left_out:
+        mlflow.log_text(pd.DataFrame(left_out, columns=["file", "why"]).to_csv(index=False), "left_out.csv")
+    mlflow.log_metrics({"labelled_pictures": len(found), "labelled_heads": sum(len(one.boxes) for one in found),
+                        "labels_left_out": len(left_out)})  # fmt: skip
+    return dataset.split(found)
+
+
+def margins(config: Detector) -> tuple[float, float, float, float]:
+    try:
+        left, top, right, bottom = (float(part) for part in config.face_margins.split(","))
+    except ValueError:
+        raise UserError(f"parameter face_margins={config.face_margins}: give left,top,right,bottom, four numbers") from None
+    return left, top, right, bottom
+
+
+def grown(one: Labelled, by: tuple[float, float, float, float]) -> Labelled:
+    return replace(one, boxes=face_to_head(one.boxes, by, *one.size))
+
+
+def write_data(config: Detector, inputs: Mapping[str, Path | None], real: dict[str, list[Labelled]], data: Path) -> None:
+    drawn = {part: dataset.drawn_heads(part) for part in (TRAIN, VALIDATION, TEST)}
+    mlflow.log_text("\n".join(f"art: {title} by {artist}, {licence} ({url})"
+                              for _, title, artist, licence, url, _ in cast.credits()), "credits.txt")  # fmt: skip
+    pasted = drawn[TRAIN]
+    if inputs["heads"] is not None:
+        heads, left_out = read_heads(inputs["heads"], inputs["labeller"])
+        print(f"heads to paste: {len(heads)}; {len(left_out)} left out")
+        mlflow.log_metrics({"heads": len(heads), "heads_left_out": len(left_out)})
+        pasted = dataset.pictured_heads(heads, pasted)
+    pictures = {part: [(f"label-{number:06d}", *dataset.load(one)) for number, one in enumerate(some)]
+                for part, some in real.items()}  # fmt: skip
+    ground = dataset.grounds([one[1:] for one in pictures["train"]]) if pictures["train"] else None
+
+    def composed(count, part, take, ground=None):
+        return dataset.scenes(count, "scene", [config.seed if part == TRAIN else 0, part], take, ground)
+
+    dataset.write(data, "test-labels", pictures["test"])
+    dataset.write(data, "test-scenes", composed(TEST_SCENES, TEST, drawn[TEST]))
+    dataset.write(data, "val", [*pictures["val"], *composed(VALIDATION_SCENES, VALIDATION, drawn[VALIDATION])])
+    scenes = track(composed(config.scenes, TRAIN, pasted, ground), config.scenes, "compose scenes", "scenes")
+    dataset.write(data, "train", chain(pictures["train"], scenes),
+                  lambda name: config.repeat if name.startswith("label-") else 1)  # fmt: skip
+    some = dataset.read(data, "train", step=max(1, (len(pictures["train"]) + config.scenes) // SHOWN))
+    mlflow.log_image(boxes_sheet([(picture, boxes, []) for _, picture, boxes in some][:SHOWN]), "training_pictures.png")
+
+
+def report_epoch(config: Detector):
+    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+        mlflow.log_metrics(metrics, step=epoch)
+        print(f"epoch {epoch}/{config.detector_epochs}: " + ", ".join(f"{n} {v:.3f}" for n, v in metrics.items()), flush=True)
+
+    return on_epoch
+
+
+def choose_size(trained: Path, data: Path) -> int:
+    """The smallest input size that loses less than LOSS of AP50 on the validation pictures."""
+    pictures, rows = list(dataset.read(data, "val")), []
+    for size in SIZES:
+        runner, start = HeadDetector(trained, size), time.perf_counter()
+        found = find(runner, pictures)
+        milliseconds = 1000 * (time.perf_counter() - start) / len(pictures)
+        rows.append((size, average_precision(found, 0.5), average_precision(found, 0.75), milliseconds))
+        mlflow.log_metrics({"size_ap50": rows[-1][1], "size_ap75": rows[-1][2]}, step=size)
+    best = max(ap50 for _, ap50, _, _ in rows)
+    chosen = next(size for size, ap50, _, _ in rows if ap50 > best - LOSS)
+    table = pd.DataFrame(rows, columns=["image_size", "ap50", "ap75", "milliseconds"])
+    mlflow.log_text(table.to_csv(index=False), "sizes.csv")
+    mlflow.log_metric("image_size", chosen)
+    print(f"{table.round(3).to_string(index=False)}\ninput size {chosen}: the smallest that loses less than {LOSS} of AP50")
+    return chosen
+
+
+def find(runner: HeadDetector, pictures: list[dataset.Picture]) -> list[Found]:
+    return [Found(boxes, *runner.detect(picture, 0.01)) for _, picture, boxes in pictures]
+
+
+def shown(pictures: list[dataset.Picture], found: list[Found]) -> list[tuple]:
+    """Pictures, true and found boxes of a sheet; those with a miss or a false alarm first."""
+    rows = []
+    for (_, picture, truth), one in zip(pictures, found):
+        sure = one.scores >= CONFIDENCE
+        kept = Found(truth, one.boxes[sure], one.scores[sure])
+        right = int(matches(kept, 0.5).sum())
+        rows.append((right - len(truth) + right - len(kept.boxes), (picture, truth, kept.boxes)))
+    return [row for _, row in sorted(rows, key=lambda row: row[0])][:SHOWN]
+
+
+if __name__ == "__main__":
+    run_step("detector", Detector, detector)
