@@ -62,7 +62,7 @@ def pictured_heads(heads: list[Head], drawn: Take, share: float = 0.75) -> Take:
 
 
 def grounds(pictures: list[tuple[np.ndarray, np.ndarray]]) -> Ground:
-    """Draws a labelled picture, or a part of it: half of its sides or more. Heads that the cut leaves less than half of are gone."""
+    """Draws a part of a labelled picture, half of its sides or more. A head mostly cut away is painted over."""
 
     def ground(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         picture, boxes = pictures[rng.integers(len(pictures))]
@@ -86,7 +86,7 @@ def scenes(count: int, name: str, seed: list[int], take: Take, ground: Ground | 
 
 
 def write(folder: Path, part: str, pictures: Iterable[Picture], repeat: Callable[[str], int] = lambda name: 1) -> int:
-    """Write folder/images/PART, folder/labels/PART and folder/PART.txt; returns how many pictures. repeat: times a name is listed."""
+    """Write folder/images/PART, labels/PART and PART.txt; returns how many pictures. repeat: how often a name is listed."""
     for kind in ("images", "labels"):
         (folder / kind / part).mkdir(parents=True, exist_ok=True)
     lines, count = [], 0

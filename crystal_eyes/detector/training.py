@@ -83,7 +83,9 @@ def train(data: Path, config: Detector, weights: Path | None, folder: Path, on_e
         overrides={
             "model": f"{config.architecture}.yaml", "data": str(folder / "data.yaml"), "epochs": config.detector_epochs,
             "batch": config.detector_batch_size, "imgsz": config.detector_image_size, "seed": config.seed, "single_cls": True,
-            "optimizer": "AdamW", "lr0": config.detector_learning_rate, "lrf": 0.02, "cos_lr": True,
+            "optimizer": "AdamW",
+            "nbs": config.detector_batch_size,  # else gradients of several batches are summed up, for fewer steps
+            "lr0": config.detector_learning_rate, "lrf": 0.02, "cos_lr": True,
             "warmup_epochs": min(1.0, config.detector_epochs / 10), "warmup_bias_lr": 0.0,
             "close_mosaic": max(1, config.detector_epochs // 4), "patience": 0, "hsv_h": 0.03, "degrees": 5.0, "translate": 0.1,
             "scale": 0.5, "amp": _device() != "cpu", "device": _device(),
