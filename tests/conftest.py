@@ -11,7 +11,7 @@ from crystal_eyes.encoder import Description, Encoder
 from crystal_eyes.onnx_export import export_onnx
 from crystal_eyes.selection import head_bytes, select
 from crystal_eyes.splits import assign_splits
-from tests.runs import ROOT, FinishedMain, draw_heads, run_tiny_main
+from tests.runs import ROOT, FinishedDetector, FinishedMain, draw_heads, run_tiny_detector, run_tiny_main
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +32,12 @@ def characters_folder(tmp_path_factory) -> Path:
 def tiny_main(tmp_path_factory) -> FinishedMain:
     """A main on a tiny cast, finished, in a store of its own."""
     return run_tiny_main(tmp_path_factory.mktemp("tiny_main"))
+
+
+@pytest.fixture(scope="session")
+def tiny_detector(tmp_path_factory) -> FinishedDetector:
+    """A detector trained for a moment on scenes of the cast, in a store of its own."""
+    return run_tiny_detector(tmp_path_factory.mktemp("tiny_detector"))
 
 
 @pytest.fixture(scope="session")

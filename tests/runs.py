@@ -149,3 +149,40 @@ def run_tiny_main(state: Path) -> FinishedMain:
     assert done.returncode == 0, done.stdout
     (run,) = project.client.search_runs(["0"], "tags.`mlflow.runName` = 'main'")
     return FinishedMain(project, run.info.run_id, run.info.experiment_id, done.stdout)
+
+
+@dataclass
+class FinishedDetector:
+    """A detector that its entry point has trained, and the folder of its labelled pictures."""
+
+    project: Project
+    folder: Path
+    labels: Path
+    output: str
+
+    @property
+    def run(self) -> Run:
+        return self.project.runs("detector")[0]
+
+
+def draw_labelled(folder: Path, count: int = 9) -> Path:
+    """A YOLO folder of composed scenes: images/ and labels/."""
+    from crystal_eyes.detector import dataset
+
+    dataset.write(folder, "own", dataset.scenes(count, "own", [9, 9], dataset.drawn_heads(9, characters=30)))
+    return folder
+
+
+TINY_DETECTOR = {"scenes": 16, "detector_epochs": 2, "detector_image_size": 96, "detector_batch_size": 8, "repeat": 1}
+
+
+def run_tiny_detector(state: Path) -> FinishedDetector:
+    """The entry point as MLflow's command starts it, in this very tree."""
+    project, labels = Project.on(ROOT, state), draw_labelled(state / "labelled")
+    (labels / "images" / "own" / "broken.jpg").write_bytes(b"no picture")
+    (labels / "labels" / "own" / "broken.txt").write_text("0 0.5 0.5 0.1 0.1")
+    (labels / "labels" / "own" / "nobody.txt").write_text("")
+    output = project.run("detector", {**TINY_DETECTOR, "labels": labels})
+    (run,) = project.runs("detector")
+    artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+    return FinishedDetector(project, artifacts / "detector", labels, output)

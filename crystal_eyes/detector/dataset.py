@@ -23,7 +23,7 @@ Picture = tuple[str, np.ndarray, np.ndarray]  # name, uint8 RGB [h, w, 3], float
 
 
 def split(labelled: list[Labelled]) -> dict[str, list[Labelled]]:
-    """A fixed third for "test", a tenth of the rest for "val", the others for "train": by the names alone, whatever the seed."""
+    """A fixed third for "test", a tenth of the rest for "val", the others for "train": by the names alone."""
     order = sorted(labelled, key=lambda one: hashlib.sha256(one.file.encode()).digest())
     test = len(order) // 3
     val = test + max(1, (len(order) - test) // 10) if len(order) > test + 1 else test

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from crystal_eyes.detector.boxes import area, as_boxes, clip, nms
+from crystal_eyes.detector.boxes import area, clip, nms
 from crystal_eyes.errors import UserError
 
 FILE = "detector.onnx"
@@ -51,7 +51,7 @@ class HeadDetector:
         height, width = picture.shape[:2]
         found_boxes, found_scores = [], []
         for left, top, right, bottom in windows(width, height):
-            boxes, scores = self._window(picture[top:bottom, left:right], confidence)
+            boxes, scores = self._window(picture[top:bottom, left:right], confidence, nms_iou)
             # a head cut by a window's inner edge is whole in the next window
             inner = ((boxes[:, 0] < 1) & (left > 0)) | ((boxes[:, 1] < 1) & (top > 0))
             inner |= ((boxes[:, 2] > right - left - 1) & (right < width)) | (
@@ -59,19 +59,22 @@ class HeadDetector:
             )
             found_boxes.append(boxes[~inner] + np.array([left, top, left, top], np.float32))
             found_scores.append(scores[~inner])
+        if len(found_boxes) == 1:
+            return found_boxes[0], found_scores[0]
         boxes, scores = np.concatenate(found_boxes), np.concatenate(found_scores)
-        keep = nms(boxes, scores, nms_iou)
+        keep = nms(boxes, scores, nms_iou)  # a head in the overlap of two windows was found twice
         return boxes[keep], scores[keep]
 
-    def _window(self, picture: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    def _window(self, picture: np.ndarray, confidence: float, nms_iou: float) -> tuple[np.ndarray, np.ndarray]:
         height, width = picture.shape[:2]
         padded, scale, (left, top) = letterbox(picture, self.image_size)
         raw = self.session.run(None, {"pictures": padded[None]})[0][0]  # [5, anchors]: middle, sides, confidence
         raw = raw[:, raw[4] > confidence]
-        corners = np.concatenate([raw[:2] - raw[2:4] / 2, raw[:2] + raw[2:4] / 2]).T
-        boxes = clip((corners - np.array([left, top, left, top], np.float32)) / scale, width, height)
+        boxes, scores = np.concatenate([raw[:2] - raw[2:4] / 2, raw[:2] + raw[2:4] / 2]).T, raw[4]
+        keep = nms(boxes, scores, nms_iou)  # before they are clipped, as in training
+        boxes = clip((boxes[keep] - np.array([left, top, left, top], np.float32)) / scale, width, height)
         some = area(boxes) > 0
-        return as_boxes(boxes[some]), raw[4][some]
+        return boxes[some], scores[keep][some]
 
 
 def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, float, tuple[int, int]]:
