@@ -98,8 +98,8 @@ def train(data: Path, config: Detector, weights: Path | None, folder: Path, on_e
         losses = trainer.label_loss_items(trainer.tloss, prefix="train")
         metrics = {ours: float(losses[f"train/{name}"]) for name, ours in LOSSES.items() if f"train/{name}" in losses}
         metrics |= {ours: float(trainer.metrics.get(f"metrics/{name}", 0)) for name, ours in MEASURES.items()}
-        if trainer.epoch + 1 not in seen:  # it calls once more after the last epoch, with the best weights
-            seen.add(trainer.epoch + 1)
+        if trainer.epoch < trainer.epochs and trainer.epoch not in seen:  # it calls once more at the end, of the best weights
+            seen.add(trainer.epoch)
             on_epoch(trainer.epoch + 1, metrics)
 
     def batches(trainer) -> None:
