@@ -30,6 +30,7 @@ PENDING = "pending:/"  # an input that a step has yet to make: it equals no dige
 # where the import name of a library is not the name of its package
 PACKAGES = {
     "PIL": "pillow",
+    "yaml": "pyyaml",
     "cv2": "opencv-python-headless",
     "faiss": "faiss-cpu",
     "sklearn": "scikit-learn",

@@ -74,6 +74,8 @@ def read_real(config: Detector, inputs: Mapping[str, Path | None]) -> dict[str, 
         mlflow.log_text(pd.DataFrame(left_out, columns=["file", "why"]).to_csv(index=False), "left_out.csv")
     mlflow.log_metrics({"labelled_pictures": len(found), "labelled_heads": sum(len(one.boxes) for one in found),
                         "labels_left_out": len(left_out)})  # fmt: skip
+    if len({one.path.resolve() for one in found}) < len(found):
+        raise UserError("labels and faces name the same picture: give each picture's boxes once")
     return dataset.split(found)
 
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("MLproject", "conda.yaml", "README.md", "crystal_eyes", "pipeline", "steps")
+HEAD_DETECTOR = ROOT / "models" / "head-detector"  # the one that comes with the project
 SIDE = 48
 TINY = {
     "backbone": "mnasnet_small",

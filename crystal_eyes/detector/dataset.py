@@ -67,7 +67,7 @@ def grounds(pictures: list[tuple[np.ndarray, np.ndarray]]) -> Ground:
     def ground(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         picture, boxes = pictures[rng.integers(len(pictures))]
         height, width = picture.shape[:2]
-        w, h = (max(32, int(side * rng.uniform(0.5, 1))) for side in (width, height))
+        w, h = (min(side, max(32, int(side * rng.uniform(0.5, 1)))) for side in (width, height))
         x, y = rng.integers(0, width - w + 1), rng.integers(0, height - h + 1)
         inside = np.clip(boxes - [x, y, x, y], 0, [w, h, w, h]).astype(np.float32)
         part = area(inside) / np.maximum(area(boxes), 1)
@@ -108,7 +108,7 @@ def write(folder: Path, part: str, pictures: Iterable[Picture], repeat: Callable
 
 def read(folder: Path, part: str, step: int = 1) -> Iterator[Picture]:
     """What write left under this part, each picture once; every step-th of them."""
-    for name in list(dict.fromkeys((folder / f"{part}.txt").read_text().split()))[::step]:
+    for name in list(dict.fromkeys((folder / f"{part}.txt").read_text().splitlines()))[::step]:
         label = folder / name.replace("/images/", "/labels/").replace(".jpg", ".txt")
         picture = cv2.cvtColor(cv2.imread(str(folder / name)), cv2.COLOR_BGR2RGB)
         height, width = picture.shape[:2]

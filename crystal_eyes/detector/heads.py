@@ -32,7 +32,7 @@ def read_heads(folder: Path, labeller: Path | None) -> tuple[list[Head], LeftOut
     out. None: a picture is cut to its head, or shows nothing but the head where it is transparent.
     Raises UserError where no head is left.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
     find = _by_detector(HeadDetector(labeller, LABELLED_AT)) if labeller else _by_alpha
     heads, left_out = [], []
     for path in track(paths, len(paths), "find the head in each picture", "pictures"):

@@ -1,12 +1,12 @@
 """Pictures with boxes as users keep them: a YOLO folder (images/ + labels/), or a table or JSON of boxes."""
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 from PIL import Image
 
 from crystal_eyes.detector.boxes import area, as_boxes, clip
@@ -32,7 +32,7 @@ def read_labels(path: str | Path) -> tuple[list[Labelled], LeftOut]:
 
     - a folder with images/ and labels/ (nested folders allowed): labels/NAME.txt holds lines of `class middle_x middle_y
       width height` in fractions of the picture; an empty file says that no head is there. The class is 0, or the one called
-      "head" in classes.txt or data.yaml.
+      "head" (or "face") in classes.txt or data.yaml.
     - JSON: a list of {"file": ..., "heads": [[left, top, right, bottom], ...]}, pixels
     - CSV or parquet: a row a box, columns file, left, top, right, bottom; a row without numbers says that no head is there
     A folder may hold the JSON or the table. Files are named relative to it. Raises UserError where nothing usable is left.
@@ -45,7 +45,7 @@ def read_labels(path: str | Path) -> tuple[list[Labelled], LeftOut]:
         found = _yolo(path, left_out)
     else:
         table = _only_table(path) if path.is_dir() else path
-        found = _json(table) if table.suffix == ".json" else _table(table)
+        found = _json(table) if table.suffix.lower() == ".json" else _table(table)
         found = [(table.parent / file, file, boxes) for file, boxes in found]
     labelled = []
     for picture, file, boxes in found:
@@ -74,10 +74,10 @@ def _usable(boxes: np.ndarray, size: tuple[int, int], file: str, left_out: LeftO
 
 def _size(picture: Path, file: str, left_out: LeftOut) -> tuple[int, int] | None:
     """Width and height as the picture is shown (upright)."""
-    if not picture.is_file():
-        left_out.append((file, "boxes without a picture: it is missing on disk"))
-        return None
     try:
+        if not picture.is_file():
+            left_out.append((file, "boxes without a picture: it is missing on disk"))
+            return None
         with Image.open(picture, formats=FORMATS) as opened:
             width, height = opened.size
             if width * height > MAX_PIXELS:
@@ -92,7 +92,7 @@ def _size(picture: Path, file: str, left_out: LeftOut) -> tuple[int, int] | None
 
 
 def _only_table(folder: Path) -> Path:
-    found = sorted(t for t in folder.iterdir() if t.suffix in (".json", ".csv", ".parquet"))
+    found = sorted(t for t in folder.iterdir() if t.is_file() and t.suffix.lower() in (".json", ".csv", ".parquet"))
     if len(found) != 1:
         many = ", ".join(t.name for t in found)
         raise UserError(f"folder {folder} holds {'several tables of boxes (' + many + ')' if found else 'no boxes'}: {NEEDS}")
@@ -100,18 +100,22 @@ def _only_table(folder: Path) -> Path:
 
 
 def _json(path: Path) -> list[tuple[str, np.ndarray]]:
+    boxes: dict[str, list] = {}
     try:
-        rows = json.loads(path.read_text("utf-8-sig"))
-        return [(str(row["file"]), as_boxes(row["heads"])) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
+        for row in json.loads(path.read_text("utf-8-sig")):
+            if any(len(head) != 4 for head in row["heads"]):
+                raise ValueError(f"a head of {row['file']} has not four numbers")
+            boxes.setdefault(str(row["file"]), []).extend(row["heads"])
+        return [(file, as_boxes(heads)) for file, heads in boxes.items()]
+    except (ValueError, KeyError, TypeError, OSError, OverflowError, RecursionError) as error:
         shape = '{"file": ..., "heads": [[left, top, right, bottom], ...]}'
-        raise UserError(f"{path} can't be read ({error}): give a list of {shape}") from None
+        raise UserError(f"{path} can't be read ({str(error).splitlines()[0]}): give a list of {shape}") from None
 
 
 def _table(path: Path) -> list[tuple[str, np.ndarray]]:
     columns = ["left", "top", "right", "bottom"]
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        table = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, dtype={"file": str})
         files, boxes = table["file"].astype(str), table[columns].to_numpy(np.float32)
     except (KeyError, ValueError, OSError) as error:
         raise UserError(f"{path} can't be read ({str(error).splitlines()[0]}): it needs file, {', '.join(columns)}") from None
@@ -123,8 +127,13 @@ def _yolo(root: Path, left_out: LeftOut) -> list[tuple[Path, str, np.ndarray]]:
     if not (root / "images").is_dir():
         raise UserError(f"folder {root} has labels/ but no images/: {NEEDS}")
     head = _class_of_heads(root)
-    pictures = {p.relative_to(root / "images").with_suffix(""): p
-                for p in sorted((root / "images").rglob("*")) if p.suffix.lower() in SUFFIXES}  # fmt: skip
+    pictures: dict[Path, Path] = {}
+    for path in sorted(p for p in (root / "images").rglob("*") if p.suffix.lower() in SUFFIXES):
+        name = path.relative_to(root / "images").with_suffix("")
+        if pictures.setdefault(name, path) != path:
+            left_out.append(
+                (path.relative_to(root / "images").as_posix(), f"another picture has its labels: {pictures[name].name}")
+            )
     labels = {p.relative_to(root / "labels").with_suffix(""): p
               for p in sorted((root / "labels").rglob("*.txt")) if p.name != "classes.txt"}  # fmt: skip
     alone = sorted(labels.keys() - pictures.keys())
@@ -140,19 +149,22 @@ def _yolo(root: Path, left_out: LeftOut) -> list[tuple[Path, str, np.ndarray]]:
 
 
 def _class_of_heads(root: Path) -> int:
-    """0, or the number of the class called head."""
-    names = []
-    if (root / "classes.txt").is_file():
-        names = [line.strip() for line in (root / "classes.txt").read_text("utf-8-sig").splitlines() if line.strip()]
+    """The number of the class called head; 0 where classes have no names, or there is one class only."""
+    names: list[str] = []
+    lists = [path for path in (root / "classes.txt", root / "labels" / "classes.txt") if path.is_file()]
+    if lists:
+        names = [line.strip() for line in lists[0].read_text("utf-8-sig").splitlines() if line.strip()]
     elif (root / "data.yaml").is_file():
-        text = (root / "data.yaml").read_text("utf-8-sig")
-        listed = re.search(r"^names:\s*\[(.*?)\]", text, re.DOTALL | re.MULTILINE)
-        below = re.search(r"^names:\s*\n((?:[ \t]*(?:-|\d+:).*\n?)+)", text, re.MULTILINE)
-        if listed:
-            names = [name.strip().strip("'\"") for name in listed[1].split(",")]
-        elif below:
-            names = [re.sub(r"^\s*(-|\d+:)\s*", "", line).strip().strip("'\"") for line in below[1].splitlines()]
-    return names.index("head") if "head" in names else 0
+        try:
+            said = (yaml.safe_load((root / "data.yaml").read_text("utf-8-sig")) or {}).get("names") or []
+            names = [str(said[i]) for i in sorted(said)] if isinstance(said, dict) else [str(name) for name in said]
+        except (yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError):
+            raise UserError(f"{root / 'data.yaml'} can't be read: it needs names, a list of the classes") from None
+    if len(names) > 1 and "head" not in names and "face" not in names:
+        raise UserError(
+            f"labels {root}: none of the classes {', '.join(names)} is called head (or face): rename the one that is"
+        )
+    return next((names.index(name) for name in ("head", "face") if name in names), 0)
 
 
 def _yolo_boxes(path: Path, file: str, head: int, left_out: LeftOut) -> np.ndarray:
@@ -161,11 +173,13 @@ def _yolo_boxes(path: Path, file: str, head: int, left_out: LeftOut) -> np.ndarr
         if not (parts := line.split()):
             continue
         try:
+            if len(parts) not in (5, 6):  # a sixth is a confidence; a polygon has more
+                raise ValueError
             kind, (x, y, width, height) = parts[0], map(float, parts[1:5])
             if int(float(kind)) != head:
                 left_out.append((file, f"class {kind} does not exist: heads are class {head}"))
                 continue
-        except ValueError:
+        except (ValueError, OverflowError):
             left_out.append((file, f"line {number} of its labels is not `class middle_x middle_y width height`"))
             continue
         boxes.append((x - width / 2, y - height / 2, x + width / 2, y + height / 2))

@@ -67,20 +67,20 @@ class HeadDetector:
 
     def _window(self, picture: np.ndarray, confidence: float, nms_iou: float) -> tuple[np.ndarray, np.ndarray]:
         height, width = picture.shape[:2]
-        padded, scale, (left, top) = letterbox(picture, self.image_size)
+        padded, scales, (left, top) = letterbox(picture, self.image_size)
         raw = self.session.run(None, {"pictures": padded[None]})[0][0]  # [5, anchors]: middle, sides, confidence
         raw = raw[:, raw[4] > confidence]
         boxes, scores = np.concatenate([raw[:2] - raw[2:4] / 2, raw[:2] + raw[2:4] / 2]).T, raw[4]
         keep = nms(boxes, scores, nms_iou)  # before they are clipped, as in training
-        boxes = clip((boxes[keep] - np.array([left, top, left, top], np.float32)) / scale, width, height)
+        boxes = clip((boxes[keep] - np.array([left, top, left, top], np.float32)) / (scales * 2), width, height)
         some = area(boxes) > 0
         return boxes[some], scores[keep][some]
 
 
-def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, float, tuple[int, int]]:
+def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, float], tuple[int, int]]:
     """The picture scaled so that its longer side is `size`, padded with grey to multiples of STRIDE; as ultralytics does.
 
-    Returns uint8 [h, w, 3], the scale, and the padding at the left and at the top.
+    Returns uint8 [h, w, 3], the scales across and down (sides are whole pixels), and the padding at the left and at the top.
     """
     height, width = picture.shape[:2]
     scale = size / max(height, width)
@@ -90,7 +90,7 @@ def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, float, tuple[
     across, down = ((-side % STRIDE) / 2 for side in new)
     left, right, top, bottom = (round(v) for v in (across - 0.1, across + 0.1, down - 0.1, down + 0.1))
     padded = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(GREY,) * 3)
-    return padded, scale, (left, top)
+    return padded, (new[0] / width, new[1] / height), (left, top)
 
 
 def windows(width: int, height: int) -> list[tuple[int, int, int, int]]:
@@ -98,6 +98,6 @@ def windows(width: int, height: int) -> list[tuple[int, int, int, int]]:
     long, short = max(width, height), min(width, height)
     if long <= LONGEST_RATIO * short:
         return [(0, 0, width, height)]
-    side = max(short, 32)
+    side = min(long, max(short, 32))
     starts = [*range(0, long - side, side // 2), long - side]
     return [(0, s, width, s + side) if height > width else (s, 0, s + side, height) for s in starts]

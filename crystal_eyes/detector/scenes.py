@@ -79,6 +79,7 @@ class Scene:
             small = max(1, round(width * scale)), max(1, round(height * scale))
             picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
             matrix[:, :2] @= np.diag([width / small[0], height / small[1]]).astype(np.float32)
+        matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5  # OpenCV counts from the middles of pixels, boxes from their edges
         size = int(x1 - x0), int(y1 - y0)
         drawn = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         alpha = cv2.warpAffine(picture[..., 3], matrix, size, flags=cv2.INTER_LINEAR)[..., None].astype(np.float32) / 255
@@ -98,9 +99,10 @@ Ground = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]  # a lab
 
 
 def compose(rng: np.random.Generator, take: Take, ground: Ground | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """One scene: uint8 RGB [h, w, 3], its longer side LONG_SIDE px, and float32 [n, 4] boxes; one in 14 shows no head.
+    """One scene: uint8 RGB [h, w, 3] and float32 [n, 4] boxes; one in 14 shows no head.
 
-    take: draws a head; ground: draws a labelled picture, which every second scene then stands on.
+    Its longer side is LONG_SIDE px, on a ground that of the ground. take: draws a head; ground: draws a labelled
+    picture, which every second scene then stands on.
     """
     kind = rng.random()
     if ground is not None and kind < 0.5:

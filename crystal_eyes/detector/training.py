@@ -117,7 +117,8 @@ def train(data: Path, config: Detector, weights: Path | None, folder: Path, on_e
     # our own file of a moment ago, on this machine: the one pickle that ultralytics can't do without
     model = torch.load(best, map_location="cpu", weights_only=False)
     state = (model.get("ema") or model["model"]).float().state_dict()
-    save_file({name: value.contiguous() for name, value in state.items()}, out / WEIGHTS, {"architecture": config.architecture})
+    half = {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state.items()}
+    save_file(half, out / WEIGHTS, {"architecture": config.architecture})
     return out
 
 

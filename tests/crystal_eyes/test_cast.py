@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.cast import COLUMNS, FAMILY, MOST, cast, credits, draw, portrait
-from crystal_eyes.cast_portrait import picture
+from crystal_eyes.cast_portrait import picture, upright
 from crystal_eyes.errors import UserError
 
 SIZES = {"characters": 4, "pictures": 22, "seed": 3}
@@ -110,6 +110,34 @@ def test_line_art_has_no_colour_where_the_style_has_lines(style, colourless):
     person = next(person for person in cast(30, 2) if person.style == style)
     pixels = np.asarray(portrait(person, random.Random(0), 96, line_art=True).convert("RGB"), int)
     assert (np.ptp(pixels, axis=2).max() == 0) == colourless
+
+
+def test_the_box_of_an_upright_head_lies_in_the_picture_and_its_edges_touch_the_head():
+    for number, person in enumerate(cast(60, 2)):
+        head, (left, top, right, bottom) = upright(person, random.Random(number), 96, line_art=number % 4 == 0)
+        assert head.mode == "RGBA" and head.getchannel("A").getbbox() == (0, 0, *head.size)
+        assert 0 <= left < right <= head.width and 0 <= top < bottom <= head.height
+        shown = np.asarray(head)[top:bottom, left:right, 3] > 127
+        assert min(shown[:, 0].mean(), shown[:, -1].mean(), shown[0].mean()) > 0.2 and shown.mean() > 0.6
+
+
+@pytest.mark.parametrize("style", ["lorelei", "adventurer", "big-ears"])
+def test_the_box_of_an_upright_head_ends_above_the_neck(style):
+    for person in [person for person in cast(60, 2) if person.style == style][::3]:
+        head, (left, _, right, bottom) = upright(person, random.Random(0), 96)
+        below = (np.asarray(head)[bottom:, :, 3] > 127).sum(axis=1)
+        if style == "lorelei":  # the one style with a neck
+            assert len(below) > 0.15 * head.height and np.median(below) < 0.8 * (right - left)
+        else:
+            assert bottom > 0.6 * head.height
+
+
+def test_an_upright_head_is_the_same_again_and_of_its_size():
+    person = cast(30, 2)[4]
+    (first, box), (again, same), (large, larger) = (upright(person, random.Random(3), size) for size in (96, 96, 192))
+    assert first.tobytes() == again.tobytes() and box == same
+    np.testing.assert_allclose(larger, 2 * np.array(box), atol=3)
+    assert 90 <= max(first.size) <= 100 and 180 <= max(large.size) <= 200
 
 
 @pytest.mark.parametrize("wrong", [{"characters": 1}, {"characters": MOST + 1}, {"pictures": 0}, {"workers": 0}])

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_eyes.detector.boxes import FACE_TO_HEAD, area, as_boxes, clip, face_to_head, iou, nms, overlap
@@ -22,6 +22,7 @@ def share(a: set, b: set) -> float:
     return len(a & b) / len(a | b) if a | b else 0.0
 
 
+@settings(deadline=None)
 @given(boxes, boxes)
 def test_areas_overlaps_and_iou_count_pixels(a, b):
     assert area(a).tolist() == [len(pixels(box)) for box in a]
@@ -31,12 +32,14 @@ def test_areas_overlaps_and_iou_count_pixels(a, b):
     np.testing.assert_allclose(iou(a, b), np.reshape(expected, (len(a), len(b))), rtol=1e-5)
 
 
+@settings(deadline=None)
 @given(upright, upright)
 def test_iou_is_symmetric_and_1_of_a_box_with_itself(a, b):
     np.testing.assert_array_equal(iou(a, b), iou(b, a).T)
     assert (np.diagonal(iou(a, a)) == 1).all()
 
 
+@settings(deadline=None)
 @given(boxes, st.integers(1, 20), st.integers(1, 20))
 def test_a_clipped_box_keeps_its_pixels_in_the_picture(some, width, height):
     inside = clip(some, width, height)
@@ -45,6 +48,7 @@ def test_a_clipped_box_keeps_its_pixels_in_the_picture(some, width, height):
     assert (inside >= 0).all() and (inside <= [width, height, width, height]).all()
 
 
+@settings(deadline=None)
 @given(upright, st.data(), st.sampled_from(THRESHOLDS))
 def test_nms_keeps_what_a_naive_loop_keeps(some, data, threshold):
     scores = np.array(data.draw(st.lists(st.sampled_from((0.2, 0.5, 0.9)), min_size=len(some), max_size=len(some))), np.float32)
@@ -55,6 +59,7 @@ def test_nms_keeps_what_a_naive_loop_keeps(some, data, threshold):
     assert nms(some, scores, threshold).tolist() == expected
 
 
+@settings(deadline=None)
 @given(upright, st.permutations(range(8)), st.sampled_from(THRESHOLDS))
 def test_nms_removes_overlaps_whatever_the_order(some, order, threshold):
     scores = np.linspace(0.9, 0.1, len(some), dtype=np.float32)
@@ -71,6 +76,7 @@ def test_no_boxes_at_all_are_still_boxes():
     assert face_to_head(none, FACE_TO_HEAD, 5, 5).shape == (0, 4)
 
 
+@settings(deadline=None)
 @given(upright, st.tuples(*[st.sampled_from((-0.25, 0.0, 0.5, 1.0))] * 4))
 def test_a_head_grows_from_its_face_by_fractions_of_the_face(faces, margins):
     expected = []

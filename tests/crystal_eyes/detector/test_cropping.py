@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_eyes.detector.cropping import crop_head
@@ -16,6 +16,7 @@ def naive(picture, left, top, side):
     return out
 
 
+@settings(deadline=None)
 @given(st.floats(0, 59), st.floats(0, 39), st.floats(1, 60), st.floats(1, 60))
 def test_a_head_is_cut_as_a_square_about_its_middle_and_edges_are_repeated(left, top, width, height):
     right, bottom = min(left + width, 60), min(top + height, 40)

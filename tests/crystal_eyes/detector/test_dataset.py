@@ -173,3 +173,8 @@ def test_drawn_heads_come_from_the_seed_and_differ():
     assert first.box == same.box and first.picture.shape[2] == 4
     for sprite in (else_, next_):
         assert sprite.picture.shape != first.picture.shape or (sprite.picture != first.picture).any()
+
+
+def test_a_ground_may_be_narrow():
+    ground = grounds([(np.zeros((200, 20, 3), np.uint8), as_boxes([[2, 2, 18, 18]]))])
+    assert {ground(np.random.default_rng(seed))[0].shape[1] for seed in range(20)} == {20}

@@ -149,6 +149,7 @@ def test_boxes_belong_to_the_upright_picture(yolo, orientation, suffix):
     np.testing.assert_allclose(one.boxes[0], [0.1 * one.size[0], 0.1 * one.size[1], 0.3 * one.size[0], 0.5 * one.size[1]])
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_an_enormous_picture_is_named_not_loaded(yolo):
     folder = yolo({"good": LINE, "big": LINE}, pictures=["good"])
     Image.new("1", (8001, 8001)).save(folder / "images/big.png")
@@ -227,3 +228,61 @@ def test_a_missing_folder_and_a_folder_of_something_else_are_refused(tmp_path):
 def test_labels_of_which_nothing_is_left_are_refused_with_an_example(yolo):
     folder = yolo({"a": "0 1.5 0.5 0.2 0.2", "nobody": ""})
     assert "no usable box (such as a.png: box [140.0" in refused(folder) and "outside" in refused(folder)
+
+
+def test_a_file_listed_twice_is_one_picture(tmp_path):
+    draw(tmp_path / "a.png")
+    rows = [{"file": "a.png", "heads": [box]} for box in ([1, 1, 9, 9], [20, 20, 30, 30])]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    assert [len(one.boxes) for one in read_labels(tmp_path)[0]] == [2]
+
+
+def test_two_pictures_of_one_name_are_named(yolo):
+    folder = yolo({"a": LINE})
+    draw(folder / "images/a.jpg")
+    labelled, left_out = read_labels(folder)
+    assert {one.file for one in labelled} | {file for file, _ in left_out} == {"a.jpg", "a.png"}
+
+
+@pytest.mark.parametrize("line", ["0 0.5 0.5 0.7 0.5 0.7 0.9 0.5 0.9", "inf 0.5 0.5 0.2 0.2"])
+def test_a_polygon_or_a_class_without_end_is_named(yolo, line):
+    labelled, left_out = read_labels(yolo({"a": f"{LINE}\n{line}"}))
+    assert len(labelled[0].boxes) == 1 and "line 2" in left_out[0][1]
+
+
+def test_classes_without_heads_are_refused(yolo):
+    folder = yolo({"a": LINE})
+    (folder / "labels" / "classes.txt").write_text("person\ncar\n")
+    with pytest.raises(UserError, match="called head"):
+        read_labels(folder)
+
+
+@pytest.mark.parametrize("text", ["names: {0: person, 1: head}", "names:  # two\n- person\n# and\n- head  # this one\n"])
+def test_heads_are_found_among_the_names_of_data_yaml(yolo, text):
+    folder = yolo({"a": "1" + LINE[1:] + "\n" + LINE})
+    (folder / "data.yaml").write_text(text)
+    labelled, left_out = read_labels(folder)
+    assert len(labelled[0].boxes) == 1 and len(left_out) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"file": "a.png", "heads": [[1, 1, 9, 9, 1, 1, 9, 9]]}]',
+        "[" * 100_000,
+        '[{"file": "a.png", "heads": [[1, 1, 1' + "0" * 400 + ", 9]]}]",
+    ],
+)
+def test_json_that_is_no_table_of_boxes_is_refused_in_one_line(tmp_path, text):
+    draw(tmp_path / "a.png")
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(UserError, match="can't be read") as caught:
+        read_labels(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_digits_keeps_its_zeros(tmp_path):
+    draw(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "0001")
+    (tmp_path / "x.csv").write_text("file,left,top,right,bottom\n0001,1,1,9,9\n")
+    assert read_labels(tmp_path)[0][0].file == "0001"

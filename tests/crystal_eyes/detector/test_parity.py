@@ -1,40 +1,32 @@
 """Our runner against ultralytics' own prediction, with the same weights on the same pictures."""
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
 from crystal_eyes.detector import dataset
-from crystal_eyes.detector.boxes import iou
-from crystal_eyes.detector.export import SMALL, set_image_size
+from crystal_eyes.detector.export import set_image_size
 from crystal_eyes.detector.runner import FILE, HeadDetector
 from crystal_eyes.detector.training import WEIGHTS, build, load_weights, prepare_ultralytics
 from crystal_eyes.errors import UserError
+from tests.runs import HEAD_DETECTOR
 
 
 @pytest.fixture(scope="module")
-def network(tiny_detector, tmp_path_factory):
-    """A briefly trained yolov5n: its weights and its ONNX file."""
+def network(tmp_path_factory):
+    """The detector that comes with the project: its weights and its ONNX file."""
     folder = tmp_path_factory.mktemp("network")
     for name in (WEIGHTS, FILE):
-        (folder / name).write_bytes((tiny_detector.folder / name).read_bytes())
+        (folder / name).write_bytes((HEAD_DETECTOR / name).read_bytes())
     prepare_ultralytics(folder / "ultralytics")
     return folder
 
 
-def rounded(model):
-    """The network with its weights rounded as the file stores them: rounding is looked at in a test of its own."""
-    model = model.fuse(verbose=False)
-    for value in model.parameters():
-        if value.numel() > SMALL:
-            value.data = value.data.half().float()
-    return model
-
-
 def pictures() -> list[np.ndarray]:
     take = dataset.drawn_heads(7, characters=30)
-    return [picture for _, picture, _ in dataset.scenes(4, "scene", [5, 5], take)]
+    return [picture for _, picture, _ in dataset.scenes(8, "scene", [5, 5], take)]
 
 
 def test_the_runner_answers_like_ultralytics(network):
@@ -42,35 +34,32 @@ def test_the_runner_answers_like_ultralytics(network):
 
     class Predictor(DetectionPredictor):
         def setup_model(self, model, verbose=False):
-            super().setup_model(rounded(build("yolov5n", network / WEIGHTS, network)), verbose=False)
+            super().setup_model(build("yolov5n", network / WEIGHTS, network), verbose=False)
 
-    settings = {"imgsz": 320, "conf": 0.002, "iou": 0.6, "max_det": 3000, "rect": True, "device": "cpu"}
+    settings = {"imgsz": 320, "conf": 0.25, "iou": 0.6, "max_det": 3000, "rect": True, "device": "cpu"}
     theirs = Predictor(overrides={**settings, "save": False, "verbose": False, "project": str(network)})
     ours, seen = HeadDetector(network, 320), 0
     for picture in pictures():
         (result,) = theirs(np.ascontiguousarray(picture[..., ::-1]))
-        boxes, scores = ours.detect(picture, 0.002, 0.6)
+        boxes, scores = ours.detect(picture, 0.25, 0.6)
         expected, sure = result.boxes.xyxy.numpy(), result.boxes.conf.numpy()
         seen += len(expected)
-        # two boxes whose overlap is within rounding of the limit may fare differently
-        same = iou(expected, boxes).argmax(axis=1)
-        close = np.abs(boxes[same] - expected).max(axis=1) < 0.1
-        assert close.mean() >= 0.95 and abs(len(boxes) - len(expected)) <= 0.05 * len(expected)
-        assert np.abs(scores[same] - sure)[close].max() < 1e-3
-    assert seen > 40
+        assert len(boxes) == len(expected)
+        assert np.abs(boxes - expected).max(initial=0) < 1.5 and np.abs(scores - sure).max(initial=0) < 0.01
+    assert seen > 10
 
 
 def test_the_file_answers_like_torch_at_any_size_and_is_small(network):
-    model = rounded(build("yolov5n", network / WEIGHTS, network))
+    model = build("yolov5n", network / WEIGHTS, network)
     session = onnxruntime.InferenceSession(network / FILE, providers=["CPUExecutionProvider"])
     for height, width in ((256, 320), (320, 192), (64, 640)):
-        picture = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+        picture = np.stack([cv2.resize(one, (width, height)) for one in pictures()[:2]])
         with torch.inference_mode():
             expected = model(torch.from_numpy(picture).permute(0, 3, 1, 2).float() / 255)[0].numpy()
         answer = session.run(None, {"pictures": picture})[0]
         assert answer.shape == expected.shape == (2, 5, height * width // 64 * 21 // 16)
-        assert np.abs(answer[:, 4] - expected[:, 4]).max() < 1e-3
-        assert np.abs(answer[:, :4] - expected[:, :4]).max() < 0.1
+        assert np.abs(answer[:, 4] - expected[:, 4]).max() < 0.01
+        assert np.abs(answer[:, :4] - expected[:, :4]).mean() < 0.1
     assert (network / FILE).stat().st_size < 8e6
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_eyes.detector.runner import GREY, LONGEST_RATIO, STRIDE, letterbox, windows
@@ -8,6 +8,7 @@ from crystal_eyes.detector.runner import GREY, LONGEST_RATIO, STRIDE, letterbox,
 side = st.one_of(st.integers(1, 100), st.integers(100, 20_000))
 
 
+@settings(deadline=None)
 @given(side, side)
 def test_windows_cover_the_picture_and_overlap_by_half(width, height):
     parts = windows(width, height)
@@ -45,10 +46,10 @@ SIZES = [(640, 480), (480, 640), (100, 37), (37, 100), (16, 16), (1, 200), (200,
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_a_letterboxed_picture_is_scaled_and_padded_with_grey(size, network):
     width, height = size
-    padded, scale, (left, top) = letterbox(np.full((height, width, 3), 200, np.uint8), network)
+    padded, (across, down), (left, top) = letterbox(np.full((height, width, 3), 200, np.uint8), network)
     rows, columns = padded.shape[:2]
     assert rows % STRIDE == columns % STRIDE == 0 and max(rows, columns) == network
-    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    w, h = round(width * across), round(height * down)
     assert max(w, h) == network and abs(w / h - width / height) <= width / height / min(w, h)
     inner = np.zeros((rows, columns), bool)
     inner[top : top + h, left : left + w] = True
@@ -56,19 +57,25 @@ def test_a_letterboxed_picture_is_scaled_and_padded_with_grey(size, network):
     assert 0 <= rows - h - 2 * top <= 1 and 0 <= columns - w - 2 * left <= 1  # as much before as after
 
 
+@settings(deadline=None)
 @given(st.integers(40, 400), st.integers(40, 400), st.floats(0.1, 0.9), st.floats(0.1, 0.9))
 def test_scale_and_padding_lead_back_to_the_place_in_the_picture(width, height, right, down):
     x, y = int(right * (width - 9)), int(down * (height - 9))
     picture = np.zeros((height, width, 3), np.uint8)
     picture[y : y + 9, x : x + 9] = 255
-    padded, scale, (left, top) = letterbox(picture, 256)
+    padded, scales, (left, top) = letterbox(picture, 256)
     rows, columns = np.nonzero(padded[..., 0] > 184)  # neither ground nor padding
-    found = np.array([columns.min() - left, rows.min() - top, columns.max() + 1 - left, rows.max() + 1 - top]) / scale
-    np.testing.assert_allclose(found, [x, y, x + 9, y + 9], atol=1 + 1 / scale)
+    found = np.array([columns.min() - left, rows.min() - top, columns.max() + 1 - left, rows.max() + 1 - top]) / (scales * 2)
+    np.testing.assert_allclose(found, [x, y, x + 9, y + 9], atol=1 + 1 / min(scales))
 
 
 def test_a_picture_of_the_right_size_goes_through_as_it_is():
     picture = np.random.default_rng(0).integers(0, 256, (320, 256, 3), dtype=np.uint8)
-    padded, scale, pads = letterbox(picture, 320)
-    assert scale == 1 and pads == (0, 0)
+    padded, scales, pads = letterbox(picture, 320)
+    assert scales == (1, 1) and pads == (0, 0)
     np.testing.assert_array_equal(padded, picture)
+
+
+@pytest.mark.parametrize("size", [(8, 30), (30, 8), (1, 10), (1, 31)])
+def test_windows_of_tiny_strips_lie_inside(size):
+    assert windows(*size) == [(0, 0, *size)]
