@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -29,7 +29,7 @@ SIZES = (256, 320, 384, 448, 512, 640)  # px that are tried out
 LOSS = 0.01  # of AP50: the smallest size that loses less is chosen
 VALIDATION_SCENES, TEST_SCENES = 60, 100
 SHOWN = 24  # pictures on a sheet
-TRAIN, VALIDATION, TEST = 1, 2, 3  # casts that share no character
+TRAIN, VALIDATION, TEST = 0, 1, 2  # parts of the cast that share no character
 
 
 def detector(config: Detector, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
@@ -42,15 +42,15 @@ def detector(config: Detector, inputs: Mapping[str, Path | None], workspace: Pat
     network = build(config.architecture, trained / WEIGHTS, workspace / "ultralytics")
     export_onnx(network, trained / FILE, {"image_size": "640", "architecture": config.architecture})
     set_image_size(trained / FILE, choose_size(trained, data))
-    for name in ("scenes", "labels"):
-        pictures = list(dataset.read(data, f"test-{name}"))
-        if pictures:
-            found = find(HeadDetector(trained), pictures)
+    runner = HeadDetector(trained)
+    for part in ("test-scenes", "test-labels"):
+        found, name = find(runner, data, part)[0], part.replace("-", "_")
+        if found:
             metrics = measure(found, CONFIDENCE)
-            mlflow.log_metrics({f"test_{name}_{metric}": value for metric, value in metrics.items()})
-            mlflow.log_image(boxes_sheet(shown(pictures, found)), f"test_{name}.png")
-            print(f"test {name}: " + ", ".join(f"{metric} {value:.3f}" for metric, value in metrics.items())
-                  + f" ({len(pictures)} pictures, {sum(len(f.truth) for f in found)} heads)")  # fmt: skip
+            mlflow.log_metrics({f"{name}_{metric}": value for metric, value in metrics.items()})
+            mlflow.log_image(boxes_sheet(worst(data, part, found)), f"{name}.png")
+            print(f"{name}: " + ", ".join(f"{metric} {value:.3f}" for metric, value in metrics.items())
+                  + f" ({len(found)} pictures, {sum(len(one.truth) for one in found)} heads)")  # fmt: skip
     return {"detector": trained}
 
 
@@ -101,20 +101,22 @@ def write_data(config: Detector, inputs: Mapping[str, Path | None], real: dict[s
         print(f"heads to paste: {len(heads)}; {len(left_out)} left out")
         mlflow.log_metrics({"heads": len(heads), "heads_left_out": len(left_out)})
         pasted = dataset.pictured_heads(heads, pasted)
-    pictures = {part: [(f"label-{number:06d}", *dataset.load(one)) for number, one in enumerate(some)]
-                for part, some in real.items()}  # fmt: skip
-    ground = dataset.grounds([one[1:] for one in pictures["train"]]) if pictures["train"] else None
+    loaded = {part: dataset.Loaded(some) for part, some in real.items()}
+    ground = dataset.grounds(loaded["train"]) if real["train"] else None
+
+    def pictures(part: str) -> Iterator[dataset.Picture]:
+        return ((f"label-{number:06d}", *one) for number, one in enumerate(loaded[part]))
 
     def composed(count, part, take, ground=None):
         return dataset.scenes(count, "scene", [config.seed if part == TRAIN else 0, part], take, ground)
 
-    dataset.write(data, "test-labels", pictures["test"])
+    dataset.write(data, "test-labels", pictures("test"))
     dataset.write(data, "test-scenes", composed(TEST_SCENES, TEST, drawn[TEST]))
-    dataset.write(data, "val", [*pictures["val"], *composed(VALIDATION_SCENES, VALIDATION, drawn[VALIDATION])])
+    dataset.write(data, "val", chain(pictures("val"), composed(VALIDATION_SCENES, VALIDATION, drawn[VALIDATION])))
     scenes = track(composed(config.scenes, TRAIN, pasted, ground), config.scenes, "compose scenes", "scenes")
-    dataset.write(data, "train", chain(pictures["train"], scenes),
+    dataset.write(data, "train", chain(pictures("train"), scenes),
                   lambda name: config.repeat if name.startswith("label-") else 1)  # fmt: skip
-    some = dataset.read(data, "train", step=max(1, (len(pictures["train"]) + config.scenes) // SHOWN))
+    some = dataset.read(data, "train", step=max(1, (len(real["train"]) + config.scenes) // SHOWN))
     mlflow.log_image(boxes_sheet([(picture, boxes, []) for _, picture, boxes in some][:SHOWN]), "training_pictures.png")
 
 
@@ -128,11 +130,9 @@ def report_epoch(config: Detector):
 
 def choose_size(trained: Path, data: Path) -> int:
     """The smallest input size that loses less than LOSS of AP50 on the validation pictures."""
-    pictures, rows = list(dataset.read(data, "val")), []
+    rows = []
     for size in SIZES:
-        runner, start = HeadDetector(trained, size), time.perf_counter()
-        found = find(runner, pictures)
-        milliseconds = 1000 * (time.perf_counter() - start) / len(pictures)
+        found, milliseconds = find(HeadDetector(trained, size), data, "val")
         rows.append((size, average_precision(found, 0.5), average_precision(found, 0.75), milliseconds))
         mlflow.log_metrics({"size_ap50": rows[-1][1], "size_ap75": rows[-1][2]}, step=size)
     best = max(ap50 for _, ap50, _, _ in rows)
@@ -144,19 +144,24 @@ def choose_size(trained: Path, data: Path) -> int:
     return chosen
 
 
-def find(runner: HeadDetector, pictures: list[dataset.Picture]) -> list[Found]:
-    return [Found(boxes, *runner.detect(picture, 0.01)) for _, picture, boxes in pictures]
+def find(runner: HeadDetector, data: Path, part: str) -> tuple[list[Found], float]:
+    """What is found in each picture of a part, and the milliseconds that a picture took without its loading."""
+    found, seconds = [], 0.0
+    for _, picture, boxes in dataset.read(data, part):
+        start = time.perf_counter()
+        answer = runner.detect(picture, 0.01)
+        seconds += time.perf_counter() - start
+        found.append(Found(boxes, *answer))
+    return found, 1000 * seconds / max(len(found), 1)
 
 
-def shown(pictures: list[dataset.Picture], found: list[Found]) -> list[tuple]:
-    """Pictures, true and found boxes of a sheet; those with a miss or a false alarm first."""
-    rows = []
-    for (_, picture, truth), one in zip(pictures, found):
-        sure = one.scores >= CONFIDENCE
-        kept = Found(truth, one.boxes[sure], one.scores[sure])
-        right = int(matches(kept, 0.5).sum())
-        rows.append((right - len(truth) + right - len(kept.boxes), (picture, truth, kept.boxes)))
-    return [row for _, row in sorted(rows, key=lambda row: row[0])][:SHOWN]
+def worst(data: Path, part: str, found: list[Found]) -> list[tuple]:
+    """Pictures, true and found boxes of a sheet: those with most misses and false alarms."""
+    sure = [Found(one.truth, one.boxes[one.scores >= CONFIDENCE], one.scores[one.scores >= CONFIDENCE]) for one in found]
+    faults = [len(one.truth) + len(one.boxes) - 2 * int(matches(one, 0.5).sum()) for one in sure]
+    chosen = set(sorted(range(len(found)), key=lambda i: -faults[i])[:SHOWN])
+    pictures = (picture for _, picture, _ in dataset.read(data, part))
+    return [(picture, sure[i].truth, sure[i].boxes) for i, picture in enumerate(pictures) if i in chosen]
 
 
 if __name__ == "__main__":

@@ -160,6 +160,7 @@ class FinishedDetector:
     folder: Path
     labels: Path
     output: str
+    calls: str  # of the network, a line each
 
     @property
     def run(self) -> Run:
@@ -170,10 +171,27 @@ def draw_labelled(folder: Path, count: int = 9) -> Path:
     """A YOLO folder of composed scenes: images/ and labels/."""
     from crystal_eyes.detector import dataset
 
-    dataset.write(folder, "own", dataset.scenes(count, "own", [9, 9], dataset.drawn_heads(9, characters=30)))
+    dataset.write(folder, "own", dataset.scenes(count, "own", [9, 9], dataset.drawn_heads(2, characters=30)))
     return folder
 
 
+# run in every Python process of the step: notes each look-up of a host and each connection
+WATCH = """
+import socket
+look_up, connect = socket.getaddrinfo, socket.socket.connect
+def note(*what):
+    with open({calls!r}, "a") as file:
+        print(*what, file=file)
+def noted_look_up(host, *more, **options):
+    note("look-up", host)
+    return look_up(host, *more, **options)
+def noted_connect(self, address):
+    if self.family != socket.AF_UNIX:
+        note("connect", address)
+    return connect(self, address)
+socket.getaddrinfo, socket.socket.connect = noted_look_up, noted_connect
+note("watching")
+"""
 TINY_DETECTOR = {"scenes": 16, "detector_epochs": 2, "detector_image_size": 96, "detector_batch_size": 8, "repeat": 1}
 
 
@@ -183,7 +201,10 @@ def run_tiny_detector(state: Path) -> FinishedDetector:
     (labels / "images" / "own" / "broken.jpg").write_bytes(b"no picture")
     (labels / "labels" / "own" / "broken.txt").write_text("0 0.5 0.5 0.1 0.1")
     (labels / "labels" / "own" / "nobody.txt").write_text("")
-    output = project.run("detector", {**TINY_DETECTOR, "labels": labels})
+    calls = state / "calls.txt"
+    (state / "watch").mkdir()
+    (state / "watch" / "sitecustomize.py").write_text(WATCH.format(calls=str(calls)))
+    output = project.run("detector", {**TINY_DETECTOR, "labels": labels}, PYTHONPATH=str(state / "watch"))
     (run,) = project.runs("detector")
     artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
-    return FinishedDetector(project, artifacts / "detector", labels, output)
+    return FinishedDetector(project, artifacts / "detector", labels, output, calls.read_text())

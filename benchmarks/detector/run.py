@@ -25,7 +25,7 @@ SIZES = (256, 320, 384, 448, 512, 640)
 
 def pictures(labels: str) -> list[tuple[np.ndarray, np.ndarray]]:
     if labels == "scenes":
-        return [one[1:] for one in dataset.scenes(100, "scene", [0, 3], dataset.drawn_heads(3))]
+        return [one[1:] for one in dataset.scenes(100, "scene", [0, 2], dataset.drawn_heads(2))]
     return [dataset.load(one) for one in dataset.split(read_labels(labels)[0])["test"]]
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -39,9 +39,22 @@ def load(labelled: Labelled) -> tuple[np.ndarray, np.ndarray]:
     return picture, labelled.boxes * scale
 
 
-def drawn_heads(seed: int, characters: int = 600) -> Take:
-    """Draws heads of the cast. Casts of two seeds share no character."""
-    people = cast.cast(characters, seed)
+class Loaded(Sequence):
+    """Labelled pictures as load gives them, loaded when they are asked for: all of them might not fit into memory."""
+
+    def __init__(self, labelled: list[Labelled]):
+        self.labelled = labelled
+
+    def __len__(self) -> int:
+        return len(self.labelled)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        return load(self.labelled[number])
+
+
+def drawn_heads(part: int, characters: int = 600) -> Take:
+    """Draws heads of the cast. part: 0, 1 or 2; two parts share no character and no look-alike of one."""
+    people = [one for place, one in enumerate(cast.cast(3 * characters, seed=0)) if place // cast.FAMILY % 3 == part]
 
     def take(rng: np.random.Generator) -> Sprite:
         person = people[rng.integers(len(people))]
@@ -61,7 +74,7 @@ def pictured_heads(heads: list[Head], drawn: Take, share: float = 0.75) -> Take:
     return take
 
 
-def grounds(pictures: list[tuple[np.ndarray, np.ndarray]]) -> Ground:
+def grounds(pictures: Sequence[tuple[np.ndarray, np.ndarray]]) -> Ground:
     """Draws a part of a labelled picture, half of its sides or more. A head mostly cut away is painted over."""
 
     def ground(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -91,8 +104,8 @@ def write(folder: Path, part: str, pictures: Iterable[Picture], repeat: Callable
         (folder / kind / part).mkdir(parents=True, exist_ok=True)
     lines, count = [], 0
     for name, picture, boxes in pictures:
-        path = folder / "images" / part / f"{name}.jpg"
-        cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
+        (folder / "images" / part / f"{name}.jpg").write_bytes(data)  # imwrite would keep silent about a full disk
         height, width = picture.shape[:2]
         relative = boxes / [width, height, width, height]
         middles, sides = (relative[:, :2] + relative[:, 2:]) / 2, relative[:, 2:] - relative[:, :2]

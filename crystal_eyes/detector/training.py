@@ -29,7 +29,9 @@ def prepare_ultralytics(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     repair()
     from ultralytics import SETTINGS
+    from ultralytics.data import utils
 
+    utils.check_font = lambda *_: None  # looks for a font on the network even so; for plots, and we let it draw none
     SETTINGS.update({name: False for name in ("mlflow", "wandb", "tensorboard", "clearml", "comet", "dvc", "raytune", "sync")})
 
 

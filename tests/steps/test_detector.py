@@ -22,7 +22,7 @@ def artifact(project: Project, run, name: str) -> Path:
 @pytest.fixture(scope="module")
 def illustrations(tmp_path_factory) -> Path:
     """Whole pictures of 4 characters, 3 with one head each, one with nobody: a folder a character."""
-    folder, take = tmp_path_factory.mktemp("illustrations"), dataset.drawn_heads(11, characters=4)
+    folder, take = tmp_path_factory.mktemp("illustrations"), dataset.drawn_heads(1, characters=4)
     from crystal_eyes.detector.scenes import Scene, background
 
     for character in range(4):
@@ -63,6 +63,10 @@ def test_detector_writes_nothing_but_its_results(tiny_detector):
     assert not (ROOT / "runs").exists() and not list(ROOT.glob("yolo*.pt"))
     assert not list((Path(tiny_detector.project.environment["CRYSTAL_EYES_CACHE"]) / "work").iterdir())
     assert (tiny_detector.folder / "detector.onnx").stat().st_size < 8e6
+
+
+def test_detector_makes_no_network_call(tiny_detector):
+    assert set(tiny_detector.calls.splitlines()) == {"watching"}
 
 
 def test_an_interrupted_training_goes_on_at_its_last_epoch(tiny_detector, tmp_path):

@@ -25,7 +25,7 @@ def network(tmp_path_factory):
 
 
 def pictures() -> list[np.ndarray]:
-    take = dataset.drawn_heads(7, characters=30)
+    take = dataset.drawn_heads(2, characters=30)
     return [picture for _, picture, _ in dataset.scenes(8, "scene", [5, 5], take)]
 
 
