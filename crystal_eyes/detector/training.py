@@ -5,9 +5,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import yaml
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from crystal_eyes.config import Detector
@@ -26,10 +28,15 @@ def prepare_ultralytics(folder: Path) -> None:
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_CONFIG_DIR"] = str(folder)
     os.environ["YOLO_VERBOSE"] = "false"
+    os.environ["YOLO_AUTOINSTALL"] = "false"
     folder.mkdir(parents=True, exist_ok=True)
     repair()
+    own = Image.open, cv2.imread, cv2.imwrite, cv2.imshow, torch.save
     from ultralytics import SETTINGS
     from ultralytics.data import utils
+
+    # importing it replaces these for the whole process; its Image.open would install a package at a picture's bidding
+    Image.open, cv2.imread, cv2.imwrite, cv2.imshow, torch.save = own
 
     utils.check_font = lambda *_: None  # looks for a font on the network even so; for plots, and we let it draw none
     SETTINGS.update({name: False for name in ("mlflow", "wandb", "tensorboard", "clearml", "comet", "dvc", "raytune", "sync")})

@@ -20,7 +20,7 @@ class Example:
     colour: str = parameter("red", "which colour", choices=("red", "green"))
     source: str = parameter("", "where it comes from", input="files")
     weights: str = parameter("none", "a word or a file", input="files", choices=("none",))
-    dataset: str = parameter("", "may stay empty", input="dataset")
+    dataset: str = parameter("", "may stay empty", input="dataset", optional=True)
 
 
 def fails(remedy: str, *arguments: str) -> None:

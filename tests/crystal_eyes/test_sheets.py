@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crystal_eyes.sheets import CELL, GAP, LINE, MARKS, sheet
+from crystal_eyes.sheets import CELL, FOUND, GAP, LINE, MARKS, TRUE, boxes_sheet, sheet
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -57,3 +57,18 @@ def test_a_name_in_any_letters_stays_below_its_own_picture(text):
 
 def test_different_names_look_different():
     assert sheet(cells(1, ("Rei",)), 1).tobytes() != sheet(cells(1, ("Asuka",)), 1).tobytes()
+
+
+def test_boxes_are_drawn_where_they_are_true_ones_blue_found_ones_red():
+    picture = np.full((100, 200, 3), 255, np.uint8)
+    drawn = np.asarray(
+        boxes_sheet([(picture, np.array([[20, 10, 80, 90]]), np.array([[120, 10, 180, 90]]))], columns=1, cell=200)
+    )
+    for colour, left in ((TRUE, 20), (FOUND, 120)):
+        rows, columns = np.nonzero((drawn == colour).all(axis=2))
+        assert [columns.min(), columns.max()] == pytest.approx([left + GAP, left + 60 + GAP], abs=2)
+        assert [rows.min(), rows.max()] == pytest.approx([10 + GAP, 90 + GAP], abs=2)
+
+
+def test_a_sheet_without_pictures_is_blank():
+    assert (np.asarray(boxes_sheet([])) == 255).all()

@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crystal_eyes.detector.boxes import as_boxes, iou
+from crystal_eyes.detector.dataset import drawn_heads
 from crystal_eyes.detector.heads import read_heads
+from crystal_eyes.detector.scenes import Scene
 from crystal_eyes.errors import UserError
+from tests.runs import HEAD_DETECTOR
 
 
 def cut_out(size, box) -> Image.Image:
@@ -60,3 +64,13 @@ def test_a_folder_called_like_a_picture_is_no_trouble(tmp_path):
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     (tmp_path / "b.png").mkdir()
     assert len(read_heads(tmp_path, None)[0]) == 1
+
+
+def test_a_labeller_says_where_the_head_is_and_leaves_out_pictures_without_one(tmp_path):
+    scene = Scene(np.full((200, 160, 3), 230, np.uint8))
+    scene.paste(drawn_heads(2, characters=3)(np.random.default_rng(4)), (80, 110), 100, 0, False)
+    Image.fromarray(scene.picture).save(tmp_path / "head.png")
+    Image.new("RGB", (160, 160), (200, 180, 90)).save(tmp_path / "nobody.png")
+    heads, left_out = read_heads(tmp_path, HEAD_DETECTOR)
+    assert [head.path.name for head in heads] == ["head.png"] and [file for file, _ in left_out] == ["nobody.png"]
+    assert iou(as_boxes([heads[0].box]), scene.visible_boxes())[0, 0] > 0.75

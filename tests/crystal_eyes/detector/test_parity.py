@@ -5,6 +5,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
 from crystal_eyes.detector import dataset
 from crystal_eyes.detector.export import set_image_size
@@ -115,3 +116,11 @@ def test_an_ultralytics_pt_is_read_without_trusting_its_pickle(network, tmp_path
     torch.save({"model": Evil()}, evil)
     with pytest.raises(UserError, match="can't be read"):
         load_weights(other, evil)
+
+
+def test_ultralytics_leaves_pillow_opencv_and_torch_as_they_are(network):
+    """Its import replaces Image.open by one that installs packages for pictures that it doesn't know."""
+    import ultralytics  # noqa: F401
+
+    for function in (Image.open, cv2.imread, cv2.imwrite, torch.save):
+        assert not (getattr(function, "__module__", None) or "").startswith("ultralytics")
