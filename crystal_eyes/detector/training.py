@@ -42,14 +42,19 @@ def prepare_ultralytics(folder: Path) -> None:
     SETTINGS.update({name: False for name in ("mlflow", "wandb", "tensorboard", "clearml", "comet", "dvc", "raytune", "sync")})
 
 
-def train(data: Path, config: Detector, weights: Path | None, folder: Path, on_epoch: Callable[[int, dict], None]) -> Path:
+def train(data: Path, config: Detector, initial: Path | None, folder: Path, on_epoch: Callable[[int, dict], None]) -> Path:
     """Train on data/train.txt, keep the epoch that is best on data/val.txt, and write folder/detector/WEIGHTS.
 
-    data: what dataset.write left. weights: a file to start from (.safetensors of ours, or an ultralytics .pt), or None.
+    data: what dataset.write left. initial: a file to start from (.safetensors of ours, or an ultralytics .pt), or None.
     folder: everything is written there; an interrupted training goes on from it. on_epoch: called with the epoch (from 1)
     and its metrics: map50, map50_95, precision, recall, and the losses of training. Returns folder/detector.
     """
     prepare_ultralytics(folder / "ultralytics")
+    last = folder / "run" / "weights" / "last.pt"
+    if (folder / "detector").exists():  # the training was through when the step broke off
+        return folder / "detector"
+    if last.exists() and _checkpoint(last)["epoch"] == -1:  # so ultralytics marks the end
+        return _write_weights(folder, config.architecture)
     from ultralytics.data.dataset import YOLODataset
     from ultralytics.engine import trainer as trainer_module
     from ultralytics.models.yolo.detect import DetectionTrainer
@@ -74,8 +79,8 @@ def train(data: Path, config: Detector, weights: Path | None, folder: Path, on_e
             model = super().get_model(cfg, None, verbose=False)
             if self.resume:
                 model.load(weights)
-            elif start is not None:
-                load_weights(model, start)
+            elif initial is not None:
+                load_weights(model, initial)
             if bfloat16:
                 model.model[-1].register_forward_hook(_to_float)  # losses of boxes need more than 8 bits
             return model
@@ -84,7 +89,6 @@ def train(data: Path, config: Detector, weights: Path | None, folder: Path, on_e
     bfloat16 = _device() == "cpu" and torch.cpu._is_avx512_bf16_supported()
     if bfloat16:
         trainer_module.autocast = lambda *_, **__: torch.autocast("cpu", torch.bfloat16)
-    start, last = weights, folder / "run" / "weights" / "last.pt"
     (folder / "data.yaml").write_text(
         yaml.safe_dump({"path": str(data), "train": "train.txt", "val": "val.txt", "names": {0: "head"}})
     )
@@ -119,16 +123,25 @@ def train(data: Path, config: Detector, weights: Path | None, folder: Path, on_e
     trainer.add_callback("on_train_epoch_start", batches)
     trainer.add_callback("on_train_batch_end", lambda _: next(progress["bar"], None))
     trainer.train()
-    out = folder / "detector"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    best = trainer.best if trainer.best.exists() else trainer.last
-    # our own file of a moment ago, on this machine: the one pickle that ultralytics can't do without
-    model = torch.load(best, map_location="cpu", weights_only=False)
-    state = (model.get("ema") or model["model"]).float().state_dict()
+    return _write_weights(folder, config.architecture)
+
+
+def _write_weights(folder: Path, architecture: str) -> Path:
+    """The weights of the best epoch as folder/detector/WEIGHTS, in 16 bits, as ultralytics itself keeps them."""
+    best, part, out = folder / "run" / "weights" / "best.pt", folder / "detector.part", folder / "detector"
+    checkpoint = _checkpoint(best if best.exists() else best.with_name("last.pt"))
+    state = (checkpoint.get("ema") or checkpoint["model"]).state_dict()
     half = {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state.items()}
-    save_file(half, out / WEIGHTS, {"architecture": config.architecture})
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    save_file(half, part / WEIGHTS, {"architecture": architecture})
+    part.rename(out)
     return out
+
+
+def _checkpoint(path: Path) -> dict:
+    # ultralytics resumes from a pickle only: our own, of this machine, in the workspace of this very step
+    return torch.load(path, map_location="cpu", weights_only=False)
 
 
 class Circles:
