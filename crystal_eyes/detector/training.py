@@ -31,13 +31,16 @@ def prepare_ultralytics(folder: Path) -> None:
     os.environ["YOLO_AUTOINSTALL"] = "false"
     folder.mkdir(parents=True, exist_ok=True)
     repair()
+    threads, said = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     own = Image.open, cv2.imread, cv2.imwrite, cv2.imshow, torch.save
     from ultralytics import SETTINGS
     from ultralytics.data import utils
 
     # importing it replaces these for the whole process; its Image.open would install a package at a picture's bidding
     Image.open, cv2.imread, cv2.imwrite, cv2.imshow, torch.save = own
-
+    if not said:  # and it would leave all cores but one idle
+        os.environ.pop("OMP_NUM_THREADS", None)
+        torch.set_num_threads(threads)
     utils.check_font = lambda *_: None  # looks for a font on the network even so; for plots, and we let it draw none
     SETTINGS.update({name: False for name in ("mlflow", "wandb", "tensorboard", "clearml", "comet", "dvc", "raytune", "sync")})
 

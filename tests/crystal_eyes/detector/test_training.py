@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +9,7 @@ import pytest
 from crystal_eyes.config import Detector
 from crystal_eyes.detector import dataset
 from crystal_eyes.detector.training import WEIGHTS, Circles, train
+from tests.runs import ROOT
 
 CONFIG = Detector(detector_epochs=1, detector_image_size=64, detector_batch_size=4)
 
@@ -48,3 +52,13 @@ def test_circles_are_drawn_over_the_heads_of_a_training_picture():
     assert len(rows) and rows.min() + 5 >= 30 and rows.max() <= 55 and columns.min() >= 35 and columns.max() <= 65
     np.testing.assert_allclose(labels["instances"].bboxes, [[40, 30, 60, 50]], rtol=1e-6)
     assert (picture == 128).all()
+
+
+def test_training_uses_the_cores_that_torch_has():
+    code = "import tempfile, torch, pathlib; from crystal_eyes.detector.training import prepare_ultralytics as p; "
+    code += "torch.set_num_threads(2); p(pathlib.Path(tempfile.mkdtemp())); import os; print(torch.get_num_threads(), "
+    code += "os.environ.get('OMP_NUM_THREADS'))"
+    free = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    for given, expected in (({}, "2 None"), ({"OMP_NUM_THREADS": "1"}, "2 1")):
+        done = subprocess.run([sys.executable, "-c", code], env={**free, **given}, cwd=ROOT, capture_output=True, text=True)
+        assert done.stdout.strip() == expected, done.stderr
