@@ -3,8 +3,7 @@
     python benchmarks/detector/run.py LABELS DETECTOR [DETECTOR ...]
 
 LABELS: pictures with boxes of heads (only their fixed third for testing is used), or `scenes`: 100 composed
-ones of a cast that no training sees. Time: one picture after the other, decoded before, from letterbox to boxes;
-the sizes take turns, picture by picture.
+ones of a cast that no training sees. Time: one picture after the other, decoded before, from letterbox to boxes.
 """
 
 import sys
@@ -34,10 +33,10 @@ def main(labels: str, detectors: list[str]) -> None:
     heads = sum(len(boxes) for _, boxes in test)
     print(f"{labels}: {len(test)} pictures, {heads} heads; precision and recall at confidence {CONFIDENCE}")
     for path in detectors:
-        runners = {size: HeadDetector(path, size) for size in SIZES}
-        found, seconds = {size: [] for size in SIZES}, {size: [] for size in SIZES}
-        for picture, boxes in test:
-            for size, runner in runners.items():
+        found, seconds = {}, {}
+        for size in SIZES:  # one session at a time: the waiting threads of another one would take its core
+            runner, found[size], seconds[size] = HeadDetector(path, size), [], []
+            for picture, boxes in test:
                 start = time.perf_counter()
                 answer = runner.detect(picture, 0.01)
                 seconds[size].append(time.perf_counter() - start)
