@@ -72,7 +72,9 @@ class HeadDetector:
         raw = raw[:, raw[4] > confidence]
         boxes, scores = np.concatenate([raw[:2] - raw[2:4] / 2, raw[:2] + raw[2:4] / 2]).T, raw[4]
         keep = nms(boxes, scores, nms_iou)  # before they are clipped, as in training
-        boxes = clip((boxes[keep] - np.array([left, top, left, top], np.float32)) / (scales * 2), width, height)
+        boxes = clip(
+            (boxes[keep] - np.array([left, top, left, top], np.float32)) / np.array(scales * 2, np.float32), width, height
+        )
         some = area(boxes) > 0
         return boxes[some], scores[keep][some]
 

@@ -77,6 +77,7 @@ def test_boxes_lie_in_the_picture_whatever_its_shape(network, size):
     picture = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
     boxes, scores = HeadDetector(network).detect(picture, 0.01)
     assert len(boxes) == len(scores) and np.all(np.diff(scores) <= 0)
+    assert boxes.dtype == scores.dtype == np.float32
     assert np.all(boxes >= 0) and np.all(boxes[:, 2] <= size[1]) and np.all(boxes[:, 3] <= size[0])
 
 
