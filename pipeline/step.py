@@ -57,6 +57,7 @@ class one_line_errors:
         sys.stdout.reconfigure(line_buffering=True)  # or a log would show a step's lines only at its end
 
     def __exit__(self, kind, error: BaseException | None, trace) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         if error is None or isinstance(error, SystemExit):
             return
         if isinstance(error, KeyboardInterrupt):
@@ -73,4 +74,7 @@ class one_line_errors:
 
 
 def _interrupt(signum, frame) -> NoReturn:
+    # Python drops an exception that is raised while it tidies up (a weak reference's callback, a __del__): raise it again then
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 10)
     raise KeyboardInterrupt

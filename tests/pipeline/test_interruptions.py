@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -97,3 +98,13 @@ def test_a_full_disk_is_named_and_leaves_no_result(prepared, tmp_path):
     finally:
         time.sleep(0.2)
         subprocess.run(["umount", disk], check=True)
+
+
+def test_an_interruption_that_python_drops_while_it_tidies_up_comes_again():
+    code = (
+        "import os, signal, time; from pipeline.step import one_line_errors\n"
+        "class Gone:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1)\n"
+        "with one_line_errors('step'):\n    Gone()\n    time.sleep(30)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 130 and "step: interrupted" in done.stderr
