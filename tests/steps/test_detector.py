@@ -69,7 +69,7 @@ def test_detector_makes_no_network_call(tiny_detector):
     assert set(tiny_detector.calls.splitlines()) == {"watching"}
 
 
-def test_an_interrupted_training_goes_on_at_its_last_epoch(tiny_detector, tmp_path):
+def test_an_interrupted_training_goes_on_at_its_last_epoch(tmp_path):
     project = Project.on(ROOT, tmp_path)
     parameters = {**TINY_DETECTOR, "detector_epochs": 3, "seed": 5}
     process, seen = project.start("detector", parameters), []
