@@ -131,6 +131,29 @@ class Crop:
     least_confidence: float = parameter(0.4, "least confidence of a head", low=0.01, high=1.0)
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """Put detector, encoder and Perceptron into one calibrated folder that recognises pictures; measure it."""
+
+    detector: str = parameter("", "head detector (runs:/ID/detector or a folder)", input="files")
+    onnx: str = parameter("", "ONNX encoder (runs:/ID/onnx or a folder)", input="files")
+    perceptron: str = parameter("", "Perceptron that classify wrote (runs:/ID/classifier or a folder)", input="files")
+    embeddings: str = parameter("", "embeddings that embed wrote (runs:/ID/embeddings or a folder)", input="files")
+    catalogue: str = parameter("", "catalogue with the pictures, for thumbnails and sketches", input="files")
+    references: int = parameter(5, "reference heads of each character in the gallery", low=1, high=1000)
+    perceptron_epochs: int = parameter(60, "passes of the Perceptron that is fitted without the strangers", low=1, high=10_000)
+    perceptron_learning_rate: float = parameter(1e-2, "its peak learning rate", low=1e-7, high=10.0)
+    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Let a bundle name the heads of a catalogue's test part that no calibration saw."""
+
+    bundle: str = parameter("", "bundle (runs:/ID/bundle, models:/crystal-eyes@champion, or a folder)", input="files")
+    catalogue: str = parameter("", "catalogue that prepare wrote (runs:/ID/catalogue or a folder)", input="files")
+
+
 STEPS = {
     "detector": Detector,
     "crop": Crop,
@@ -139,4 +162,6 @@ STEPS = {
     "export": Export,
     "embed": Embed,
     "classify": Classify,
+    "bundle": Bundle,
+    "evaluate": Evaluate,
 }

@@ -5,33 +5,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crystal_eyes.catalogue import SCHEMA, Catalogue, PictureChanged
 from crystal_eyes.errors import UserError
+from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.pictures import PictureError, load_head
 from crystal_eyes.progress import track
 
 EMBEDDINGS, TABLE = "embeddings.npy", "table.parquet"
-
-
-class OnnxEncoder:
-    """uint8 RGB pictures [n, size, size, 3] to unit-length float32 embeddings [n, d], by onnxruntime on the CPU."""
-
-    def __init__(self, path: str | Path):
-        try:
-            self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-            self.metadata = self.session.get_modelmeta().custom_metadata_map
-            self.image_size = int(self.metadata["image_size"])
-            self.embedding_size = int(self.metadata["embedding_size"])
-        except Exception as error:  # onnxruntime has its own exception types, none of them public
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{path} is no encoder of ours ({reason}): give what the export entry point wrote") from None
-
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        return self.session.run(None, {"pictures": pictures})[0]
 
 
 def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, batch: int) -> list[tuple[str, str]]:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from crystal_eyes import parameters
+from crystal_eyes.artifacts import local_path
 from crystal_eyes.parameters import inputs, names_files
-from pipeline.artifacts import local_path
 from pipeline.digests import digest_dataset, digest_file, digest_path
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,8 +5,8 @@ import json
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
-from pipeline.artifacts import local_path
 from pipeline.cache_key import PARTS, CacheKey
 from pipeline.digests import digest_path
 

@@ -11,8 +11,8 @@ import mlflow
 import pandas as pd
 from mlflow.entities import Run, RunInfo
 
+from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
-from pipeline.artifacts import local_path
 from pipeline.digests import digest_file
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import NoReturn, TypeVar
 
 import mlflow
 
+from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import one_line
 from crystal_eyes.parameters import inputs, names_files, parse, values
-from pipeline.artifacts import local_path
 from pipeline.cache_key import cache_key
 from pipeline.digests import digest_path
 from pipeline.records import record

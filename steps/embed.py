@@ -10,9 +10,10 @@ import pandas as pd
 
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Embed
-from crystal_eyes.embedder import OnnxEncoder, embed_catalogue, read_embeddings
+from crystal_eyes.embedder import embed_catalogue, read_embeddings
 from crystal_eyes.errors import UserError
 from crystal_eyes.metrics import retrieval
+from crystal_eyes.onnx_encoder import OnnxEncoder
 from pipeline.step import run_step
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import onnx
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 
 from crystal_eyes.classifiers.base import best
@@ -40,14 +42,31 @@ class Perceptron:
         with torch.no_grad():
             self.layer.weight.mul_(scale)  # from now on it takes embeddings as they are
 
-    def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """float32 [n, classes] of embeddings [n, d]."""
         with torch.inference_mode():
-            scores = self.layer(torch.from_numpy(np.array(embeddings, dtype=np.float32))).softmax(dim=1)
-        return best(scores.numpy(), k)
+            return self.layer(torch.from_numpy(np.array(embeddings, dtype=np.float32))).numpy()
+
+    def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        return best(torch.from_numpy(self.logits(embeddings)).softmax(dim=1).numpy(), k)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         save_file({"weight": self.layer.weight.detach(), "bias": self.layer.bias.detach()}, folder / FILE)
+
+    def export_onnx(self, path: Path) -> None:
+        """Input `embeddings` float32 [n, d], output `logits` float32 [n, classes]."""
+        weight, bias = (p.detach().numpy() for p in (self.layer.weight, self.layer.bias))
+        graph = helper.make_graph(
+            [helper.make_node("Gemm", ["embeddings", "weight", "bias"], ["logits"], transB=1)],
+            "perceptron",
+            [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ["n", weight.shape[1]])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", weight.shape[0]])],
+            [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        onnx.checker.check_model(model)
+        onnx.save(model, path)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -1,6 +1,5 @@
 """THE rule by which a head is cut from a picture, for training and serving alike."""
 
-import cv2
 import numpy as np
 
 MARGIN = 0.1  # of the longer side of the head's box, on each side
@@ -16,5 +15,5 @@ def crop_head(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
     x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
     height, width = picture.shape[:2]
     part = picture[max(0, y) : max(0, y + side), max(0, x) : max(0, x + side)]
-    before, after = (max(0, -y), max(0, -x)), (max(0, y + side - height), max(0, x + side - width))
-    return cv2.copyMakeBorder(part, before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE)
+    rows, columns = (max(0, -y), max(0, y + side - height)), (max(0, -x), max(0, x + side - width))
+    return np.pad(part, (rows, columns, (0, 0)), mode="edge")

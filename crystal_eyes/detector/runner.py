@@ -1,14 +1,13 @@
-"""Runs a head detector: ONNX in, boxes out. Needs numpy, OpenCV and onnxruntime; nothing of ultralytics."""
+"""Runs a head detector: ONNX in, boxes out. Needs numpy, Pillow and onnxruntime; nothing of ultralytics."""
 
-import os
 from pathlib import Path
 
-import cv2
 import numpy as np
-import onnxruntime
+from PIL import Image
 
 from crystal_eyes.detector.boxes import area, clip, nms
 from crystal_eyes.errors import UserError
+from crystal_eyes.onnx_session import open_session
 
 FILE = "detector.onnx"
 KIND = "crystal-eyes head detector"  # what its metadata says
@@ -27,12 +26,8 @@ class HeadDetector:
         """
         path = Path(path)
         path = path / FILE if path.is_dir() else path
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count() or 1
-        options.log_severity_level = 3
         try:
-            # from memory: a file can't make the runtime read others beside it
-            self.session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+            self.session = open_session(path.read_bytes(), threads)
         except Exception as error:  # the runtime has its own exceptions
             reason = str(error).splitlines()[0]
             raise UserError(f"detector {path} can't be read ({reason}): give what the entry point detector wrote") from None
@@ -88,10 +83,12 @@ def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, 
     scale = size / max(height, width)
     new = max(1, round(width * scale)), max(1, round(height * scale))
     if new != (width, height):
-        picture = cv2.resize(picture, new, interpolation=cv2.INTER_LINEAR)
+        # bilinear without antialiasing, to one level the same as the OpenCV call that training makes
+        steps = (width / new[0], 0, 0, 0, height / new[1], 0)
+        picture = np.asarray(Image.fromarray(picture).transform(new, Image.Transform.AFFINE, steps, Image.Resampling.BILINEAR))
     across, down = ((-side % STRIDE) / 2 for side in new)
     left, right, top, bottom = (round(v) for v in (across - 0.1, across + 0.1, down - 0.1, down + 0.1))
-    padded = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(GREY,) * 3)
+    padded = np.pad(picture, ((top, bottom), (left, right), (0, 0)), constant_values=GREY)
     return padded, (new[0] / width, new[1] / height), (left, top)
 
 

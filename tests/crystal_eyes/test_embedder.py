@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from crystal_eyes.catalogue import PICTURES, Catalogue, write
-from crystal_eyes.embedder import EMBEDDINGS, TABLE, OnnxEncoder, embed_catalogue, read_embeddings
+from crystal_eyes.embedder import EMBEDDINGS, TABLE, embed_catalogue, read_embeddings
 from crystal_eyes.errors import UserError
+from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.pictures import load_head
 
 

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from crystal_eyes.datasets import COLUMNS
+from crystal_eyes.looks import difference_hash, is_monochrome
 from crystal_eyes.pictures import PictureError, flatten, open_picture
-from crystal_eyes.selection import difference_hash, head_bytes, is_monochrome, select, stable_number
+from crystal_eyes.selection import head_bytes, select, stable_number
 
 DEFAULTS = {"min_pictures": 1, "pictures_per_character": 0, "near_duplicate_bits": 6, "seed": 0}
 

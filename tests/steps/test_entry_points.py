@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.catalogue import Catalogue
-from crystal_eyes.embedder import OnnxEncoder, read_embeddings
+from crystal_eyes.embedder import read_embeddings
+from crystal_eyes.onnx_encoder import OnnxEncoder
 from tests.runs import ROOT, TINY
 
 

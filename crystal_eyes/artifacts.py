@@ -1,0 +1,62 @@
+"""Where an input lies: a plain path, `runs:/ID/...`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+
+The one file of the library that imports mlflow, and only where a URI asks for it.
+"""
+
+import os
+import re
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from crystal_eyes.errors import UserError
+
+
+def is_uri(value: str) -> bool:
+    return re.match(r"[a-z][a-z0-9+.-]+:/", value) is not None
+
+
+def local_path(value: str) -> Path:
+    """The input on this machine (downloaded where the artifact store is remote). Raises UserError where it isn't there."""
+    if not is_uri(value):
+        path = Path(value).expanduser()
+        if not path.exists():
+            raise UserError(f"{value} does not exist: give a path, runs:/ID/NAME or models:/NAME/VERSION")
+        return path
+    try:
+        from mlflow.artifacts import download_artifacts
+    except ImportError:
+        raise UserError(f"{value} needs MLflow: pip install mlflow, or give a folder") from None
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # several bars a step would hide our own
+    try:
+        if value.startswith(("runs:/", "models:/")):
+            here = Path(_artifact_uri(value).removeprefix("file://"))
+            if here.is_absolute() and here.exists():  # a store on this machine: no copy
+                return here
+        return Path(download_artifacts(artifact_uri=value, dst_path=_downloads().name))
+    except Exception as error:  # each store has its own exceptions
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{value} can't be fetched ({reason}): look it up in the MLflow UI") from None
+
+
+def _artifact_uri(value: str) -> str:
+    if value.startswith("models:/"):
+        from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+        return ModelsArtifactRepository.get_underlying_uri(value)  # not kept: an alias moves
+    run_id, _, name = value.removeprefix("runs:/").partition("/")
+    return _run_uri(run_id, name)
+
+
+@cache
+def _run_uri(run_id: str, name: str) -> str:
+    # a run's never changes, and each look-up is a round of queries
+    from mlflow.tracking.artifact_utils import get_artifact_uri
+
+    return get_artifact_uri(run_id, name)
+
+
+@cache
+def _downloads() -> tempfile.TemporaryDirectory:
+    # of this process only, so that what a store holds is looked at anew each time
+    return tempfile.TemporaryDirectory(prefix="crystal-eyes-")

@@ -1,0 +1,11 @@
+"""Picture in, names out. Needs numpy, Pillow and onnxruntime alone.
+
+from crystal_eyes.recognizer import Recognizer
+for head in Recognizer.load("bundle").recognize("picture.png"):
+    print(head.box, head.candidates[0].character, head.verdict)
+"""
+
+from crystal_eyes.recognizer.answers import Candidate, Head, Reference
+from crystal_eyes.recognizer.recognizer import Recognizer
+
+__all__ = ["Candidate", "Head", "Recognizer", "Reference"]

@@ -1,0 +1,92 @@
+"""The bundle: everything that recognition needs in one folder, every file listed with its digest. No pickle.
+
+bundle.json       format, digests of all files, where it comes from
+detector.onnx     picture -> heads
+encoder.onnx      head -> embedding
+perceptron.onnx   embedding -> a logit a character
+characters.json   [character, series], in the order of the logits
+means.npy         float16 [characters, d]: mean embedding of each character's training heads
+gallery.*, thumbnails.bin   reference heads
+calibration.json  temperatures and calibration scores, colour and line art apart
+README.md         the model card
+enrolled/ID/      one folder a character that was added later
+"""
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crystal_eyes.errors import UserError
+
+FORMAT = 1
+LISTING, DETECTOR, ENCODER, PERCEPTRON = "bundle.json", "detector.onnx", "encoder.onnx", "perceptron.onnx"
+CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
+ENROLLED = "enrolled"
+SAFE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")  # names in a listing: below the folder, nothing hidden
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files have been checked."""
+
+    folder: Path
+    listing: dict[str, Any]
+
+    @property
+    def characters(self) -> list[tuple[str, str]]:
+        """(character, series) in the order of the Perceptron's logits."""
+        return [tuple(pair) for pair in self.json(CHARACTERS)]
+
+    @property
+    def enrolled(self) -> list[Path]:
+        """The folders of the characters added later, in the order of their names."""
+        names = {Path(name).parts[1] for name in self.listing["files"] if name.startswith(f"{ENROLLED}/")}
+        return [self.folder / ENROLLED / name for name in sorted(names)]
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.folder / name).read_text("utf-8"))
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """Open a bundle and check every file. Raises UserError: no bundle, a newer format, a file missing or altered."""
+    folder = Path(folder)
+    try:
+        listing = json.loads((folder / LISTING).read_text("utf-8"))
+        version, files = listing["format"], dict(listing["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder} is no bundle ({LISTING}: {error}): give what the entry point bundle wrote") from None
+    if version != FORMAT:
+        raise UserError(f"{folder / LISTING} has format {version}, this version reads {FORMAT}: update crystal-eyes")
+    missing = {DETECTOR, ENCODER, PERCEPTRON, CHARACTERS, MEANS, CALIBRATION} - files.keys()
+    if missing:
+        raise UserError(f"{folder / LISTING} doesn't list {', '.join(sorted(missing))}: take the bundle anew")
+    for name, digest in files.items():
+        if not SAFE.fullmatch(name):
+            raise UserError(f"{folder / LISTING} names {name!r}, which is no file of a bundle: take the bundle anew")
+        try:
+            with open(folder / name, "rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            raise UserError(f"{folder / name} is missing: take the bundle anew") from None
+        if found != digest:
+            raise UserError(f"{folder / name} was altered since it was bundled: take the bundle anew")
+    return Bundle(folder, listing)
+
+
+def write_listing(folder: Path, source: dict[str, Any], files: list[str]) -> None:
+    """Write bundle.json over these files of the folder. source: where the bundle comes from, plain values."""
+    digests = {}
+    for name in sorted(files):
+        with open(folder / name, "rb") as file:
+            digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    text = json.dumps({"format": FORMAT, "source": source, "files": digests}, indent=1, sort_keys=True, ensure_ascii=False)
+    part = folder / f"{LISTING}.part"
+    with open(part, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / LISTING)

@@ -1,0 +1,42 @@
+"""From raw scores to what they mean: calibrated probabilities, conformal p-values, shares. Colour and line art apart."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Of one kind of heads: coloured ones, or line art and grey ones."""
+
+    temperature: float  # logits are divided by it (Guo et al., On Calibration of Modern Neural Networks, 2017)
+    known: np.ndarray = field(default_factory=lambda: np.zeros(0))  # unlikeness of held-out heads of known characters, sorted
+    strangers: np.ndarray = field(default_factory=lambda: np.zeros(0))  # of heads of characters kept apart, sorted
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """float32 [n, classes] of logits [n, classes]: softmax at the temperature."""
+        scaled = (logits - logits.max(axis=1, keepdims=True)) / self.temperature
+        powers = np.exp(scaled)
+        return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def p_values(self, unlikeness: np.ndarray) -> np.ndarray:
+        """float64 [n]: conformal p-values (Vovk et al., 2005): (1 + known heads at least as unlike) / (1 + known heads).
+
+        Of heads exchangeable with the calibration ones at most a share alpha gets a value of alpha or less.
+        """
+        at_least = len(self.known) - np.searchsorted(self.known, unlikeness, side="left")
+        return (1 + at_least) / (1 + len(self.known))
+
+    def stranger_shares(self, unlikeness: np.ndarray) -> np.ndarray:
+        """float64 [n]: (1 + strangers at most as unlike) / (1 + strangers): a p-value of "this is a stranger"."""
+        at_most = np.searchsorted(self.strangers, unlikeness, side="right")
+        return (1 + at_most) / (1 + len(self.strangers))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: np.round(value, 5).tolist() for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
+        return cls(float(values["temperature"]), *(np.sort(np.asarray(values[n], float)) for n in ("known", "strangers")))

@@ -1,0 +1,67 @@
+"""Reference heads: their embeddings, whose they are, and thumbnails; in three files of one folder."""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+EMBEDDINGS, ROWS, THUMBNAILS = "gallery.npy", "gallery.json", "thumbnails.bin"
+FILES = (EMBEDDINGS, ROWS, THUMBNAILS)
+SIDE = 96  # of a thumbnail, pixels
+
+
+class Gallery:
+    """embeddings: float32 [n, d], unit length; characters: names [n]; thumbnail(row): WebP."""
+
+    def __init__(self, folders: Sequence[Path]):
+        """The galleries of several folders as one."""
+        self._thumbnails: list[bytes] = []
+        self.characters: list[str] = []
+        arrays = []
+        for folder in folders:
+            arrays.append(np.load(folder / EMBEDDINGS, allow_pickle=False).astype(np.float32))
+            data, start = (folder / THUMBNAILS).read_bytes(), 0
+            for character, length in json.loads((folder / ROWS).read_text("utf-8")):
+                self.characters.append(character)
+                self._thumbnails.append(data[start : start + length])
+                start += length
+        self.embeddings = np.concatenate(arrays)
+
+    def thumbnail(self, row: int) -> bytes:
+        return self._thumbnails[row]
+
+
+def write(folder: Path, embeddings: np.ndarray, characters: Sequence[str], pictures: Sequence[Image.Image]) -> None:
+    """embeddings: float32 [n, d]; characters: names [n]; pictures: RGB, any size, one a row."""
+    folder.mkdir(parents=True, exist_ok=True)
+    thumbnails = [thumbnail(picture) for picture in pictures]
+    np.save(folder / EMBEDDINGS, embeddings.astype(np.float16), allow_pickle=False)
+    (folder / THUMBNAILS).write_bytes(b"".join(thumbnails))
+    rows = [[str(character), len(data)] for character, data in zip(characters, thumbnails)]
+    (folder / ROWS).write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
+
+
+def thumbnail(picture: Image.Image) -> bytes:
+    """WebP of at most SIDE x SIDE pixels."""
+    small = picture.copy()
+    small.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=80)
+    return out.getvalue()
+
+
+def representative(embeddings: np.ndarray, count: int) -> np.ndarray:
+    """int [at most count]: rows that stand for all: the one nearest to the mean, then each time the one least like the chosen.
+
+    embeddings: float32 [n, d], unit length. (Gonzalez, Clustering to minimize the maximum intercluster distance, 1985.)
+    """
+    chosen = [int((embeddings @ embeddings.mean(axis=0)).argmax())]
+    nearest = embeddings @ embeddings[chosen[0]]
+    while len(chosen) < min(count, len(embeddings)):
+        nearest[chosen] = np.inf
+        chosen.append(int(nearest.argmin()))
+        nearest = np.minimum(nearest, embeddings @ embeddings[chosen[-1]])
+    return np.array(chosen)

@@ -1,0 +1,93 @@
+"""Who is it: embeddings to logits over the bundle's characters and the enrolled ones, and what calibration says of them."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from crystal_eyes.errors import UserError
+from crystal_eyes.onnx_session import open_session
+from crystal_eyes.recognizer.bundle import CALIBRATION, MEANS, PERCEPTRON, Bundle
+from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.gallery import Gallery
+from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
+
+CHARACTER = "character.json"  # of an enrolled character
+
+
+@dataclass(frozen=True)
+class Named:
+    """The answers for n heads."""
+
+    probabilities: np.ndarray  # float32 [n, characters]
+    to_gallery: np.ndarray  # float32 [n, references]
+    unlikeness: np.ndarray  # float64 [n]
+    p_values: np.ndarray  # float64 [n]
+    stranger_shares: np.ndarray  # float64 [n]
+
+
+class Naming:
+    def __init__(self, bundle: Bundle, threads: int | None = None):
+        self.characters = bundle.characters  # (character, series) by label
+        self._perceptron = open_session((bundle.folder / PERCEPTRON).read_bytes(), threads)
+        means = [np.load(bundle.folder / MEANS, allow_pickle=False).astype(np.float32)]
+        for folder in bundle.enrolled:
+            said = json.loads((folder / CHARACTER).read_text("utf-8"))
+            self.characters.append((said["character"], said["series"]))
+            means.append(mean_embedding(Gallery([folder]).embeddings)[None])
+        self.series = dict(self.characters)
+        self.means = np.concatenate(means)
+        self.gallery = Gallery([bundle.folder, *bundle.enrolled])
+        values = bundle.json(CALIBRATION)
+        self.colour, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
+        self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
+        self.enrolled_logits = EnrolledLogits(**values["enrolled_logits"])
+        known = self._perceptron.get_outputs()[0].shape[1]
+        if not known == len(bundle.characters) == len(means[0]):
+            raise UserError(f"{bundle.folder}: its files name different numbers of characters: take the bundle anew")
+
+    def evidence(self, embeddings: np.ndarray) -> Evidence:
+        """embeddings: float32 [n, d], unit length."""
+        logits = self._perceptron.run(None, {"embeddings": embeddings})[0]
+        to_means = embeddings @ self.means.T
+        added = self.enrolled_logits(to_means[:, logits.shape[1] :])
+        return Evidence(np.concatenate([logits, added], axis=1), to_means, embeddings @ self.gallery.embeddings.T)
+
+    def __call__(self, embeddings: np.ndarray, monochrome: np.ndarray) -> Named:
+        """embeddings: float32 [n, d]; monochrome: bool [n], whether each head is line art or grey."""
+        evidence = self.evidence(embeddings)
+        unlikeness = self.unlikeness(evidence)
+
+        def by_kind(method: str, values: np.ndarray) -> np.ndarray:
+            colour, line = (getattr(kind, method)(values) for kind in (self.colour, self.line))
+            return np.where(monochrome[:, None] if values.ndim == 2 else monochrome, line, colour)
+
+        return Named(
+            by_kind("probabilities", evidence.logits),
+            evidence.to_gallery,
+            unlikeness,
+            by_kind("p_values", unlikeness),
+            by_kind("stranger_shares", unlikeness),
+        )
+
+
+@dataclass(frozen=True)
+class EnrolledLogits:
+    """The logit of a character that the Perceptron never learned, from the similarity to its mean embedding.
+
+    (Qi et al., Low-Shot Learning with Imprinted Weights, 2018.) Slope and intercept are fitted when the bundle is made, so that
+    characters left out of a Perceptron and enrolled are found and the others lose hardly anything.
+    """
+
+    slope: float
+    intercept: float
+
+    def __call__(self, to_means: np.ndarray) -> np.ndarray:
+        """float32 [n, enrolled] of cosines [n, enrolled]."""
+        return (self.slope * to_means + self.intercept).astype(np.float32)
+
+
+def mean_embedding(embeddings: np.ndarray) -> np.ndarray:
+    """float32 [d], unit length: the mean of embeddings [n, d]."""
+    mean = embeddings.mean(axis=0)
+    return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)

@@ -1,0 +1,73 @@
+"""How unlike everything known a head is: one number from its logits and similarities, larger for strangers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of n heads."""
+
+    logits: np.ndarray  # float32 [n, classes]
+    to_means: np.ndarray  # float32 [n, classes]: cosine to each character's mean embedding
+    to_gallery: np.ndarray  # float32 [n, references]: cosine to each reference head
+
+
+def probability(evidence: Evidence) -> np.ndarray:
+    """Hendrycks and Gimpel, A Baseline for Detecting Misclassified and Out-of-Distribution Examples, 2017; its logarithm."""
+    return -evidence.logits.max(axis=1) - energy(evidence)
+
+
+def max_logit(evidence: Evidence) -> np.ndarray:
+    """Hendrycks et al., Scaling Out-of-Distribution Detection for Real-World Settings, 2022."""
+    return -evidence.logits.max(axis=1)
+
+
+def energy(evidence: Evidence) -> np.ndarray:
+    """Liu et al., Energy-based Out-of-distribution Detection, 2020."""
+    highest = evidence.logits.max(axis=1)
+    return -(highest + np.log(np.exp(evidence.logits - highest[:, None]).sum(axis=1)))
+
+
+def mean(evidence: Evidence) -> np.ndarray:
+    """Distance to the nearest class mean."""
+    return 1 - evidence.to_means.max(axis=1)
+
+
+def neighbour(evidence: Evidence) -> np.ndarray:
+    """Distance to the nearest reference head (Sun et al., Out-of-Distribution Detection with Deep Nearest Neighbors, 2022)."""
+    return 1 - evidence.to_gallery.max(axis=1)
+
+
+SCORES = {f.__name__: f for f in (probability, max_logit, energy, mean, neighbour)}
+# one alone, or a classifier's score and a distance together
+BLENDS = [(name,) for name in SCORES] + [(a, b) for a in ("probability", "max_logit", "energy") for b in ("mean", "neighbour")]
+
+
+@dataclass(frozen=True)
+class Unlikeness:
+    """The sum of scores, each brought to mean 0 and deviation 1 on heads of known characters."""
+
+    names: tuple[str, ...]
+    shifts: tuple[float, ...]
+    scales: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, names: tuple[str, ...], known: Evidence) -> Self:
+        scores = [SCORES[name](known) for name in names]
+        return cls(names, tuple(float(s.mean()) for s in scores), tuple(float(s.std()) or 1.0 for s in scores))
+
+    def __call__(self, evidence: Evidence) -> np.ndarray:
+        """float64 [n]."""
+        parts = [(SCORES[n](evidence).astype(np.float64) - m) / s for n, m, s in zip(self.names, self.shifts, self.scales)]
+        return np.round(np.sum(parts, axis=0), 5)  # as the calibration scores are stored
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"names": list(self.names), "shifts": list(self.shifts), "scales": list(self.scales)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        return cls(tuple(values["names"]), tuple(values["shifts"]), tuple(values["scales"]))

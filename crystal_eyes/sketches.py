@@ -1,0 +1,36 @@
+"""Sketches made from coloured heads: what a coloured character looks like in grey and in lines."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+from crystal_eyes.onnx_encoder import OnnxEncoder
+from crystal_eyes.pictures import fit
+
+BLUR = 1.2  # px at a side of 128: about the width of a drawn line
+
+
+def grey(picture: Image.Image) -> Image.Image:
+    """The picture's luminance, RGB."""
+    return picture.convert("L").convert("RGB")
+
+
+def lines(picture: Image.Image) -> Image.Image:
+    """Dark lines on white, RGB: where the picture is darker than its surroundings, stretched to full contrast."""
+    luminance = picture.convert("L")
+    around = luminance.filter(ImageFilter.GaussianBlur(3 * BLUR * max(picture.size) / 128))
+    darker = np.asarray(around, np.float32) - np.asarray(luminance.filter(ImageFilter.GaussianBlur(0.4)), np.float32)
+    ink = np.clip(darker * 6 - 24, 0, 255).astype(np.uint8)
+    return ImageOps.invert(Image.fromarray(ink)).convert("RGB")
+
+
+def embed_sketches(encoder: OnnxEncoder, pictures: Iterable[Image.Image], batch: int = 32) -> np.ndarray:
+    """float32 [n, d]: embeddings of pictures (RGB) after every other one was made grey and the rest lines."""
+    out, waiting = [np.zeros((0, encoder.embedding_size), np.float32)], []
+    for number, picture in enumerate(pictures):
+        waiting.append(fit((lines if number % 2 else grey)(picture), encoder.image_size))
+        if len(waiting) == batch:
+            out.append(encoder(np.stack(waiting)))
+            waiting = []
+    return np.concatenate([*out, encoder(np.stack(waiting))] if waiting else out)

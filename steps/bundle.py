@@ -1,0 +1,129 @@
+"""bundle: detector, encoder and Perceptron in one calibrated folder that recognises pictures, measured on heads kept apart."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from crystal_eyes import bundling, parameters
+from crystal_eyes.artifacts import is_uri
+from crystal_eyes.bundling import Heads, Known
+from crystal_eyes.catalogue import Catalogue
+from crystal_eyes.classifiers.perceptron import Perceptron
+from crystal_eyes.config import Bundle
+from crystal_eyes.detector import runner
+from crystal_eyes.embedder import read_embeddings
+from crystal_eyes.errors import UserError
+from crystal_eyes.model_card import model_card
+from crystal_eyes.onnx_encoder import OnnxEncoder
+from crystal_eyes.pictures import flatten, open_picture
+from crystal_eyes.progress import track
+from crystal_eyes.recognizer import bundle as files
+from crystal_eyes.recognizer import gallery
+from crystal_eyes.sketches import embed_sketches
+from pipeline.step import run_step
+
+SKETCHES = 1000  # made for each of calibration, report and strangers
+
+
+def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
+    embeddings, arrow = read_embeddings(inputs["embeddings"])
+    table, catalogue = arrow.to_pandas(), Catalogue(inputs["catalogue"])
+    encoder = OnnxEncoder(only(inputs["onnx"], "*.onnx", config.onnx))
+    names = pd.read_csv(inputs["perceptron"] / "characters.csv", keep_default_na=False, dtype=str)["character"].to_numpy(str)
+    rows, character = bundling.parts(table), table["character"].to_numpy(dtype=str)
+    if not np.array_equal(np.unique(character[rows["train"]]), names):
+        raise UserError(f"{config.perceptron} knows other characters than {config.embeddings}: name results of one main")
+    if not len(rows["calibration"]) or not len(rows["report"]):
+        raise UserError(f"{config.embeddings}: too few test heads to calibrate on: run prepare on more pictures")
+
+    def heads(some: np.ndarray, sketches: int = SKETCHES) -> Heads:
+        mine = table.iloc[some]
+        own = Heads(embeddings[some], character[some], mine["monochrome"].to_numpy(bool), np.zeros(len(some), bool))
+        coloured = np.flatnonzero(~own.line)
+        chosen = np.sort(np.random.default_rng(config.seed).permutation(coloured)[:sketches])
+        made = embed_sketches(encoder, pictures(catalogue, mine.iloc[chosen], "make sketches"))
+        return own.and_made(made, chosen)
+
+    known = Known(Perceptron.load(inputs["perceptron"]), embeddings[rows["train"]], character[rows["train"]], config.references)
+    calibration, report = heads(rows["calibration"]), heads(rows["report"])
+    strangers = {part: heads(rows[f"strangers_{part}"]) for part in ("choose", "report")}
+
+    # the same without the strangers
+    away = np.unique(np.concatenate([part.characters for part in strangers.values()]))
+    stay = rows["train"][~np.isin(character[rows["train"]], away)]
+    print(f"fits a Perceptron without the {len(away)} characters that are strangers in this measurement", flush=True)
+    perceptron = Perceptron(config.perceptron_epochs, config.perceptron_learning_rate, config.seed)
+    perceptron.fit(embeddings[stay], np.unique(character[stay], return_inverse=True)[1])
+    fewer = Known(perceptron, embeddings[stay], character[stay], config.references)
+    others = {
+        "choose": calibration[~np.isin(calibration.characters, away)],
+        "report": report[~np.isin(report.characters, away)],
+    }
+    chosen, tried = bundling.choose_unlikeness(fewer, others["choose"], strangers["choose"])
+    strange = {kind: chosen(fewer.evidence(strangers["choose"].kind(kind).embeddings)) for kind in bundling.KINDS}
+    side = table["classifier_split"].to_numpy(dtype=str)
+    enrol = {}
+    for part in ("choose", "report"):
+        learned, unseen = (rows[f"strangers_{part}"][side[rows[f"strangers_{part}"]] == one] for one in ("train", "test"))
+        enrol[part] = bundling.enrol_again(fewer, others[part].kind("colour"), heads(unseen, 0), heads(learned, 0))
+    enrolled_logits = bundling.fit_enrolled_logits(fewer, enrol["choose"], others["choose"].kind("colour"))
+
+    unlikeness = type(chosen).fit(chosen.names, known.evidence(calibration.kind("colour").embeddings))
+    calibrated = bundling.calibrate(known, unlikeness, calibration, strange)
+    figures = bundling.report(known, unlikeness, calibrated, report)
+    figures |= bundling.report_strangers(fewer, chosen, others["report"], strangers["report"])
+    figures |= {f"enrol_{name}": value for name, value in enrol["report"](enrolled_logits).items()}
+    mlflow.log_metrics({name: value for name, value in figures.items() if np.isfinite(value)})
+    mlflow.log_metrics({f"auroc_choose/{name.replace('+', '_and_')}": value for name, value in tried.items()})
+    mlflow.log_param("unlikeness", "+".join(chosen.names))
+
+    folder = workspace / "bundle"
+    shutil.rmtree(folder, ignore_errors=True)  # half of one
+    folder.mkdir()
+    shutil.copy(only(inputs["detector"], runner.FILE, config.detector), folder / files.DETECTOR)
+    shutil.copy(only(inputs["onnx"], "*.onnx", config.onnx), folder / files.ENCODER)
+    known.perceptron.export_onnx(folder / files.PERCEPTRON)
+    series = table.groupby("character")["series"].first()
+    write_json(folder / files.CHARACTERS, [[name, series[name]] for name in names])
+    np.save(folder / files.MEANS, known.means, allow_pickle=False)
+    shown = table.iloc[rows["train"][known.references]]
+    gallery.write(folder, known.gallery, shown["character"].tolist(), list(pictures(catalogue, shown, "make thumbnails")))
+    write_json(folder / files.CALIBRATION,
+               {"unlikeness": unlikeness.as_dict(), "enrolled_logits": vars(enrolled_logits),
+                **{kind: one.as_dict() for kind, one in calibrated.items()}})  # fmt: skip
+    source = {name: value if is_uri(value) else Path(value).name for name, value in parameters.inputs(config).items()}
+    (folder / files.CARD).write_text(model_card(table, rows, figures, "+".join(chosen.names), source), "utf-8")
+    mlflow.log_artifact(str(folder / files.CARD))
+    files.write_listing(folder, source, [path.name for path in folder.iterdir()])
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    mlflow.log_metric("bundle_bytes", size)
+    print(f"bundle: {len(names)} characters, {size / 1e6:.1f} MB\n{bundling.summary(figures)}")
+    return {"bundle": folder}
+
+
+def only(path: Path, pattern: str, given: str) -> Path:
+    """The one file that an input names, or that lies in it."""
+    found = [path] if path.is_file() else list(path.rglob(pattern))
+    if len(found) != 1:
+        raise UserError(f"{given} holds {len(found)} files {pattern}: name one")
+    return found[0]
+
+
+def pictures(catalogue: Catalogue, rows: pd.DataFrame, label: str) -> Iterator[Image.Image]:
+    places = zip(rows["offset"], rows["length"], rows["digest"])
+    for place in track(places, len(rows), label, "pictures") if len(rows) else ():
+        yield flatten(open_picture(catalogue.read(*place)))
+
+
+def write_json(path: Path, values) -> None:
+    path.write_text(json.dumps(values, ensure_ascii=False, indent=1), "utf-8")
+
+
+if __name__ == "__main__":
+    run_step("bundle", Bundle, bundle)
