@@ -30,8 +30,8 @@ the characters that chose the encoder's epoch; its p-value is conformal on the c
 {rows}
 
 Line art and grey heads are in part made from coloured ones (every other one grey, the others
-lines){drawn}. ECE: expected calibration error of the first answer. Strangers: {strangers} heads of characters that the encoder never
-saw; AUROC, FPR at 95 % and OSCR were measured with a Perceptron fitted without them.
+lines){drawn}. ECE: expected calibration error of the first answer. Strangers: {strangers} heads of characters that the
+encoder never saw; AUROC, FPR at 95 % and OSCR were measured with a Perceptron fitted without them.
 
 Enrolling {enrolled} characters again that had been left out, from at most 5 heads each: top-5 of their other heads is
 {enrol_found}; top-5 of the other characters went from {enrol_before} to {enrol_after}.
