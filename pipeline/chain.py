@@ -2,12 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from crystal_eyes.config import CLASSIFIERS, STEPS
 from crystal_eyes.errors import UserError
 from crystal_eyes.parameters import parameter
+from pipeline.cache_key import ROOT
 
+HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project
 CLASSIFIER_PARAMETERS = {f.name: next((c for c in CLASSIFIERS if f.name.startswith(f"{c}_")), None)
                          for f in dataclasses.fields(STEPS["classify"])}  # fmt: skip
 
@@ -20,7 +23,9 @@ def _main_fields() -> list[tuple[str, Any, Any]]:
             if f.name != "classifier" and (f.metadata["input"] != "files" or f.default or f.metadata["optional"]):
                 fields.setdefault(f.name, (f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata)))
     own = {
-        "detector": parameter("", "detector that finds the heads in illustrations; empty: one is trained"),
+        "detector": parameter(
+            "", "detector that finds heads; empty: for illustrations one is trained, else models/head-detector"
+        ),
         "classifiers": parameter(",".join(CLASSIFIERS), "which classifiers to compare, separated by commas"),
         "cache": parameter("on", "reuse finished steps", choices=("on", "off")),
         "plan": parameter(False, "print what would run and why, run nothing"),
@@ -29,7 +34,7 @@ def _main_fields() -> list[tuple[str, Any, Any]]:
 
 
 Main = dataclasses.make_dataclass("Main", _main_fields(), frozen=True)
-Main.__doc__ = "(Detector, crop,) prepare, train, export, embed, then compare classifiers; finished steps are reused."
+Main.__doc__ = "(Detector, crop,) prepare, train, export, embed, compare classifiers, bundle; finished steps are reused."
 
 
 class Result(Protocol):
@@ -41,8 +46,17 @@ class Result(Protocol):
 Runner = Callable[[str, dict[str, Any]], Result]
 
 
-def run_chain(config: Any, run: Runner) -> dict[str, Result]:
-    """Call `run(entry point, parameters)` for every step in order; returns the results of the classifiers by name."""
+@dataclass(frozen=True)
+class Chained:
+    """What a whole chain gives."""
+
+    classifiers: dict[str, Result]  # by name, those that were asked for
+    bundle: Result
+    catalogue: str
+
+
+def run_chain(config: Any, run: Runner) -> Chained:
+    """Call `run(entry point, parameters)` for every step in order."""
     chosen = [name.strip() for name in config.classifiers.split(",") if name.strip()]
     unknown = sorted(set(chosen) - set(CLASSIFIERS))
     if unknown or not chosen:
@@ -52,23 +66,24 @@ def run_chain(config: Any, run: Runner) -> dict[str, Result]:
         names = [f.name for f in dataclasses.fields(STEPS[entry_point])]
         return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
-    dataset = own("prepare")
+    dataset, detector = own("prepare"), config.detector
     if config.illustrations:
         if config.dataset:
             raise UserError(
                 "dataset and illustrations are both given: give heads as dataset, or whole pictures as illustrations"
             )
-        detector = config.detector or run("detector", own("detector")).output("detector")
+        detector = detector or run("detector", own("detector")).output("detector")
         dataset["dataset"] = run("crop", own("crop") | {"detector": detector}).output("heads")
-    elif config.detector:
-        raise UserError("detector is given without illustrations: it has nothing to find heads in")
     catalogue = run("prepare", dataset).output("catalogue")
     encoder = run("train", {"catalogue": catalogue, **own("train")}).output("encoder")
     onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")
     embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own("embed")}).output("embeddings")
     results = {}
-    for name in dict.fromkeys(chosen):
+    for name in dict.fromkeys([*chosen, "perceptron"]):  # the bundle names with the Perceptron, compared or not
         # another classifier's parameter is none of its business: changing it must not run this one again
         mine = {n: v for n, v in own("classify").items() if CLASSIFIER_PARAMETERS[n] in (None, name)}
         results[name] = run("classify", {"embeddings": embeddings, "catalogue": catalogue, "classifier": name, **mine})
-    return results
+    bundle = run("bundle", own("bundle") | {
+        "detector": detector or HEAD_DETECTOR, "onnx": onnx, "perceptron": results["perceptron"].output("classifier"),
+        "embeddings": embeddings, "catalogue": catalogue})  # fmt: skip
+    return Chained({name: results[name] for name in dict.fromkeys(chosen)}, bundle, catalogue)

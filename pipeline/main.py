@@ -12,6 +12,7 @@ from crystal_eyes.parameters import parse
 from pipeline.chain import Main, run_chain
 from pipeline.get_or_run import _get_or_run, current_experiment
 from pipeline.plan import print_plan
+from pipeline.promote import promote
 from pipeline.report import as_text, log_comparison, run_page
 from pipeline.step import one_line_errors
 
@@ -28,15 +29,16 @@ def main(config: Any) -> None:
     def run(entry_point: str, parameters: dict[str, Any]) -> Finished:
         return Finished(_get_or_run(entry_point, parameters, use_cache=config.cache == "on"))
 
-    results = run_chain(config, run)
-    table = log_comparison({name: result.run for name, result in results.items()})
+    chained = run_chain(config, run)
+    table = log_comparison({name: result.run for name, result in chained.classifiers.items()})
+    promoted = promote(chained, run)
     # the UI's list of experiments then leads to runs and metrics, not to traces of language models
     MlflowClient().set_experiment_tag(current_experiment(), "mlflow.experimentKind", "custom_model_development")
     info = mlflow.active_run().info
     store = mlflow.get_tracking_uri()
     served = store.startswith("http")
     print(
-        f"\n{as_text(table)}\n\n"
+        f"\n{as_text(table)}\n\n{promoted}\n\n"
         + ("" if served else f"To look at it:  mlflow ui --backend-store-uri {store}\n")
         + f"This run:       {store if served else 'http://127.0.0.1:5000'}/{run_page(info)}\n"
         "Its description links to each classifier, its artifacts hold comparison.png. Below a classifier: answers.png,\n"

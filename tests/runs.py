@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = ("MLproject", "conda.yaml", "README.md", "crystal_eyes", "pipeline", "steps")
+CODE = ("MLproject", "conda.yaml", "README.md", "crystal_eyes", "models", "pipeline", "steps")
 HEAD_DETECTOR = ROOT / "models" / "head-detector"  # the one that comes with the project
 SIDE = 48
 TINY = {

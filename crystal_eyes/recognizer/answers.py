@@ -48,15 +48,15 @@ class Head:
         if self.verdict == "unknown":
             return (
                 f"Unlike everything in this catalogue: {_of_100(self.p_value)} in 100 heads of its characters look so unlike "
-                f"the others. The nearest is {_who(self.nearest[0])}.{sketch}"
+                f"the others. The nearest is {who(self.nearest[0])}.{sketch}"
             )
         if self.verdict == "known":
             return (
-                f"Close to {_who(self.candidates[0])}: {_of_100(self.stranger_share)} in 100 heads of characters from outside "
+                f"Close to {who(self.candidates[0])}: {_of_100(self.stranger_share)} in 100 heads of characters from outside "
                 f"come so close to anybody in this catalogue.{sketch}"
             )
         return (
-            f"Not certain: perhaps {_who(self.candidates[0])}, perhaps nobody in this catalogue; "
+            f"Not certain: perhaps {who(self.candidates[0])}, perhaps nobody in this catalogue; "
             f"{_of_100(self.stranger_share)} in 100 heads of characters from outside come as close to somebody in it.{sketch}"
         )
 
@@ -67,8 +67,9 @@ class Head:
         return fields
 
 
-def _who(one: Candidate | Reference) -> str:
-    return one.character + (f" ({one.series})" if one.series else "")
+def who(one: Candidate | Reference) -> str:
+    """The character and the series, unless the name says it already."""
+    return one.character if not one.series or f"({one.series})" in one.character else f"{one.character} ({one.series})"
 
 
 def _of_100(share: float) -> str:

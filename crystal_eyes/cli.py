@@ -1,0 +1,196 @@
+"""The command line: crystal-eyes recognize | check | enroll | serve."""
+
+import argparse
+import glob
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from crystal_eyes.errors import UserError, one_line
+from crystal_eyes.pictures import SUFFIXES
+from crystal_eyes.progress import track
+from crystal_eyes.recognizer import Head, Recognizer
+from crystal_eyes.recognizer.answers import who
+from crystal_eyes.recognizer.recognizer import bundle_folder
+
+CHAMPION = "models:/crystal-eyes@champion"
+VARIABLE = "CRYSTAL_EYES_BUNDLE"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code. One line on stderr where a user can mend what is wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # who read our lines has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        line = one_line(error)
+        if line is None:
+            raise
+        print(f"crystal-eyes: {line}", file=sys.stderr)
+        return 1
+
+
+def recognize(options: argparse.Namespace) -> int:
+    """Names of every head, a block a picture, or a line of JSON a picture."""
+    return _answer(options, _named)
+
+
+def check(options: argparse.Namespace) -> int:
+    """How close every head is to somebody in the catalogue."""
+    return _answer(options, _compared)
+
+
+def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]) -> int:
+    paths, failed = pictures(options.pictures), 0
+    recognizer = Recognizer.load(bundle(options))
+    answers = zip(paths, recognizer.recognize_many(paths))
+    for path, heads in track(answers, len(paths), "recognize", "pictures") if len(paths) > 1 else answers:
+        if isinstance(heads, Exception):
+            failed += 1
+            error = heads.strerror if isinstance(heads, OSError) else str(heads)
+            print(json.dumps({"picture": str(path), "error": error}) if options.json else f"{path}: {error}", flush=True)
+        elif options.json:
+            found = {"picture": str(path), "heads": [head.as_dict() for head in heads]}
+            print(json.dumps(found, ensure_ascii=False), flush=True)
+        else:
+            print(f"{path}: {_count(len(heads))}")
+            for number, head in enumerate(heads, 1):
+                print("\n".join(lines(number, head)), flush=True)
+    if failed:
+        print(f"crystal-eyes: {failed} of {len(paths)} pictures could not be read, see above", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def enroll(options: argparse.Namespace) -> int:
+    """Add a character to a bundle from a few heads, or take it out again."""
+    from crystal_eyes.recognizer import enrolment
+
+    source = bundle_folder(bundle(options))
+    if options.output:
+        if options.output.exists():
+            raise UserError(f"{options.output} exists already: name a new folder")
+        folder = options.output.with_name(f"{options.output.name}.part")
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(source, folder)
+    elif str(bundle(options)) != str(source):
+        raise UserError(f"{bundle(options)} is kept by MLflow and not changed: --output FOLDER writes a bundle with the change")
+    else:
+        folder = source
+    try:
+        if options.remove:
+            enrolment.remove(folder, options.character)
+            print(f"{options.character} was taken out of {options.output or folder}")
+        else:
+            result = enrolment.enroll(folder, options.character, options.series, pictures(options.heads))
+            for name, why in result.left_out:
+                print(f"left out {name}: {why}")
+            for name, head in result.look_alikes:
+                best = head.candidates[0]
+                print(f"{name} looks like {who(best)} (probability {best.probability:.2f}): {head.sentence()}")
+            print(f"{options.character} was added to {options.output or folder} from {result.heads} heads")
+        if options.output:
+            folder.rename(options.output)
+    finally:
+        if options.output:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """The web page."""
+    try:
+        from crystal_eyes.page import app
+    except ImportError as error:
+        raise UserError(f"the page needs gradio ({error}): pip install 'crystal-eyes[page]'") from None
+    app.serve(Recognizer.load(bundle(options)), host=options.host, port=options.port)
+    return 0
+
+
+def bundle(options: argparse.Namespace) -> str:
+    """Which bundle is meant: --bundle, the variable, else the champion of the MLflow store that lies here."""
+    if given := options.bundle or os.environ.get(VARIABLE):
+        return given
+    if not os.environ.get("MLFLOW_TRACKING_URI") and not Path("mlflow.db").exists():
+        raise UserError(f"no bundle: give --bundle FOLDER or set {VARIABLE}; `make main` makes one")
+    return CHAMPION
+
+
+def pictures(given: Sequence[str]) -> list[Path]:
+    """The files that paths, folders (and what is below them) and patterns name, each once. Raises UserError: there is none."""
+    found: dict[Path, None] = {}
+    for text in given:
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        elif path.exists():
+            inside = [path]
+        else:
+            inside = [Path(p) for p in sorted(glob.glob(text, recursive=True)) if Path(p).is_file()]
+        if not inside:
+            what = f"holds no picture ({', '.join(sorted(SUFFIXES))})" if path.is_dir() else "does not exist"
+            raise UserError(f"{text} {what}: give pictures, folders or patterns")
+        found |= dict.fromkeys(inside)
+    return list(found)
+
+
+def _count(heads: int) -> str:
+    return "no head found" if not heads else "1 head" if heads == 1 else f"{heads} heads"
+
+
+def _place(number: int, head: Head) -> str:
+    if head.whole_picture:
+        return f"  {number}  the whole picture is a head"
+    return f"  {number}  at {', '.join(f'{value:.0f}' for value in head.box)}"
+
+
+def _named(number: int, head: Head) -> list[str]:
+    lines = [_place(number, head)]
+    for one in head.candidates:
+        lines.append(f"     {one.probability:5.1%}  {who(one)}")
+    return [*lines, f"     {head.sentence()}"]
+
+
+def _compared(number: int, head: Head) -> list[str]:
+    lines = [_place(number, head), f"     {head.sentence()}"]
+    for one in head.nearest:
+        lines.append(f"     similarity {one.similarity:.2f}  {who(one)}")
+    lines.append(f"     p-value of being in this catalogue {head.p_value:.3f}, of being a stranger {head.stranger_share:.3f}")
+    return lines
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="crystal-eyes", description="Finds the heads of drawn characters and names them.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        one = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+        one.add_argument("--bundle", help=f"folder or URI of a bundle; else ${VARIABLE}, else {CHAMPION}")
+        one.set_defaults(run=run)
+        return one
+
+    for run in (recognize, check):
+        one = command(run)
+        one.add_argument("pictures", nargs="+", help="pictures, folders, patterns")
+        one.add_argument("--json", action="store_true", help="one line of JSON a picture")
+    one = command(enroll)
+    one.add_argument("--character", required=True, help="its name")
+    one.add_argument("--series", default="", help="where it comes from")
+    one.add_argument("--remove", action="store_true", help="take it out again")
+    one.add_argument("--output", type=Path, help="write the changed bundle there instead")
+    one.add_argument("heads", nargs="*", help="pictures of one head each, folders, patterns")
+    one = command(serve)
+    one.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
+    one.add_argument("--port", type=int, default=7860)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

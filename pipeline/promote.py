@@ -1,0 +1,86 @@
+"""The Model Registry: a new bundle becomes the challenger, and the champion where it is not worse on the same heads."""
+
+import base64
+import json
+from importlib import metadata
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+
+from crystal_eyes.artifacts import local_path
+from crystal_eyes.recognizer import Candidate, Head, Reference
+from crystal_eyes.recognizer.bundle import LISTING, read_bundle
+from crystal_eyes.recognizer.gallery import Gallery
+from pipeline.cache_key import ROOT
+from pipeline.chain import Chained, Runner
+from pipeline.digests import digest_file
+
+NAME = "crystal-eyes"
+DIGEST, RUN = "bundle", "bundle_run"  # tags of a version
+SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pillow")
+
+
+def promote(chained: Chained, run: Runner) -> str:
+    """Register the bundle unless it is registered, move the aliases, and return what was done and why, a line each."""
+    client = MlflowClient()
+    folder = local_path(chained.bundle.output("bundle"))
+    version = _registered(client, digest_file(folder / LISTING)) or _register(client, chained, digest_file(folder / LISTING))
+    client.set_registered_model_alias(NAME, "challenger", version.version)
+    lines = [f"{NAME} version {version.version} is the challenger"]
+    champion = _champion(client)
+    if champion is None:
+        client.set_registered_model_alias(NAME, "champion", version.version)
+        return "\n".join([*lines, f"{NAME} version {version.version} is the champion: there was none"])
+    if champion.version == version.version:
+        return "\n".join([*lines, f"{NAME} version {version.version} is the champion already"])
+    mine, theirs = (
+        run("evaluate", {"bundle": f"models:/{NAME}/{one.version}", "catalogue": chained.catalogue}).run.data.metrics
+        for one in (version, champion)
+    )
+    figures = f"top-5 {mine['top_5']:.4f}, that of version {champion.version} is {theirs['top_5']:.4f} on the same heads"
+    if mine["top_5"] >= theirs["top_5"]:
+        client.set_registered_model_alias(NAME, "champion", version.version)
+        lines.append(f"{NAME} version {version.version} is the new champion: its {figures}")
+    else:
+        lines.append(f"{NAME} version {champion.version} stays the champion: the challenger's {figures}")
+    return "\n".join(lines)
+
+
+def _champion(client: MlflowClient) -> ModelVersion | None:
+    try:
+        return client.get_model_version_by_alias(NAME, "champion")
+    except MlflowException:
+        return None
+
+
+def _registered(client: MlflowClient, digest: str) -> ModelVersion | None:
+    found = client.search_model_versions(f"name = '{NAME}' and tags.{DIGEST} = '{digest}'")
+    return max(found, key=lambda version: int(version.version), default=None)
+
+
+def _register(client: MlflowClient, chained: Chained, digest: str) -> ModelVersion:
+    """Log the bundle as a model that MLflow serves, and register it."""
+    bundle = read_bundle(local_path(chained.bundle.output("bundle")))
+    example = pd.DataFrame({"picture": [base64.b64encode(Gallery([bundle.folder]).thumbnail(0)).decode()]})
+    # what an answer looks like; the numbers mean nothing
+    candidate, reference = Candidate("name", "series", 1.0), Reference("name", "series", 1.0, b"")
+    head = Head((0.0, 0.0, 1.0, 1.0), 1.0, True, False, (candidate,), (reference,), 0.0, 1.0, 1.0)
+    answer = json.loads(json.dumps([{"heads": [head.as_dict()], "error": ""}]))
+    info = mlflow.pyfunc.log_model(
+        name=NAME,
+        python_model=str(ROOT / "pipeline" / "served_model.py"),
+        artifacts={"bundle": str(bundle.folder)},
+        code_paths=[str(ROOT / "crystal_eyes")],
+        signature=infer_signature(example, answer),
+        input_example=example,
+        pip_requirements=[f"{package}=={metadata.version(package)}" for package in SERVED_WITH],
+        registered_model_name=NAME,
+    )
+    version = client.get_model_version(NAME, str(info.registered_model_version))
+    client.set_model_version_tag(NAME, version.version, DIGEST, digest)
+    client.set_model_version_tag(NAME, version.version, RUN, chained.bundle.run.info.run_id)
+    return version
