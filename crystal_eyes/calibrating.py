@@ -9,11 +9,17 @@ BINS = 15
 
 
 def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature at which the true classes are likeliest. logits: [n, classes]; truth: int [n]."""
+    """The temperature at which the first answer's probability best foretells whether it is right (least cross-entropy).
+
+    logits: [n, classes]; truth: int [n]. Fitted on the likelihood of the true class instead, the error on real heads is half as
+    large again: heads that are far from right draw the temperature up.
+    """
+    right = logits.argmax(axis=1) == truth
 
     def surprise(log_temperature: float) -> float:
-        chance = Calibration(np.exp(log_temperature)).probabilities(logits)[np.arange(len(truth)), truth]
-        return -float(np.log(np.maximum(chance, 1e-12)).mean())
+        sure = Calibration(np.exp(log_temperature)).probabilities(logits).max(axis=1).astype(np.float64)
+        chance = np.where(right, sure, 1 - sure)
+        return -float(np.log(np.maximum(chance, 1e-9)).mean())
 
     return float(np.exp(minimize_scalar(surprise, bounds=(np.log(0.02), np.log(50)), method="bounded").x))
 

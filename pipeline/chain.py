@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from crystal_eyes.artifacts import local_path
 from crystal_eyes.config import CLASSIFIERS, STEPS
 from crystal_eyes.errors import UserError
 from crystal_eyes.parameters import parameter
@@ -67,6 +68,8 @@ def run_chain(config: Any, run: Runner) -> Chained:
         return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
     dataset, detector = own("prepare"), config.detector
+    if detector:
+        local_path(detector)  # needed at the very end: say now that it isn't there
     if config.illustrations:
         if config.dataset:
             raise UserError(

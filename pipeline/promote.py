@@ -18,6 +18,7 @@ from crystal_eyes.recognizer.gallery import Gallery
 from pipeline.cache_key import ROOT
 from pipeline.chain import Chained, Runner
 from pipeline.digests import digest_file
+from pipeline.workspace import only_one
 
 NAME = "crystal-eyes"
 DIGEST, RUN = "bundle", "bundle_run"  # tags of a version
@@ -26,6 +27,11 @@ SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pillow")
 
 def promote(chained: Chained, run: Runner) -> str:
     """Register the bundle unless it is registered, move the aliases, and return what was done and why, a line each."""
+    with only_one("promote", "another main moves the registry's aliases: waiting for it"):
+        return _promote(chained, run)
+
+
+def _promote(chained: Chained, run: Runner) -> str:
     client = MlflowClient()
     folder = local_path(chained.bundle.output("bundle"))
     version = _registered(client, digest_file(folder / LISTING)) or _register(client, chained, digest_file(folder / LISTING))

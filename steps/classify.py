@@ -12,10 +12,10 @@ from PIL import Image
 from crystal_eyes import classifiers
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Classify
+from crystal_eyes.confusions import confused_pairs, per_character
 from crystal_eyes.embedder import read_embeddings
 from crystal_eyes.errors import UserError
 from crystal_eyes.metrics import bootstrap_interval, rank_of_truth, top_k_accuracy
-from crystal_eyes.naming import confused_pairs, per_character
 from crystal_eyes.pictures import flatten, open_picture
 from crystal_eyes.sheets import sheet
 from pipeline.step import run_step

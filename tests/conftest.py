@@ -11,6 +11,7 @@ from crystal_eyes.encoder import Description, Encoder
 from crystal_eyes.onnx_export import export_onnx
 from crystal_eyes.selection import head_bytes, select
 from crystal_eyes.splits import assign_splits
+from tests.bundles import make_bundle
 from tests.runs import ROOT, FinishedDetector, FinishedMain, draw_heads, run_tiny_detector, run_tiny_main
 
 
@@ -77,6 +78,12 @@ def exported(tmp_path_factory) -> tuple[Encoder, Path]:
     path = tmp_path_factory.mktemp("exported") / "onnx" / "encoder.onnx"
     export_onnx(encoder, path, {"source_run": "abc"})
     return encoder, path
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(catalogue_folder, exported, tmp_path_factory) -> Path:
+    """A bundle of the 8 drawn characters; nobody writes into it."""
+    return make_bundle(tmp_path_factory.mktemp("bundled") / "bundle", Catalogue(catalogue_folder), exported[1])
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from crystal_eyes import classifiers
 from crystal_eyes.classifiers.base import best
 from crystal_eyes.classifiers.neighbours import FaissNeighbours
 from crystal_eyes.config import CLASSIFIERS, Classify
+from crystal_eyes.onnx_session import open_session
 
 SMALL = {"perceptron_epochs": 20, "random_forest_trees": 20}
 EVERY = pytest.mark.parametrize("name", CLASSIFIERS)
@@ -178,3 +179,42 @@ def test_equal_scores_are_in_the_order_of_the_labels():
     labels, scores = best(np.array([[0.2, 0.5, 0.2, 0.5], [0, 0, 0, 0]]), 3)
     assert labels.tolist() == [[1, 3, 0], [0, 1, 2]]
     np.testing.assert_allclose(scores, [[0.5, 0.5, 0.2], [0, 0, 0]])
+
+
+# The Perceptron's ONNX file
+
+
+@pytest.mark.parametrize("classes", [2, 6])
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_the_perceptrons_onnx_file_gives_its_logits(classes, count, tmp_path):
+    perceptron, x = fitted("perceptron", *separable(classes)), np.resize(separable(classes, seed=1)[0], (count, 24))
+    perceptron.export_onnx(tmp_path / "perceptron.onnx")
+    found = open_session((tmp_path / "perceptron.onnx").read_bytes(), 1).run(None, {"embeddings": x})[0]
+    assert found.shape == (count, classes) and found.dtype == np.float32
+    np.testing.assert_allclose(found, perceptron.logits(x), rtol=1e-5, atol=1e-4)
+
+
+def test_the_perceptrons_onnx_file_stands_alone_and_is_the_same_each_time(tmp_path):
+    perceptron = fitted("perceptron", *separable())
+    perceptron.save(tmp_path / "saved")
+    for folder, one in (("a", perceptron), ("b", classifiers.load("perceptron", tmp_path / "saved"))):
+        (tmp_path / folder).mkdir()
+        one.export_onnx(tmp_path / folder / "perceptron.onnx")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["perceptron.onnx"]
+    data = (tmp_path / "a" / "perceptron.onnx").read_bytes()
+    assert data == (tmp_path / "b" / "perceptron.onnx").read_bytes()
+    session = open_session(data, 1)
+    assert [(one.name, one.shape[1]) for one in (*session.get_inputs(), *session.get_outputs())] == [
+        ("embeddings", 24),
+        ("logits", 6),
+    ]
+
+
+def test_the_perceptrons_scores_are_the_softmax_of_its_logits():
+    perceptron, x = fitted("perceptron", *separable()), separable(seed=1)[0]
+    logits = perceptron.logits(x).astype(float)
+    labels, scores = perceptron.top_k(x, 6)
+    for row, order, given in zip(logits, labels, scores):
+        powers = [np.exp(value - row.max()) for value in row]
+        assert order.tolist() == sorted(range(6), key=lambda c: (-row[c], c))
+        np.testing.assert_allclose(given, [powers[c] / sum(powers) for c in order], atol=1e-5)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.runs import TINY, Project, draw_heads
 
-STEPS = ["prepare", "train", "export", "embed", "classify perceptron", "classify faiss"]
+STEPS = ["prepare", "train", "export", "embed", "classify perceptron", "classify faiss", "bundle"]
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +90,9 @@ def test_the_readme_runs_nothing(finished, touched):
 def test_a_file_imported_only_inside_a_function_counts(finished, touched):
     project, parameters = finished
     assert "import skops" not in (project.folder / "steps/embed.py").read_text()
-    touched("steps/embed.py", "\n\ndef later():\n    from crystal_eyes import naming\n    import skops\n")
+    touched("steps/embed.py", "\n\ndef later():\n    from crystal_eyes import confusions\n    import skops\n")
     why = reasons(project.plan(parameters), "embed")
-    assert "file crystal_eyes/naming.py is new" in why and "library skops: not there -> " in why
+    assert "file crystal_eyes/confusions.py is new" in why and "library skops: not there -> " in why
 
 
 def test_a_picture_with_other_contents_runs_everything_and_is_named_as_the_dataset(finished, tmp_path):

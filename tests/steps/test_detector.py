@@ -156,4 +156,4 @@ def test_main_refuses_heads_and_illustrations_together(illustrations, characters
     project = Project.on(ROOT, tmp_path)
     output = project.run("main", {"illustrations": illustrations, "dataset": characters_folder}, code=1)
     assert "dataset and illustrations are both given" in output and "Traceback" not in output
-    assert "detector is given without illustrations" in project.run("main", {"detector": "nowhere"}, code=1)
+    assert "main: nowhere does not exist" in project.run("main", {"detector": "nowhere"}, code=1)

@@ -41,7 +41,7 @@ def mlflow_run(tiny_main, entry_point: str, **parameters) -> str:
 
 
 def test_main_ran_every_step_once_as_its_child(child):
-    assert sorted(child) == ["classify faiss", "classify perceptron", "embed", "export", "prepare", "train"]
+    assert sorted(child) == ["bundle", "classify faiss", "classify perceptron", "embed", "export", "prepare", "train"]
     assert {run.info.status for run in child.values()} == {"FINISHED"}
     assert {run.data.tags["mlflow.project.env"] for run in child.values() if "mlflow.project.env" in run.data.tags} <= {"local"}
 

@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 
-from crystal_eyes.naming import confused_pairs, per_character
+from crystal_eyes.confusions import confused_pairs, per_character
 
 TRUTH = np.array([*"aaaabbbccd"])
 RANKS = np.array([0, 0, 0, 0, 0, 1, 5, 2, 4, 5])

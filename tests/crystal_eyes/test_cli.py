@@ -1,0 +1,125 @@
+"""The command line, in this process and as a person starts it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crystal_eyes import cli
+from tests.runs import ROOT, draw_head
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Three head crops, one below another folder, and a file that is no picture."""
+    (tmp_path / "pictures" / "more").mkdir(parents=True)
+    for number, name in enumerate(("a.png", "b.png", "more/c.png")):
+        draw_head(number, 0).resize((192, 192)).save(tmp_path / "pictures" / name)
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def run(bundle_folder, capsys, monkeypatch):
+    monkeypatch.setenv("CRYSTAL_EYES_BUNDLE", str(bundle_folder))
+
+    def call(*arguments) -> tuple[int, str, str]:
+        code = cli.main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_recognize_names_every_head_with_five_candidates_and_a_verdict(run, folder):
+    code, out, _ = run("recognize", folder / "a.png")
+    assert code == 0 and out.startswith(f"{folder / 'a.png'}: 1 head\n  1  the whole picture is a head\n")
+    assert out.count("%  Character") == 5
+    assert "catalogue" in out.splitlines()[-1]
+
+
+def test_files_folders_and_patterns_are_taken_each_picture_once(run, folder):
+    code, out, _ = run("recognize", "--json", folder / "a.png", folder, f"{folder}/*.png")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [Path(line["picture"]).name for line in lines] == ["a.png", "b.png", "c.png"]
+    for line in lines:
+        (head,) = line["heads"]
+        assert len(head["candidates"]) == 5 and head["verdict"] in ("known", "unsure", "unknown") and head["sentence"]
+
+
+def test_check_shows_the_nearest_characters_and_both_p_values(run, folder):
+    code, out, _ = run("check", folder / "a.png")
+    assert code == 0 and out.count("similarity ") == 5 and "p-value of being in this catalogue" in out
+
+
+def test_a_broken_picture_is_named_the_others_are_answered_and_the_exit_code_says_so(run, folder):
+    (folder / "broken.png").write_bytes(b"nothing")
+    code, out, err = run("recognize", folder)
+    assert code == 1
+    assert f"{folder / 'broken.png'}: not a PNG" in out and out.count("the whole picture is a head") == 3
+    assert "1 of 4 pictures could not be read" in err
+    code, out, _ = run("recognize", "--json", folder / "broken.png")
+    assert code == 1 and "not a PNG" in json.loads(out)["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("nowhere.png", "nowhere.png does not exist"), ("*.gif", "does not exist"), ("more", "holds no picture")]
+)
+def test_pictures_that_are_not_there_get_one_line(run, folder, name, says):
+    (folder / "more" / "c.png").unlink()
+    code, out, err = run("recognize", folder / name)
+    assert code == 1 and out == "" and says in err and len(err.splitlines()) == 1
+
+
+def test_a_picture_without_a_head_says_so(run, tmp_path):
+    draw_head(0, 0).point(lambda value: 255).resize((300, 300)).save(tmp_path / "white.png")
+    assert run("recognize", tmp_path / "white.png")[:2] == (0, f"{tmp_path / 'white.png'}: no head found\n")
+    assert json.loads(run("recognize", "--json", tmp_path / "white.png")[1])["heads"] == []
+
+
+def test_no_bundle_says_how_to_get_one(capsys, folder, monkeypatch, tmp_path):
+    monkeypatch.delenv("CRYSTAL_EYES_BUNDLE", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["recognize", str(folder)]) == 1
+    assert "no bundle: give --bundle FOLDER" in capsys.readouterr().err
+    assert cli.main(["recognize", "--bundle", "elsewhere", str(folder)]) == 1
+    assert "elsewhere does not exist" in capsys.readouterr().err
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_enroll_changes_a_folder_or_writes_another_and_remove_undoes_it(run, bundle_folder, folder, tmp_path):
+    out = tmp_path / "with-nova"
+    code, said, _ = run("enroll", "--character", "Nova", "--series", "S", "--output", out, folder / "a.png", folder / "b.png")
+    assert code == 0 and f"Nova was added to {out} from 2 heads" in said
+    assert "Nova (S)" in run("recognize", "--bundle", out, folder / "a.png")[1]
+    assert "Nova" not in run("recognize", folder / "a.png")[1]
+    code, said, _ = run("enroll", "--bundle", out, "--character", "Nova", "--remove")
+    assert code == 0 and f"Nova was taken out of {out}" in said
+    listing = "bundle.json"
+    assert (out / listing).read_bytes() == (bundle_folder / listing).read_bytes()
+
+
+def test_a_failed_enrolment_leaves_no_half_written_bundle(run, folder, tmp_path):
+    out = tmp_path / "bundle"
+    code, _, err = run("enroll", "--character", "Character 1", "--output", out, folder / "a.png")
+    assert code == 1 and "Character 1 is in" in err and sorted(tmp_path.iterdir()) == [folder]
+    out.mkdir()
+    code, _, err = run("enroll", "--character", "Nova", "--output", out, folder / "a.png")
+    assert code == 1 and "exists already" in err and not any(out.iterdir())
+
+
+def test_an_altered_bundle_is_refused_by_the_name_of_the_file(run, bundle_folder, folder, tmp_path):
+    copy = shutil.copytree(bundle_folder, tmp_path / "copy")
+    (copy / "means.npy").write_bytes((copy / "means.npy").read_bytes()[:-1] + b"x")
+    code, _, err = run("recognize", "--bundle", copy, folder)
+    assert code == 1 and "means.npy was altered" in err and len(err.splitlines()) == 1
+
+
+def test_as_a_person_starts_it_and_stops_reading(bundle_folder, folder):
+    command = f"{sys.executable} -m crystal_eyes.cli recognize --bundle {bundle_folder} {folder} | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.endswith(": 1 head\n") and "Traceback" not in done.stderr
