@@ -3,22 +3,32 @@
 from pathlib import Path
 
 from crystal_eyes.classifiers.base import Classifier
-from crystal_eyes.classifiers.neighbours import FaissNeighbours
-from crystal_eyes.classifiers.perceptron import Perceptron
-from crystal_eyes.classifiers.scikit_learn import ScikitLearn
 from crystal_eyes.config import Classify
+
+# Imported where one is asked for: scikit-learn's and skops' import alone costs four seconds.
 
 
 def create(config: Classify) -> Classifier:
     """The classifier that a configuration asks for, not fitted yet."""
     if config.classifier == "perceptron":
+        from crystal_eyes.classifiers.perceptron import Perceptron
+
         return Perceptron(config.perceptron_epochs, config.perceptron_learning_rate, config.seed)
     if config.classifier == "faiss":
+        from crystal_eyes.classifiers.neighbours import FaissNeighbours
+
         return FaissNeighbours(config.faiss_neighbors)
+    from crystal_eyes.classifiers.scikit_learn import ScikitLearn
+
     return ScikitLearn.create(config)
 
 
 def load(name: str, folder: Path) -> Classifier:
     """A classifier saved before; name as in the configuration."""
-    kind = {"perceptron": Perceptron, "faiss": FaissNeighbours}.get(name, ScikitLearn)
+    if name == "perceptron":
+        from crystal_eyes.classifiers.perceptron import Perceptron as kind
+    elif name == "faiss":
+        from crystal_eyes.classifiers.neighbours import FaissNeighbours as kind
+    else:
+        from crystal_eyes.classifiers.scikit_learn import ScikitLearn as kind
     return kind.load(folder)

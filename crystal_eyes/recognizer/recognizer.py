@@ -145,4 +145,6 @@ def pixels(picture: Picture) -> np.ndarray:
     """uint8 RGB [h, w, 3] of encoded bytes, a file, or a Pillow picture. Raises PictureError, OSError."""
     if isinstance(picture, (str, Path)):
         picture = Path(picture).read_bytes()
-    return np.asarray(flatten(open_picture(picture) if isinstance(picture, bytes) else picture.convert("RGBA")))
+    if isinstance(picture, bytes):
+        picture = open_picture(picture)
+    return np.asarray(flatten(picture if picture.mode == "RGB" else picture.convert("RGBA")))

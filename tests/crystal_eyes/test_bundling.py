@@ -208,6 +208,12 @@ def test_a_report_of_coloured_heads_alone_is_silent_on_the_others(known, unliken
     assert found["colour_heads"] == 30 and not any(name.startswith("line") for name in found)
 
 
+def test_a_p_value_of_just_the_level_counts_as_called_unknown(known, unlikeness):
+    calibration = {kind: Calibration(1.0, np.full(19, -1e6)) for kind in bundling.KINDS}  # every head gets 1 / 20
+    found = bundling.report(known, unlikeness, calibration, heads(0, 10, 3, 5))
+    assert found["colour_called_unknown_at_5"] == found["line_called_unknown_at_5"] == 1
+
+
 def test_strangers_are_reported_by_kind(known, unlikeness):
     familiar, strange = heads(0, 10, 6, seed=6), heads(20, 26, 6, seed=7)
     found = bundling.report_strangers(known, unlikeness, familiar, strange)
@@ -273,7 +279,7 @@ def test_no_more_than_twenty_are_enrolled_and_who_does_not_depend_on_the_heads_o
 
 
 def test_the_line_that_is_fitted_finds_the_enrolled_and_costs_the_known_next_to_nothing(known):
-    familiar, strangers, learned = heads(0, 10, 20, 8), heads(20, 28, 6, 9), heads(20, 28, 6, 10)
+    familiar, strangers, learned = (heads(*one, spread=0.8) for one in ((0, 10, 20, 8), (20, 28, 6, 9), (20, 28, 6, 10)))
     measure = bundling.enrol_again(known, familiar, strangers, learned)
     tried = []
 
@@ -286,6 +292,7 @@ def test_the_line_that_is_fitted_finds_the_enrolled_and_costs_the_known_next_to_
     fair = [one for one, loss in losses.items() if loss <= 0.0025]
     assert chosen in fair and len(fair) < len(tried)
     assert measure(chosen)["enrolled_top_5"] == max(dict(tried)[one]["enrolled_top_5"] for one in fair) > 0.8
+    assert max(found["enrolled_top_5"] for _, found in tried) > measure(chosen)["enrolled_top_5"]  # at too high a price
     assert chosen.slope > 0
 
 

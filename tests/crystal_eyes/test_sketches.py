@@ -37,7 +37,7 @@ def test_grey_is_the_luminance():
     assert np.abs(np.asarray(grey(draw_head(1, 0)), float)[..., 0] - expected).max() <= 1
 
 
-@pytest.mark.parametrize(("side", "line"), [(64, 1), (128, 2), (256, 4)])
+@pytest.mark.parametrize(("side", "line"), [(64, 1), (128, 2), (256, 4), (1024, 16)])
 def test_lines_keep_the_outline_dark_and_what_is_flat_white(side, line):
     sketch = np.asarray(lines(outlined(side, line)))[..., 0]
     assert sketch[side // 4 + line // 2, side // 2] < 60 and sketch[side // 2, side // 4 + line // 2] < 60
