@@ -10,7 +10,8 @@ from crystal_eyes.detector.runner import HeadDetector
 
 FILLED = 0.6  # of the picture's longer side: a head whose crop is larger makes the picture a head crop
 LONGEST_RATIO = 1.6  # of the sides of a head crop
-FRAME = 0.3  # of the longer side: a tight crop is looked at again in a frame of this width
+CROP_SIDE = 400  # px: up to this longer side a picture is suspected to be a head crop
+FRAME = 0.6  # of the longer side: the frame in which a tight crop is looked at again
 PAPER = 255
 
 
@@ -25,20 +26,31 @@ class FoundHead:
 def find_heads(detector: HeadDetector, picture: np.ndarray) -> list[FoundHead]:
     """The heads in a uint8 RGB [h, w, 3] picture, surest first.
 
-    A detector that learned from whole pictures misses heads that fill theirs, so one without any is looked at again in a frame.
+    A detector that learned from whole pictures misses heads that fill theirs, so a small picture, and one without any head, is
+    looked at again in a frame.
     """
     height, width = picture.shape[:2]
-    square = max(height, width) <= LONGEST_RATIO * min(height, width)
+    longer = max(height, width)
+    square = longer <= LONGEST_RATIO * min(height, width)
     boxes, scores = detector.detect(picture)
-    if square and not len(boxes):
-        edge = round(FRAME * max(height, width))
+    filling = _filling(boxes, scores, longer) if square else 0.0
+    if square and not filling and (not len(boxes) or longer <= CROP_SIDE):
+        edge = round(FRAME * longer)
         framed = np.pad(picture, ((edge, edge), (edge, edge), (0, 0)), constant_values=PAPER)
-        boxes, scores = detector.detect(framed)
-        boxes = clip(boxes - np.float32(edge), width, height)
-    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) * (1 + 2 * MARGIN)
-    if square and len(boxes) and sides.max() >= FILLED * max(height, width):
-        return [FoundHead((0.0, 0.0, float(width), float(height)), float(scores[sides.argmax()]), True, picture)]
+        again, sure = detector.detect(framed)
+        again = clip(again - np.float32(edge), width, height)
+        filling = _filling(again, sure, longer)
+        if not len(boxes):
+            boxes, scores = again, sure
+    if filling:
+        return [FoundHead((0.0, 0.0, float(width), float(height)), filling, True, picture)]
     return [
         FoundHead(tuple(float(v) for v in box), float(score), False, crop_head(picture, box))
         for box, score in zip(boxes, scores)
     ]
+
+
+def _filling(boxes: np.ndarray, scores: np.ndarray, longer: int) -> float:
+    """The confidence of the largest head if its crop fills a picture of this longer side, else 0."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) * (1 + 2 * MARGIN)
+    return float(scores[sides.argmax()]) if len(sides) and sides.max() >= FILLED * longer else 0.0

@@ -3,10 +3,10 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.detector import dataset
-from crystal_eyes.detector.boxes import as_boxes, iou
+from crystal_eyes.detector.boxes import as_boxes, clip, iou
 from crystal_eyes.detector.cropping import crop_head
 from crystal_eyes.detector.runner import HeadDetector
-from crystal_eyes.recognizer.finding import find_heads
+from crystal_eyes.recognizer.finding import FRAME, find_heads
 from tests.runs import HEAD_DETECTOR, draw_head
 
 
@@ -74,22 +74,49 @@ def test_a_found_head_is_shown_as_it_is_cut_for_training(detector):
         np.testing.assert_array_equal(head.picture, crop_head(picture, box))
 
 
-@pytest.mark.parametrize("size", [(300, 300), (300, 200), (200, 300), (300, 180), (180, 300)])
+def centred(size: tuple[int, int], side: int) -> np.ndarray:
+    ground = Image.new("RGB", size, (235, 240, 250))
+    ground.paste(draw_head(0, 1).resize((side, side)), ((size[0] - side) // 2, (size[1] - side) // 2))
+    return np.asarray(ground)
+
+
+def fills(boxes: np.ndarray, longer: int) -> bool:
+    """The rule in words: some head's crop, 1.2 times its box, is six tenths of the picture's longer side."""
+    return any(1.2 * max(right - left, bottom - top) >= 0.6 * longer for left, top, right, bottom in boxes.tolist())
+
+
+@pytest.mark.parametrize("size", [(600, 600), (600, 400), (400, 600), (600, 360), (360, 600)])
 def test_a_picture_is_a_head_crop_from_six_tenths_of_its_longer_side(detector, size):
-    """What the detector sees and the rule in words decide it. The last two are too long for a head crop."""
+    """What the detector sees decides it. The last two are too long for a head crop."""
     decisions = set()
-    for side in range(200, 290, 10):
-        ground = Image.new("RGB", size, (235, 240, 250))
-        ground.paste(draw_head(0, 1).resize((side, side)), ((size[0] - side) // 2, (size[1] - side) // 2))
-        picture = np.asarray(ground)
+    for side in range(400, 580, 20):
+        picture = centred(size, side)
         boxes, scores = detector.detect(picture)
         if len(boxes):
-            largest = max(max(right - left, bottom - top) for left, top, right, bottom in boxes.tolist())
-            whole = 1.2 * largest >= 0.6 * max(size) and max(size) <= 1.6 * min(size)
+            whole = fills(boxes, 600) and min(size) > 360
             found = find_heads(detector, picture)
             assert [head.whole_picture for head in found] == ([True] if whole else [False] * len(boxes))
             decisions.add(whole)
-    assert decisions == ({True, False} if min(size) > 180 else {False})
+    assert decisions == ({True, False} if min(size) > 360 else {False})
+
+
+@pytest.mark.parametrize("size", [(300, 300), (300, 200), (300, 180)])
+def test_a_small_picture_is_looked_at_twice_before_it_is_taken_for_a_page(detector, size):
+    second = 0
+    for side in range(200, 290, 10):
+        picture = centred(size, side)
+        boxes, scores = detector.detect(picture)
+        edge = round(FRAME * 300)
+        framed, _ = detector.detect(np.pad(picture, ((edge, edge), (edge, edge), (0, 0)), constant_values=255))
+        found = find_heads(detector, picture)
+        square = min(size) > 180
+        if square and (fills(boxes, 300) or fills(clip(framed - np.float32(edge), *size), 300)):
+            assert [head.whole_picture for head in found] == [True]
+            second += not fills(boxes, 300)
+        elif len(boxes):
+            assert [head.box for head in found] == [tuple(box) for box in boxes.tolist()]
+            assert not any(head.whole_picture for head in found)
+    assert bool(second) == (min(size) > 180)
 
 
 def test_a_flipped_page_has_flipped_heads(detector):

@@ -255,6 +255,13 @@ def test_many_pictures_are_answered_in_order_as_one_by_one(recognizer, mixed, ti
     assert len(found) == len(expected) and all(same(a, b) for a, b in zip(found, expected))
 
 
+def test_more_heads_than_go_to_the_encoder_together_are_all_named_in_order(recognizer):
+    heads = [recognizer.find(draw_head(number, 0))[0] for number in (0, 1, 2)]
+    expected = recognizer.name_heads(heads)
+    many = recognizer.name_heads(heads * (BATCH // 3 + 2))
+    assert len(many) > BATCH and same(many, expected * (BATCH // 3 + 2))
+
+
 def test_none_and_one_picture_are_many_too(recognizer):
     assert list(recognizer.recognize_many([])) == []
     (found,) = recognizer.recognize_many(iter([draw_head(1, 0)]))
@@ -274,12 +281,12 @@ def test_errors_alone_are_all_answered(recognizer):
 def test_answers_come_before_all_pictures_were_asked_for(recognizer):
     asked = []
 
-    def endless():
-        while True:
+    def long():
+        for _ in range(600):
             asked.append(1)
             yield STRIP if len(asked) % 2 else b"no picture"
 
-    answers = recognizer.recognize_many(endless())
+    answers = recognizer.recognize_many(long())
     assert next(answers) == [] and isinstance(next(answers), PictureError)
     assert len(asked) <= 2 * BATCH + 4 * (os.cpu_count() or 1) + 4
     answers.close()
