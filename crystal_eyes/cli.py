@@ -20,9 +20,9 @@ CHAMPION = "models:/crystal-eyes@champion"
 VARIABLE = "CRYSTAL_EYES_BUNDLE"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Run a command; the exit code. One line on stderr where a user can mend what is wrong."""
-    options = _parser().parse_args(arguments)
+    options = arguments().parse_args(given)
     try:
         return options.run(options)
     except KeyboardInterrupt:
@@ -108,9 +108,10 @@ def serve(options: argparse.Namespace) -> int:
     """The web page."""
     try:
         from crystal_eyes.page import app
+        from crystal_eyes.page.settings import Settings
     except ImportError as error:
         raise UserError(f"the page needs gradio ({error}): pip install 'crystal-eyes[page]'") from None
-    app.serve(Recognizer.load(bundle(options)), host=options.host, port=options.port)
+    app.serve(Recognizer.load(bundle(options)), Settings(host=options.host, port=options.port))
     return 0
 
 
@@ -166,7 +167,8 @@ def _compared(number: int, head: Head) -> list[str]:
     return lines
 
 
-def _parser() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
+    """The words that the commands take."""
     parser = argparse.ArgumentParser(prog="crystal-eyes", description="Finds the heads of drawn characters and names them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from crystal_eyes import cli
 from crystal_eyes.config import STEPS
 from crystal_eyes.parameters import parse
 from pipeline.chain import Main
+from tests.runs import draw_head
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,7 +23,22 @@ MLFLOW = [command for command in COMMANDS if command.startswith("mlflow run")]
 
 def test_there_are_commands_of_every_kind():
     assert "make main" in COMMANDS and "make test" in COMMANDS and len(MLFLOW) >= 4
-    assert all(command.startswith(("make ", "mlflow run ", "export PATH=")) for command in COMMANDS)
+    assert all(command.startswith(("make ", "mlflow run ", "mlflow models serve ", "crystal-eyes ", "export PATH="))
+               for command in COMMANDS)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("crystal-eyes ")])
+def test_the_command_line_knows_these_words(command):
+    options = cli.arguments().parse_args(shlex.split(command)[1:])
+    assert options.run.__name__ == shlex.split(command)[1]
+
+
+def test_the_python_lines_run_on_a_bundle_and_a_picture(bundle_folder, tmp_path, capsys):
+    (lines,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    draw_head(0, 0).resize((192, 192)).save(tmp_path / "picture.png")
+    lines = lines.replace('"bundle"', repr(str(bundle_folder))).replace("picture.png", str(tmp_path / "picture.png"))
+    exec(compile(lines, "README.md", "exec"), {})
+    assert "Candidate(character=" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])

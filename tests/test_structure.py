@@ -38,7 +38,9 @@ def tops(folder: str) -> dict[Path, set[str]]:
     ],
 )
 def test_arrows_point_one_way(folder, forbidden):
-    wrong = {str(path): names & forbidden for path, names in tops(folder).items() if names & forbidden}
+    wrong = {path.relative_to(ROOT).as_posix(): names & forbidden for path, names in tops(folder).items() if names & forbidden}
+    # Recognizer.load takes models:/ too: the one place, and inside a function
+    assert wrong.pop("crystal_eyes/artifacts.py", {"mlflow"}) == {"mlflow"}
     assert tops(folder) and wrong == {}
 
 
@@ -86,7 +88,7 @@ def test_every_library_that_is_imported_is_pinned():
     used = {n for f in ("crystal_eyes", "pipeline", "steps", "tests") for names in tops(f).values() for n in names}
     third = used - ours - set(sys.stdlib_module_names)
     # brought by a pinned library that is unusable without it
-    brought = {"fontTools", "nbformat", "psutil", "pyarrow"}
+    brought = {"fastapi", "fontTools", "nbformat", "psutil", "pyarrow", "starlette", "uvicorn"}
     missing = {n for n in third - brought if PACKAGES.get(n, n).lower().replace("_", "-") not in pins}
     assert third and missing == set()
 
