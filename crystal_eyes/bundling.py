@@ -46,6 +46,10 @@ class Heads:
             np.r_[self.line, more], np.r_[self.made, more],
         )  # fmt: skip
 
+    def coloured(self) -> "Heads":
+        """Those with colours; all of a catalogue that has none."""
+        return self.kind("colour") if not self.line.all() else self
+
     def kind(self, name: str) -> "Heads":
         return self[self.line == (name == "line")]
 
@@ -90,7 +94,7 @@ def parts(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def choose_unlikeness(known: Known, heads: Heads, strangers: Heads) -> tuple[Unlikeness, dict[str, float]]:
     """The blend that tells coloured strangers best from coloured heads, by AUROC; and all AUROCs by name."""
-    familiar, strange = known.evidence(heads.kind("colour").embeddings), known.evidence(strangers.kind("colour").embeddings)
+    familiar, strange = known.evidence(heads.coloured().embeddings), known.evidence(strangers.coloured().embeddings)
     right = np.ones(len(familiar.logits), bool)
     fitted = {"+".join(names): Unlikeness.fit(names, familiar) for names in BLENDS}
     found = {name: open_set(score(familiar), right, score(strange))["auroc"] for name, score in fitted.items()}
@@ -187,7 +191,9 @@ def fit_enrolled_logits(known: Known, measure: Callable[[EnrolledLogits], dict[s
              for steep in (0.5, 1.0, 1.5, 2.0, 3.0) for lift in np.linspace(-3, 3, 25)]  # fmt: skip
     found = [(measure(one), one) for one in tried]
     fair = [pair for pair in found if pair[0]["known_top_5_before"] - pair[0]["known_top_5_after"] <= LOSS / 2]
-    return max(fair or found[:1], key=lambda pair: pair[0]["enrolled_top_5"])[1]
+    if not fair:
+        return max(found, key=lambda pair: pair[0]["known_top_5_after"])[1]
+    return max(fair, key=lambda pair: pair[0]["enrolled_top_5"])[1]
 
 
 def summary(figures: dict[str, float]) -> str:

@@ -33,7 +33,7 @@ def open_picture(data: bytes) -> Image.Image:
         if picture.width * picture.height > MAX_PIXELS:
             raise PictureError(f"too large: {picture.width} x {picture.height} pixels")
         picture.load()
-        picture = ImageOps.exif_transpose(picture)
+        return upright(picture)
     except Image.DecompressionBombError:
         raise PictureError(f"too large: more than {2 * MAX_PIXELS} pixels") from None
     except Image.UnidentifiedImageError:
@@ -42,6 +42,11 @@ def open_picture(data: bytes) -> Image.Image:
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError... on damaged files
         raise PictureError(f"damaged: {error}") from None
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """A picture of any mode turned as its EXIF data says, 8 bits a channel, mode RGB, or RGBA where it has transparency."""
+    picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits a channel: Pillow's own conversion would clip instead of scale
         values = np.asarray(picture).astype(np.float64)
         picture = Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8))

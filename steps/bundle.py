@@ -71,10 +71,10 @@ def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -
     enrol = {}
     for part in ("choose", "report"):
         learned, unseen = (rows[f"strangers_{part}"][side[rows[f"strangers_{part}"]] == one] for one in ("train", "test"))
-        enrol[part] = bundling.enrol_again(fewer, others[part].kind("colour"), heads(unseen, 0), heads(learned, 0))
-    enrolled_logits = bundling.fit_enrolled_logits(fewer, enrol["choose"], others["choose"].kind("colour"))
+        enrol[part] = bundling.enrol_again(fewer, others[part].coloured(), heads(unseen, 0), heads(learned, 0))
+    enrolled_logits = bundling.fit_enrolled_logits(fewer, enrol["choose"], others["choose"].coloured())
 
-    unlikeness = type(chosen).fit(chosen.names, known.evidence(calibration.kind("colour").embeddings))
+    unlikeness = type(chosen).fit(chosen.names, known.evidence(calibration.coloured().embeddings))
     calibrated = bundling.calibrate(known, unlikeness, calibration, strange)
     figures = bundling.report(known, unlikeness, calibrated, report)
     figures |= bundling.report_strangers(fewer, chosen, others["report"], strangers["report"])

@@ -16,7 +16,7 @@ from crystal_eyes.embedder import embed_catalogue, read_embeddings
 from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.pictures import flatten, open_picture
 from crystal_eyes.recognizer import bundle, gallery
-from crystal_eyes.recognizer.naming import CHARACTER, EnrolledLogits
+from crystal_eyes.recognizer.naming import EnrolledLogits
 from crystal_eyes.sketches import embed_sketches
 from tests.runs import HEAD_DETECTOR
 
@@ -72,7 +72,7 @@ def add_character(folder: Path, name: str, series: str, embeddings: np.ndarray, 
     """Put a character into a bundle as enrolment lays it down. embeddings: float32 [n, d] of heads."""
     own = folder / bundle.ENROLLED / name.lower()
     gallery.write(own, embeddings, [name] * len(heads), heads)
-    (own / CHARACTER).write_text(json.dumps({"character": name, "series": series}))
+    (own / bundle.CHARACTER).write_text(json.dumps({"character": name, "series": series}))
     listing = json.loads((folder / bundle.LISTING).read_text())
     added = [path.relative_to(folder).as_posix() for path in own.iterdir()]
     bundle.write_listing(folder, listing["source"], [*listing["files"], *added])

@@ -14,6 +14,7 @@ KIND = "crystal-eyes head detector"  # what its metadata says
 CONFIDENCE = 0.4  # of heads that are worth cutting out
 NMS_IOU = 0.6
 STRIDE, GREY = 32, 114  # of the network; of the padding
+MOST_WINDOWS = 100  # of a strip: one of a single row of pixels would have thousands
 LONGEST_RATIO = 3.0  # a longer strip is looked at in overlapping windows
 
 
@@ -97,6 +98,6 @@ def windows(width: int, height: int) -> list[tuple[int, int, int, int]]:
     long, short = max(width, height), min(width, height)
     if long <= LONGEST_RATIO * short:
         return [(0, 0, width, height)]
-    side = min(long, max(short, 32))
+    side = min(long, max(short, -(-2 * long // MOST_WINDOWS), 32))
     starts = [*range(0, long - side, side // 2), long - side]
     return [(0, s, width, s + side) if height > width else (s, 0, s + side, height) for s in starts]

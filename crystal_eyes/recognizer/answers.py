@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-LEVEL = 0.05  # p-values and shares below it count as rare
+LEVEL = 0.05  # p-values and shares up to it count as rare
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Head:
     @property
     def verdict(self) -> str:
         """unknown: so unlike hardly any head of a known character is. known: so alike hardly any stranger is. Else unsure."""
-        if self.p_value < LEVEL:
+        if self.p_value <= LEVEL:
             return "unknown"
-        return "known" if self.stranger_share < LEVEL else "unsure"
+        return "known" if self.stranger_share <= LEVEL else "unsure"
 
     def sentence(self) -> str:
         """The verdict for a person. It speaks of this catalogue only and is no legal claim."""

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from crystal_eyes.errors import UserError
+from crystal_eyes.recognizer import gallery
 
 FORMAT = 1
 LISTING, DETECTOR, ENCODER, PERCEPTRON = "bundle.json", "detector.onnx", "encoder.onnx", "perceptron.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
-ENROLLED = "enrolled"
+ENROLLED, CHARACTER = "enrolled", "character.json"  # the folder of characters added later; what each is
 SAFE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")  # names in a listing: below the folder, nothing hidden
 
 
@@ -60,13 +61,17 @@ def read_bundle(folder: str | Path) -> Bundle:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} is no bundle ({LISTING}: {error}): give what the entry point bundle wrote") from None
     if version != FORMAT:
-        raise UserError(f"{folder / LISTING} has format {version}, this version reads {FORMAT}: update crystal-eyes")
-    missing = {DETECTOR, ENCODER, PERCEPTRON, CHARACTERS, MEANS, CALIBRATION} - files.keys()
+        remedy = "take the bundle anew" if version in range(FORMAT) else "update crystal-eyes"
+        raise UserError(f"{folder / LISTING} has format {version}, this version reads {FORMAT}: {remedy}")
+    for name in files:
+        if not SAFE.fullmatch(name):
+            raise UserError(f"{folder / LISTING} names {name!r}, which is no file of a bundle: take the bundle anew")
+    missing = {DETECTOR, ENCODER, PERCEPTRON, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
+    for own in {name.rsplit("/", 1)[0] for name in files if name.startswith(f"{ENROLLED}/")}:
+        missing |= {f"{own}/{name}" for name in (CHARACTER, *gallery.FILES)} - files.keys()
     if missing:
         raise UserError(f"{folder / LISTING} doesn't list {', '.join(sorted(missing))}: take the bundle anew")
     for name, digest in files.items():
-        if not SAFE.fullmatch(name):
-            raise UserError(f"{folder / LISTING} names {name!r}, which is no file of a bundle: take the bundle anew")
         try:
             with open(folder / name, "rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()

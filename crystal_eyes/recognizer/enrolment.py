@@ -21,9 +21,8 @@ from crystal_eyes.looks import difference_hash
 from crystal_eyes.pictures import PictureError
 from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.answers import Head
-from crystal_eyes.recognizer.bundle import ENROLLED, read_bundle, write_listing
+from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, read_bundle, write_listing
 from crystal_eyes.recognizer.finding import FoundHead
-from crystal_eyes.recognizer.naming import CHARACTER
 from crystal_eyes.recognizer.recognizer import Recognizer
 
 MOST = 50  # heads of a character

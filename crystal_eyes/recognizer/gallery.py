@@ -63,5 +63,5 @@ def representative(embeddings: np.ndarray, count: int) -> np.ndarray:
     while len(chosen) < min(count, len(embeddings)):
         nearest[chosen] = np.inf
         chosen.append(int(nearest.argmin()))
-        nearest = np.minimum(nearest, embeddings @ embeddings[chosen[-1]])
+        nearest = np.maximum(nearest, embeddings @ embeddings[chosen[-1]])
     return np.array(chosen)

@@ -7,12 +7,10 @@ import numpy as np
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
-from crystal_eyes.recognizer.bundle import CALIBRATION, MEANS, PERCEPTRON, Bundle
+from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, MEANS, PERCEPTRON, Bundle
 from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
-
-CHARACTER = "character.json"  # of an enrolled character
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,11 @@ class Named:
 class Naming:
     def __init__(self, bundle: Bundle, threads: int | None = None):
         self.characters = bundle.characters  # (character, series) by label
-        self._perceptron = open_session((bundle.folder / PERCEPTRON).read_bytes(), threads)
+        try:
+            self._perceptron = open_session((bundle.folder / PERCEPTRON).read_bytes(), threads)
+        except Exception as error:  # onnxruntime has its own exception types, none of them public
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{bundle.folder / PERCEPTRON} can't be read ({reason}): take the bundle anew") from None
         means = [np.load(bundle.folder / MEANS, allow_pickle=False).astype(np.float32)]
         for folder in bundle.enrolled:
             said = json.loads((folder / CHARACTER).read_text("utf-8"))

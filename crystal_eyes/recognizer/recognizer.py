@@ -14,7 +14,7 @@ from crystal_eyes.artifacts import local_path
 from crystal_eyes.detector.runner import HeadDetector
 from crystal_eyes.looks import is_monochrome
 from crystal_eyes.onnx_encoder import OnnxEncoder
-from crystal_eyes.pictures import PictureError, fit, flatten, open_picture
+from crystal_eyes.pictures import PictureError, fit, flatten, open_picture, upright
 from crystal_eyes.recognizer.answers import Candidate, Head, Reference
 from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, read_bundle
 from crystal_eyes.recognizer.finding import FoundHead, find_heads
@@ -22,6 +22,7 @@ from crystal_eyes.recognizer.naming import Naming
 
 CANDIDATES = 5
 BATCH = 32  # heads a call of the encoder: more are slower for each and take more memory
+MOST_BYTES = 64_000_000  # of heads that wait for a full batch
 
 Picture = bytes | str | Path | Image.Image
 
@@ -70,7 +71,9 @@ class Recognizer:
                 waiting.append(pool.submit(find, picture))
                 if len(waiting) > 2 * cores:
                     group.append(waiting.popleft().result())
-                if sum(len(found) for found in group if isinstance(found, list)) >= BATCH or len(group) >= 2 * BATCH:
+                heads = [head for found in group if isinstance(found, list) for head in found]
+                held = sum(head.picture.nbytes for head in heads)
+                if len(heads) >= BATCH or len(group) >= 2 * BATCH or held > MOST_BYTES:
                     yield from self._name_group(group)
                     group = []
             group += [future.result() for future in waiting]
@@ -129,7 +132,7 @@ class Recognizer:
                 if len(found) == CANDIDATES:
                     break
         return tuple(
-            Reference(name, self.naming.series[name], float(similarities[row]), gallery.thumbnail(row))
+            Reference(name, self.naming.series[name], min(1.0, float(similarities[row])), gallery.thumbnail(row))
             for name, row in found.items()
         )
 
@@ -145,6 +148,4 @@ def pixels(picture: Picture) -> np.ndarray:
     """uint8 RGB [h, w, 3] of encoded bytes, a file, or a Pillow picture. Raises PictureError, OSError."""
     if isinstance(picture, (str, Path)):
         picture = Path(picture).read_bytes()
-    if isinstance(picture, bytes):
-        picture = open_picture(picture)
-    return np.asarray(flatten(picture if picture.mode == "RGB" else picture.convert("RGBA")))
+    return np.asarray(flatten(open_picture(picture) if isinstance(picture, bytes) else upright(picture)))

@@ -79,7 +79,8 @@ def test_two_mains_at_once_share_the_work(tmp_path):
     processes = [project.start("main", parameters) for _ in range(2)]
     outputs = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
-    assert [len(project.runs(step)) for step in ("prepare", "train", "export", "embed", "classify", "bundle")] == [1, 1, 1, 1, 2, 1]
+    steps = ("prepare", "train", "export", "embed", "classify", "bundle")
+    assert [len(project.runs(step)) for step in steps] == [1, 1, 1, 1, 2, 1]
     assert len(project.client.search_model_versions("name = 'crystal-eyes'")) == 1
 
 

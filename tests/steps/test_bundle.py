@@ -90,9 +90,7 @@ def test_mlflow_serves_it_and_every_bad_picture_gets_a_sentence(tiny_main, bundl
         data = (tmp_path / "head.png").read_bytes()
         rows = [base64.b64encode(data).decode(), base64.b64encode(data[:200]).decode(), "no base64!", ""]
         body = json.dumps({"dataframe_split": {"columns": ["picture"], "data": [[row] for row in rows]}}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
-        )
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"})
         for _ in range(120):
             try:
                 answer = json.loads(urllib.request.urlopen(request, timeout=60).read())["predictions"]

@@ -19,12 +19,12 @@ def head(**changes) -> Head:
     ("p_value", "stranger_share", "verdict"),
     [
         (0.5, 0.01, "known"),
-        (LEVEL, 0.01, "known"),
-        (0.5, LEVEL, "unsure"),
+        (LEVEL + 1e-9, 0.01, "known"),
+        (0.5, LEVEL + 1e-9, "unsure"),
         (0.5, 1.0, "unsure"),
-        (LEVEL - 1e-9, 1.0, "unknown"),
+        (LEVEL, 1.0, "unknown"),
         (0.01, 0.01, "unknown"),
-        (1.0, LEVEL - 1e-9, "known"),
+        (1.0, LEVEL, "known"),
     ],
 )
 def test_rare_among_the_known_is_unknown_and_rare_among_strangers_is_known(p_value, stranger_share, verdict):
