@@ -39,6 +39,7 @@ def main(config: Any) -> None:
     served = store.startswith("http")
     print(
         f"\n{as_text(table)}\n\n{promoted}\n\n"
+        + "To use it:      crystal-eyes recognize PICTURE, or crystal-eyes serve for the page\n"
         + ("" if served else f"To look at it:  mlflow ui --backend-store-uri {store}\n")
         + f"This run:       {store if served else 'http://127.0.0.1:5000'}/{run_page(info)}\n"
         "Its description links to each classifier, its artifacts hold comparison.png. Below a classifier: answers.png,\n"

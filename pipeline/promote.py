@@ -13,7 +13,7 @@ from mlflow.models import infer_signature
 
 from crystal_eyes.artifacts import local_path
 from crystal_eyes.recognizer import Candidate, Head, Reference
-from crystal_eyes.recognizer.bundle import LISTING, read_bundle
+from crystal_eyes.recognizer.bundle import CARD, LISTING, read_bundle
 from crystal_eyes.recognizer.gallery import Gallery
 from pipeline.cache_key import ROOT
 from pipeline.chain import Chained, Runner
@@ -89,4 +89,5 @@ def _register(client: MlflowClient, chained: Chained, digest: str) -> ModelVersi
     version = client.get_model_version(NAME, str(info.registered_model_version))
     client.set_model_version_tag(NAME, version.version, DIGEST, digest)
     client.set_model_version_tag(NAME, version.version, RUN, chained.bundle.run.info.run_id)
+    client.update_model_version(NAME, version.version, description=(bundle.folder / CARD).read_text("utf-8"))
     return version

@@ -2,8 +2,9 @@
 
 import io
 import logging
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from crystal_eyes.recognizer import Head, Recognizer
 
 SHOWN_SIDE = 1000  # pixels of the picture that is shown again
 HEAD_SIDE = 96
+WORK_SIDE = 4096  # larger pictures are made smaller first: the detector sees 384 pixels, and heads in it are large enough
+DECODING = threading.Lock()  # one at a time: 64 megapixels need some 0.8 GB until they are made smaller
 LOG = logging.getLogger(__name__)
 
 
@@ -37,14 +40,14 @@ class Answer:
 def answer(recognizer: Recognizer, name: str, read: Callable[[], bytes], most_heads: int) -> Answer:
     """What is said about a picture, whatever it is. name: its owner's; read: gives its bytes or raises PictureError."""
     try:
-        data = read()
-        found = recognizer.find(data)
+        picture, scale = _decoded(read())
+        found = recognizer.find(picture)
         shown = found[:most_heads]
-        picture = open_picture(data)
-        size = picture.size
-        picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
         crops = tuple(_jpeg(_small(head.picture)) for head in shown)
-        return Answer(name, "", size, _jpeg(flatten(picture)), tuple(recognizer.name_heads(shown)), crops, len(found))
+        heads = [replace(head, box=tuple(scale * v for v in head.box)) for head in recognizer.name_heads(shown)]
+        size = round(scale * picture.width), round(scale * picture.height)
+        picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+        return Answer(name, "", size, _jpeg(picture), tuple(heads), crops, len(found))
     except PictureError as error:
         return Answer(name, f"This picture can't be used: {error}.")
     except MemoryError:
@@ -52,6 +55,15 @@ def answer(recognizer: Recognizer, name: str, read: Callable[[], bytes], most_he
     except Exception:  # a fault of ours; whoever serves the page finds it in the log
         LOG.exception("a picture was not answered")
         return Answer(name, "Something went wrong here with this picture. It was noted; try another one.")
+
+
+def _decoded(data: bytes) -> tuple[Image.Image, float]:
+    """An encoded picture in RGB, no side longer than WORK_SIDE, and how many times as large it was. Raises PictureError."""
+    with DECODING:
+        picture = open_picture(data)
+        longer = max(picture.size)
+        picture.thumbnail((WORK_SIDE, WORK_SIDE))
+        return flatten(picture), longer / max(picture.size)
 
 
 def _small(head: np.ndarray) -> Image.Image:

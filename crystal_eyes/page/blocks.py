@@ -8,6 +8,7 @@ import gradio as gr
 from crystal_eyes.page.answers import Answer, answer
 from crystal_eyes.page.cards import page_of
 from crystal_eyes.page.front import EXAMPLES, FOLDER, help_text, hero, title, ways
+from crystal_eyes.page.memory import give_back
 from crystal_eyes.page.settings import Settings
 from crystal_eyes.page.uploads import Uploads
 from crystal_eyes.recognizer import Recognizer
@@ -32,6 +33,7 @@ def build(recognizer: Recognizer, settings: Settings, uploads: Uploads) -> gr.Bl
                 uploads.discard(file)
             else:
                 answers.append(answer(recognizer, name, read, settings.most_heads))
+                give_back()
         return answers
 
     def show(files: Sequence[Mapping]) -> tuple[None, str]:
@@ -62,6 +64,8 @@ def build(recognizer: Recognizer, settings: Settings, uploads: Uploads) -> gr.Bl
         ]
         for event in asked:  # on a phone the answers begin below what is seen
             event.then(None, js=LOOK, api_visibility="private")
+        # who was sent away (the queue is full) finds the drop zone empty again
+        asked[0].failure(None, None, pictures, js="() => null", api_visibility="private")
         endpoint, data = gr.Button(visible=False), gr.JSON(visible=False)
         endpoint.click(recognize, pictures, data, api_name="recognize", **limits)
     blocks.queue(max_size=settings.waiting, api_open=False)

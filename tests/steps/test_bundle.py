@@ -62,6 +62,7 @@ def test_figures_are_logged_by_kind_and_stand_on_the_card(bundle_run, bundle):
 def test_the_registered_model_has_signature_example_and_aliases(store, bundle):
     version = store.get_model_version_by_alias("crystal-eyes", "champion")
     assert store.get_model_version_by_alias("crystal-eyes", "challenger").version == version.version
+    assert version.description.startswith("# Crystal Eyes bundle")
     model = mlflow.models.get_model_info("models:/crystal-eyes@champion")
     assert [column.name for column in model.signature.inputs] == ["picture"]
     assert {column.name for column in model.signature.outputs} == {"heads", "error"}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,16 @@ def test_a_file_over_the_limit_is_told_so_and_the_next_one_is_answered(visit, pa
     tab.set_input_files(INPUT, example("one head"))
     tab.wait_for_selector(".ce-head")
     assert lying(page) == []
+
+
+def test_who_is_sent_away_is_told_so_and_can_try_again(visit, recognizer, example):
+    with serving(recognizer, replace(SETTINGS, waiting=0)) as server:
+        tab = visit(server=server)
+        for _ in range(2):
+            tab.set_input_files(INPUT, example("one head"))
+            assert "busy" in tab.wait_for_selector("[data-testid=toast-body]").inner_text()
+            tab.click("[data-testid=toast-close]")
+            tab.wait_for_selector(INPUT, state="attached")
 
 
 def test_names_of_a_bundle_do_not_run(visit, bundle_folder, example, tmp_path):

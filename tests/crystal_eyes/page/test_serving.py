@@ -66,6 +66,7 @@ def test_recognize_answers_as_json_with_gradio_client(page, example):
     assert lying(page) == []
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_is_no_usable_picture_gets_a_sentence(page, name):
     data, says = HOSTILE[name]
