@@ -4,7 +4,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 # Only formats we mean to open: others (FITS, GD, PSD, EPS...) are attack surface without a use here.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
@@ -46,13 +46,13 @@ def open_picture(data: bytes) -> Image.Image:
 
 def upright(picture: Image.Image) -> Image.Image:
     """A picture of any mode turned as its EXIF data says, 8 bits a channel, mode RGB, or RGBA where it has transparency."""
-    picture = ImageOps.exif_transpose(picture)
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # each step only where it is needed: pictures are large
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits a channel: Pillow's own conversion would clip instead of scale
         values = np.asarray(picture).astype(np.float64)
         picture = Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8))
-    if picture.has_transparency_data:
-        return picture.convert("RGBA")
-    return picture.convert("RGB")
+    mode = "RGBA" if picture.has_transparency_data else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def flatten(picture: Image.Image, background: tuple[int, int, int] = WHITE) -> Image.Image:

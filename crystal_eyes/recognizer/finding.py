@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from crystal_eyes.detector.boxes import clip
 from crystal_eyes.detector.cropping import MARGIN, crop_head
@@ -11,6 +12,7 @@ from crystal_eyes.detector.runner import HeadDetector
 FILLED = 0.6  # of the picture's longer side: a head whose crop is larger makes the picture a head crop
 LONGEST_RATIO = 1.6  # of the sides of a head crop
 CROP_SIDE = 400  # px: up to this longer side a picture is suspected to be a head crop
+FRAMED_SIDE = 1000  # px: larger pictures are made smaller for it, a frame around them would take much memory
 FRAME = 0.6  # of the longer side: the frame in which a tight crop is looked at again
 PAPER = 255
 
@@ -35,10 +37,13 @@ def find_heads(detector: HeadDetector, picture: np.ndarray) -> list[FoundHead]:
     boxes, scores = detector.detect(picture)
     filling = _filling(boxes, scores, longer) if square else 0.0
     if square and not filling and (not len(boxes) or longer <= CROP_SIDE):
-        edge = round(FRAME * longer)
-        framed = np.pad(picture, ((edge, edge), (edge, edge), (0, 0)), constant_values=PAPER)
+        scale = min(1.0, FRAMED_SIDE / longer)
+        sides = [max(1, round(side * scale)) for side in (width, height)]
+        small = picture if scale == 1 else np.asarray(Image.fromarray(picture).resize(sides, Image.Resampling.BOX))
+        edge = round(FRAME * max(sides))
+        framed = np.pad(small, ((edge, edge), (edge, edge), (0, 0)), constant_values=PAPER)
         again, sure = detector.detect(framed)
-        again = clip(again - np.float32(edge), width, height)
+        again = clip((again - np.float32(edge)) / np.float32(scale), width, height)
         filling = _filling(again, sure, longer)
         if not len(boxes):
             boxes, scores = again, sure
