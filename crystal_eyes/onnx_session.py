@@ -6,10 +6,10 @@ import onnxruntime
 def open_session(data: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
     """A session on the CPU. From memory, so that a file can't make the runtime read others beside it.
 
-    threads: None: as many as there are cores. They sleep while they wait: several sessions that spin slow each other down.
+    threads: None: as many as there are cores. They spin within a call only: sessions that spin between theirs slow others down.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

@@ -12,6 +12,8 @@ from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
 
+FEW = 4  # heads
+
 
 @dataclass(frozen=True)
 class Named:
@@ -51,9 +53,9 @@ class Naming:
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         """embeddings: float32 [n, d], unit length."""
         logits = self._perceptron.run(None, {"embeddings": embeddings})[0]
-        to_means = embeddings @ self.means.T
+        to_means = cosines(embeddings, self.means)
         added = self.enrolled_logits(to_means[:, logits.shape[1] :])
-        return Evidence(np.concatenate([logits, added], axis=1), to_means, embeddings @ self.gallery.embeddings.T)
+        return Evidence(np.concatenate([logits, added], axis=1), to_means, cosines(embeddings, self.gallery.embeddings))
 
     def __call__(self, embeddings: np.ndarray, monochrome: np.ndarray) -> Named:
         """embeddings: float32 [n, d]; monochrome: bool [n], whether each head is line art or grey."""
@@ -71,6 +73,14 @@ class Naming:
             by_kind("p_values", unlikeness),
             by_kind("stranger_shares", unlikeness),
         )
+
+
+def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """float32 [n, m] of unit-length embeddings [n, d] and [m, d]."""
+    if len(heads) > FEW:
+        return heads @ references.T
+    # without numpy's BLAS, whose idle threads spin on and take the networks' cores: 62 ms a picture instead of 45 on two cores
+    return np.einsum("nd,md->nm", heads, references)
 
 
 @dataclass(frozen=True)

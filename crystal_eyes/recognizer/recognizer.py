@@ -57,9 +57,12 @@ class Recognizer:
         Pictures are read and searched side by side; their heads go to the encoder together.
         """
 
+        # a thread each for pictures side by side: calls that share all cores wait for each other
+        detector = HeadDetector(self.bundle.folder / DETECTOR, threads=1)
+
         def find(picture: Picture) -> list[FoundHead] | PictureError | OSError:
             try:
-                return find_heads(self._detector, pixels(picture))
+                return find_heads(detector, pixels(picture))
             except (PictureError, OSError) as error:
                 return error
 

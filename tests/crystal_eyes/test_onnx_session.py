@@ -34,4 +34,4 @@ def test_a_session_uses_as_many_threads_as_asked_for_and_they_sleep(exported, th
     session = open_session(exported[1].read_bytes(), threads)
     options = session.get_session_options()
     assert options.intra_op_num_threads == expected and session.get_providers() == ["CPUExecutionProvider"]
-    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
