@@ -17,11 +17,11 @@ from pathlib import Path
 from PIL import Image
 
 from crystal_eyes.cast_portrait import picture, portrait, upright
-from crystal_eyes.cast_styles import EYES, HAIR, SKIN, STYLES, Character, credits, variants
+from crystal_eyes.cast_styles import EYES, HAIR, SKIN, STYLES, Character, credits, credits_text, variants
 from crystal_eyes.errors import UserError
 from crystal_eyes.progress import track
 
-__all__ = ["COLUMNS", "MOST", "cast", "credits", "draw", "portrait", "upright"]
+__all__ = ["COLUMNS", "MOST", "cast", "credits", "credits_text", "draw", "portrait", "upright"]
 
 COLUMNS = ("set", "series", "character", "file", "width", "height", "alpha", "monochrome", "artwork")
 VERSION = 1  # of the drawings: raise it with every change that alters a picture

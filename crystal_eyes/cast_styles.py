@@ -112,6 +112,11 @@ def variants(style: str, part: str) -> tuple[str, ...]:
     return tuple(v for v in definition(style)[1]["components"][part]["variants"] if v not in STYLES[style].dull)
 
 
+def credits_text() -> str:
+    """A line for each style used: its title, artist, licence."""
+    return "\n".join(f"art: {title} by {artist}, {licence} ({url})" for _, title, artist, licence, url, _ in credits())
+
+
 def credits() -> list[tuple[str, str, str, str, str, str]]:
     """(style, title, artist, licence name, licence url, source url) of every style used, as its own meta says."""
     rows = []

@@ -65,6 +65,8 @@ def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -
         "choose": calibration[~np.isin(calibration.characters, away)],
         "report": report[~np.isin(report.characters, away)],
     }
+    if not len(others["choose"].line):  # so few pictures that all calibration heads are strangers'
+        others["choose"] = heads(stay)
     chosen, tried = bundling.choose_unlikeness(fewer, others["choose"], strangers["choose"])
     strange = {kind: chosen(fewer.evidence(strangers["choose"].kind(kind).embeddings)) for kind in bundling.KINDS}
     side = table["classifier_split"].to_numpy(dtype=str)

@@ -17,6 +17,7 @@ from crystal_eyes.detector.boxes import as_boxes
 from crystal_eyes.detector.cropping import crop_head
 from crystal_eyes.detector.runner import HeadDetector
 from crystal_eyes.errors import UserError
+from crystal_eyes.left_out import lines
 from crystal_eyes.pictures import PictureError, flatten, open_picture
 from crystal_eyes.progress import track
 from crystal_eyes.sheets import boxes_sheet
@@ -82,8 +83,8 @@ def report(config: Crop, heads: Counter, rows: list[dict], left_out: list[tuple[
     mlflow.log_text(pd.DataFrame(left_out, columns=["file", "why"]).to_csv(index=False), "left_out.csv")
     if shown:
         mlflow.log_image(boxes_sheet(shown), "found_heads.png")
-    for why, count in Counter(why for _, why in left_out).most_common(10):
-        print(f"left out {count}: {why} (such as {next(what for what, w in left_out if w == why)})")
+    for line in lines(left_out):
+        print(line)
     if not rows:
         raise UserError(f"no head was cut from {config.illustrations}: lower least_confidence, or give another detector")
     print(f"{len(rows)} heads from {heads.total()} pictures; {heads[0]} without a head, {heads[2]} with several")

@@ -1,7 +1,6 @@
 """detector: trains a YOLOv5 head detector, exports it to ONNX, and measures it on pictures it never saw."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -21,6 +20,7 @@ from crystal_eyes.detector.measures import Found, average_precision, matches, me
 from crystal_eyes.detector.runner import CONFIDENCE, FILE, HeadDetector
 from crystal_eyes.detector.training import WEIGHTS, build, train
 from crystal_eyes.errors import UserError
+from crystal_eyes.left_out import lines
 from crystal_eyes.progress import track
 from crystal_eyes.sheets import boxes_sheet
 from pipeline.step import run_step
@@ -68,8 +68,8 @@ def read_real(config: Detector, inputs: Mapping[str, Path | None]) -> dict[str, 
             shown = [(*dataset.load(face), dataset.load(head)[1]) for face, head in some]
             mlflow.log_image(boxes_sheet(shown), "faces_to_heads.png")
         found += labelled
-    for why, count in Counter(why for _, why in left_out).most_common(10):
-        print(f"left out {count}: {why} (such as {next(what for what, w in left_out if w == why)})")
+    for line in lines(left_out):
+        print(line)
     if left_out:
         mlflow.log_text(pd.DataFrame(left_out, columns=["file", "why"]).to_csv(index=False), "left_out.csv")
     mlflow.log_metrics({"labelled_pictures": len(found), "labelled_heads": sum(len(one.boxes) for one in found),
@@ -93,8 +93,7 @@ def grown(one: Labelled, by: tuple[float, float, float, float]) -> Labelled:
 
 def write_data(config: Detector, inputs: Mapping[str, Path | None], real: dict[str, list[Labelled]], data: Path) -> None:
     drawn = {part: dataset.drawn_heads(part) for part in (TRAIN, VALIDATION, TEST)}
-    mlflow.log_text("\n".join(f"art: {title} by {artist}, {licence} ({url})"
-                              for _, title, artist, licence, url, _ in cast.credits()), "credits.txt")  # fmt: skip
+    mlflow.log_text(cast.credits_text(), "credits.txt")
     pasted = drawn[TRAIN]
     if inputs["heads"] is not None:
         heads, left_out = read_heads(inputs["heads"], inputs["labeller"])

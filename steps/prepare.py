@@ -1,6 +1,5 @@
 """prepare: a dataset into the catalogue, with splits."""
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from crystal_eyes.catalogue import Catalogue, write
 from crystal_eyes.config import Prepare
 from crystal_eyes.datasets import read_dataset
 from crystal_eyes.errors import UserError
+from crystal_eyes.left_out import lines
 from crystal_eyes.pictures import flatten, open_picture
 from crystal_eyes.progress import track
 from crystal_eyes.selection import head_bytes, select
@@ -37,8 +37,9 @@ def prepare(config: Prepare, inputs: Mapping[str, Path | None], workspace: Path)
         near_duplicate_bits=config.near_duplicate_bits,
         seed=config.seed,
     )
+    for line in lines(dropped + unused):
+        print(line)
     dropped = pd.DataFrame(dropped + unused, columns=["file", "why"])
-    report_dropped(dropped)
     if table.empty:
         raise UserError(f"dataset {dataset} has no character with {config.min_pictures} usable pictures: lower min_pictures")
     table = assign_splits(
@@ -72,16 +73,9 @@ def draw_cast(config: Prepare) -> Path:
     folder = cache_home() / "cast" / name
     with only_one(f"cast-{name}", "another run draws the same cast: waiting for it"):
         cast.draw(folder, characters=config.characters, pictures=config.pictures, seed=config.seed)
-    credits = [f"art: {title} by {artist}, {licence} ({url})" for _, title, artist, licence, url, _ in cast.credits()]
-    print("\n".join(credits))
-    mlflow.log_text("\n".join(credits), "credits.txt")
+    print(cast.credits_text())
+    mlflow.log_text(cast.credits_text(), "credits.txt")
     return folder
-
-
-def report_dropped(dropped: pd.DataFrame) -> None:
-    for why, count in Counter(dropped["why"]).most_common(10):
-        first = dropped["file"][dropped["why"] == why].iloc[0]
-        print(f"left out {count}: {why} (such as {first})")
 
 
 def histogram(counts: pd.Series) -> Figure:

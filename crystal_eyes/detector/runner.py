@@ -1,11 +1,11 @@
-"""Runs a head detector: ONNX in, boxes out. Needs numpy, Pillow and onnxruntime; nothing of ultralytics."""
+"""Runs a head detector: ONNX in, boxes out. Needs numpy and onnxruntime; nothing of ultralytics."""
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from crystal_eyes.detector.boxes import area, clip, nms
+from crystal_eyes.detector.resizing import resize
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
 
@@ -84,9 +84,7 @@ def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, 
     scale = size / max(height, width)
     new = max(1, round(width * scale)), max(1, round(height * scale))
     if new != (width, height):
-        # bilinear without antialiasing, to one level the same as the OpenCV call that training makes
-        steps = (width / new[0], 0, 0, 0, height / new[1], 0)
-        picture = np.asarray(Image.fromarray(picture).transform(new, Image.Transform.AFFINE, steps, Image.Resampling.BILINEAR))
+        picture = resize(picture, *new)
     across, down = ((-side % STRIDE) / 2 for side in new)
     left, right, top, bottom = (round(v) for v in (across - 0.1, across + 0.1, down - 0.1, down + 0.1))
     padded = np.pad(picture, ((top, bottom), (left, right), (0, 0)), constant_values=GREY)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -92,13 +93,17 @@ def test_mlflow_serves_it_and_every_bad_picture_gets_a_sentence(tiny_main, bundl
         rows = [base64.b64encode(data).decode(), base64.b64encode(data[:200]).decode(), "no base64!", ""]
         body = json.dumps({"dataframe_split": {"columns": ["picture"], "data": [[row] for row in rows]}}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"})
-        for _ in range(120):
+        answer = None
+        for _ in range(180):
             try:
                 answer = json.loads(urllib.request.urlopen(request, timeout=60).read())["predictions"]
                 break
+            except urllib.error.HTTPError as error:
+                raise AssertionError(error.read().decode()) from None
             except OSError:
                 assert server.poll() is None, server.stdout.read()
                 time.sleep(0.5)
+        assert answer is not None, "the server did not come up"
         expected = [head.as_dict() for head in Recognizer.load(bundle, threads=1).recognize(data)]
         assert [one["candidates"][0]["character"] for one in answer[0]["heads"]] == [
             one["candidates"][0]["character"] for one in expected
