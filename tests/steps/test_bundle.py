@@ -84,8 +84,10 @@ def test_mlflow_serves_it_and_every_bad_picture_gets_a_sentence(tiny_main, bundl
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = ["mlflow", "models", "serve", "-m", "models:/crystal-eyes@champion", "--env-manager", "local", "-p", str(port)]
-    server = subprocess.Popen(command, cwd=tmp_path, env=tiny_main.project.environment, start_new_session=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    log = tmp_path / "server.log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(command, cwd=tmp_path, env=tiny_main.project.environment, start_new_session=True,
+                                  stdout=stream, stderr=subprocess.STDOUT)  # fmt: skip
     try:
         good = draw_head(0, 0).resize((192, 192))
         good.save(tmp_path / "head.png")
@@ -100,10 +102,11 @@ def test_mlflow_serves_it_and_every_bad_picture_gets_a_sentence(tiny_main, bundl
                 break
             except urllib.error.HTTPError as error:
                 raise AssertionError(error.read().decode()) from None
-            except OSError:
-                assert server.poll() is None, server.stdout.read()
+            except OSError as error:
+                said = f"{error!r}\n{log.read_text()}"
+                assert server.poll() is None, said
                 time.sleep(0.5)
-        assert answer is not None, "the server did not come up"
+        assert answer is not None, f"the server did not come up: {said}"
         expected = [head.as_dict() for head in Recognizer.load(bundle, threads=1).recognize(data)]
         assert [one["candidates"][0]["character"] for one in answer[0]["heads"]] == [
             one["candidates"][0]["character"] for one in expected
