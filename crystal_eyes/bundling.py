@@ -1,7 +1,7 @@
 """Makes what a bundle knows: chooses and calibrates its scores on heads kept apart, and measures it on others.
 
 Heads of the test part are halved by artwork: one half calibrates, the other reports. Strangers are heads of characters that
-no part of the encoder's training saw, scored by a Perceptron that was fitted without them: those that chose the encoder's
+no part of the encoder's training saw, scored by a classifier that was fitted without them: those that chose the encoder's
 epoch choose the score too, the others report.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from crystal_eyes.calibrating import expected_calibration_error, fit_temperature
-from crystal_eyes.classifiers.perceptron import Perceptron
+from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.open_set import open_set
 from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.gallery import representative
@@ -55,11 +55,11 @@ class Heads:
 
 
 class Known:
-    """Everything that naming a head draws on: a Perceptron, class means and reference heads of its characters."""
+    """Everything that naming a head draws on: a linear classifier, class means and reference heads of its characters."""
 
-    def __init__(self, perceptron: Perceptron, embeddings: np.ndarray, characters: np.ndarray, references: int):
-        """perceptron: fitted on embeddings float32 [n, d] of characters (names [n]), labels in the names' order."""
-        self.perceptron = perceptron
+    def __init__(self, layer: Linear, embeddings: np.ndarray, characters: np.ndarray, references: int):
+        """layer: fitted on embeddings float32 [n, d] of characters (names [n]), labels in the names' order."""
+        self.layer = layer
         self.names, labels = np.unique(characters, return_inverse=True)
         rows = [np.flatnonzero(labels == label) for label in range(len(self.names))]
         self.means = np.stack([mean_embedding(embeddings[mine]) for mine in rows]).astype(np.float16)
@@ -69,7 +69,7 @@ class Known:
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         # with the 16-bit numbers that the bundle's files hold
         means, gallery = self.means.astype(np.float32), self.gallery.astype(np.float32)
-        return Evidence(self.perceptron.logits(embeddings), embeddings @ means.T, embeddings @ gallery.T)
+        return Evidence(self.layer.logits(embeddings), embeddings @ means.T, embeddings @ gallery.T)
 
     def labels(self, characters: np.ndarray) -> np.ndarray:
         """int [n] of names that are all known."""
@@ -182,7 +182,7 @@ def enrol_again(known: Known, heads: Heads, strangers: Heads, learned: Heads) ->
 def fit_enrolled_logits(known: Known, measure: Callable[[EnrolledLogits], dict[str, float]], heads: Heads) -> EnrolledLogits:
     """Slope and intercept with which enrolled characters are found best while the known lose at most half of LOSS of top-5.
 
-    Tried: lines through what similarity to a mean is worth to the Perceptron, raised and lowered.
+    Tried: lines through what similarity to a mean is worth to the classifier, raised and lowered.
     """
     evidence = known.evidence(heads.embeddings)
     slope, intercept = np.polyfit(evidence.to_means.ravel(), evidence.logits.ravel(), 1)

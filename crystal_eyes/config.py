@@ -6,8 +6,12 @@ MLproject repeats these defaults; a test holds the two together.
 from dataclasses import dataclass
 
 from crystal_eyes.parameters import parameter
+from crystal_eyes.recipes import RECIPES
 
-CLASSIFIERS = ("perceptron", "faiss", "linear_svc", "k_neighbors", "random_forest", "nearest_centroid")
+CLASSIFIERS = (
+    "perceptron", "faiss", "lda", "ridge", "logistic_regression", "tip_adapter", "linear_svc", "k_neighbors",
+    "random_forest", "nearest_centroid",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,15 @@ class Train:
     """Train the encoder with metric learning; keep the epoch with the best MAP@R on unseen characters."""
 
     catalogue: str = parameter("", "catalogue that prepare wrote (runs:/ID/catalogue or a folder)", input="files")
-    backbone: str = parameter("tf_efficientnet_lite0", "any network that geffnet has, such as mixnet_s")
+    recipe: str = parameter("best", "how the encoder learns and what names (crystal_eyes/recipes.py)", choices=tuple(RECIPES))
+    backbone: str = parameter("", "any network that geffnet has, such as mixnet_s; empty: the recipe's")
     weights: str = parameter(
         "pretrained", "pretrained, none, or a local .safetensors or .pth file",
         input="files", choices=("pretrained", "none"),
     )  # fmt: skip
-    embedding_size: int = parameter(512, "length of an embedding", low=2, high=4096)
-    image_size: int = parameter(128, "side of the square the encoder sees, pixels", low=32, high=512)
-    epochs: int = parameter(4, "passes over the training pictures", low=1, high=10_000)
+    embedding_size: int = parameter(0, "length of an embedding; 0: the recipe's", low=0, high=4096)
+    image_size: int = parameter(0, "side of the square the encoder sees, pixels; 0: the recipe's", low=0, high=512)
+    epochs: int = parameter(0, "passes over the training pictures; 0: the recipe's", low=0, high=10_000)
     batch_size: int = parameter(32, "pictures a batch", low=4, high=4096)
     pictures_per_class: int = parameter(4, "pictures of one character a batch (MPerClassSampler)", low=2, high=64)
     learning_rate: float = parameter(1e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
@@ -85,6 +90,10 @@ class Classify:
     perceptron_epochs: int = parameter(60, "passes over the training part", low=1, high=10_000)
     perceptron_learning_rate: float = parameter(1e-2, "peak learning rate of AdamW", low=1e-7, high=10.0)
     faiss_neighbors: int = parameter(10, "neighbours that vote, weighted by similarity", low=1, high=1000)
+    ridge_alpha: float = parameter(0.01, "weight of the penalty on large weights", low=0.0, high=1e6)
+    logistic_regression_c: float = parameter(1.0, "inverse of the penalty on large weights", low=1e-6, high=1e6)
+    tip_adapter_alpha: float = parameter(1.0, "weight of likeness beside the Perceptron's logits", low=0.0, high=1000.0)
+    tip_adapter_beta: float = parameter(5.5, "how much more the most alike count", low=0.01, high=1000.0)
     linear_svc_c: float = parameter(1.0, "inverse of the regularisation", low=1e-6, high=1e6)
     k_neighbors_k: int = parameter(10, "neighbours that vote, weighted by nearness", low=1, high=1000)
     random_forest_trees: int = parameter(100, "trees", low=1, high=10_000)
@@ -133,15 +142,15 @@ class Crop:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Put detector, encoder and Perceptron into one calibrated folder that recognises pictures; measure it."""
+    """Put detector, encoder and the recipe's classifier into one calibrated folder that recognises pictures; measure it."""
 
     detector: str = parameter("", "head detector (runs:/ID/detector or a folder)", input="files")
     onnx: str = parameter("", "ONNX encoder (runs:/ID/onnx or a folder)", input="files")
-    perceptron: str = parameter("", "Perceptron that classify wrote (runs:/ID/classifier or a folder)", input="files")
     embeddings: str = parameter("", "embeddings that embed wrote (runs:/ID/embeddings or a folder)", input="files")
     catalogue: str = parameter("", "catalogue with the pictures, for thumbnails and sketches", input="files")
+    recipe: str = parameter("best", "how the encoder learns and what names (crystal_eyes/recipes.py)", choices=tuple(RECIPES))
     references: int = parameter(5, "reference heads of each character in the gallery", low=1, high=1000)
-    perceptron_epochs: int = parameter(60, "passes of the Perceptron that is fitted without the strangers", low=1, high=10_000)
+    perceptron_epochs: int = parameter(60, "passes over the training part, where a Perceptron names", low=1, high=10_000)
     perceptron_learning_rate: float = parameter(1e-2, "its peak learning rate", low=1e-7, high=10.0)
     seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
 

@@ -59,9 +59,13 @@ class Encoder(torch.nn.Module):
         self.backbone.classifier = torch.nn.Linear(features, self.description.embedding_size)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(self.outputs(pictures), dim=1)
+
+    def outputs(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Of the embedding layer: embeddings before they are brought to unit length."""
         # the permuted view of stored pictures already is torch's channels_last layout, the fast one on CPUs
         x = (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.deviation
-        return torch.nn.functional.normalize(self.backbone(x).float(), dim=1)
+        return self.backbone(x).float()
 
 
 def create_backbone(description: Description) -> torch.nn.Module:

@@ -12,12 +12,12 @@ knows a head is. Needs numpy, Pillow and onnxruntime.
 
 ## Data
 
-Perceptron, class means and gallery learned from {train} heads. {calibration} heads of the same characters, of other artworks,
+Classifier, class means and gallery learned from {train} heads. {calibration} heads of the same characters, of other artworks,
 calibrated it, {report} more (again of other artworks) gave the figures below. Sets: {sets}.
 
 ## Recipe
 
-A YOLOv5 detector finds heads; an encoder (geffnet backbone, MultiSimilarityLoss) embeds them; a Perceptron of one layer names
+A YOLOv5 detector finds heads; an encoder (geffnet backbone, metric learning) embeds them; one linear layer ({classifier}) names
 the embedding. Probabilities are tempered, colour and line art apart. Unlikeness is {unlikeness}, chosen by AUROC on
 the characters that chose the encoder's epoch; its p-value is conformal on the calibration heads. Made from:
 
@@ -31,7 +31,7 @@ the characters that chose the encoder's epoch; its p-value is conformal on the c
 
 Line art and grey heads are in part made from coloured ones (every other one grey, the others
 lines){drawn}. ECE: expected calibration error of the first answer. Strangers: {strangers} heads of characters that the
-encoder never saw; AUROC, FPR at 95 % and OSCR were measured with a Perceptron fitted without them.
+encoder never saw; AUROC, FPR at 95 % and OSCR were measured with a classifier fitted without them.
 
 Enrolling {enrolled} characters again that had been left out, from at most 5 heads each: top-5 of their other heads is
 {enrol_found}; top-5 of the other characters went from {enrol_before} to {enrol_after}.
@@ -65,6 +65,7 @@ def model_card(
     parts: Mapping[str, np.ndarray],
     figures: Mapping[str, float],
     unlikeness: str,
+    classifier: str,
     source: Mapping[str, str],
 ) -> str:
     """Markdown. table: the embeddings'; parts: bundling.parts of it; figures: what the bundle step measured."""
@@ -80,6 +81,7 @@ def model_card(
         characters=table["character"].iloc[parts["train"]].nunique(),
         **{name: len(parts[name]) for name in ("train", "calibration", "report")},
         sets=", ".join(sets) or "none named",
+        classifier=classifier,
         unlikeness=unlikeness.replace("+", " and "),
         source="\n".join(f"- {name}: `{value}`" for name, value in source.items()),
         rows="\n".join(rows),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.pictures import fit
@@ -23,6 +23,15 @@ def lines(picture: Image.Image) -> Image.Image:
     darker = np.asarray(around, np.float32) - np.asarray(luminance.filter(ImageFilter.GaussianBlur(0.4)), np.float32)
     ink = np.clip(darker * 6 - 24, 0, 255).astype(np.uint8)
     return ImageOps.invert(Image.fromarray(ink)).convert("RGB")
+
+
+def screentone(picture: Image.Image) -> Image.Image:
+    """Black dots in a grid on white, RGB, larger where the picture is darker, about 30 across; and its lines."""
+    luminance = np.asarray(picture.convert("L"), np.float32)
+    y, x = (np.arange(n, dtype=np.float32) * (2 * np.pi * 30 / max(picture.size)) for n in luminance.shape)
+    grid = 128 + 64 * (np.sin(x + y[:, None]) + np.sin(x - y[:, None]))
+    dots = Image.fromarray(np.where(luminance > grid, 255, 0).astype(np.uint8)).convert("RGB")
+    return ImageChops.darker(dots, lines(picture))
 
 
 def embed_sketches(encoder: OnnxEncoder, pictures: Iterable[Image.Image], batch: int = 32) -> np.ndarray:

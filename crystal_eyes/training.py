@@ -8,13 +8,12 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_metric_learning.losses import MultiSimilarityLoss
-from pytorch_metric_learning.miners import MultiSimilarityMiner
 from pytorch_metric_learning.samplers import MPerClassSampler
 from pytorch_metric_learning.utils import common_functions
 from torch.utils.data import DataLoader, Dataset
@@ -26,8 +25,11 @@ from crystal_eyes.config import Train
 from crystal_eyes.encoder import Encoder
 from crystal_eyes.errors import UserError
 from crystal_eyes.metrics import retrieval
+from crystal_eyes.objective import Objective
 from crystal_eyes.pictures import fit, open_picture
 from crystal_eyes.progress import track
+from crystal_eyes.recipes import Recipe
+from crystal_eyes.whitening import SHRINKAGE, fold, whitening_matrix, within_covariance
 
 WARMUP = 0.1  # share of all steps
 
@@ -35,12 +37,25 @@ WARMUP = 0.1  # share of all steps
 class Heads(Dataset):
     """Head pictures by position in `order`, a list of rows; augmented where a seed is given, else as serving sees them."""
 
-    def __init__(self, catalogue: Catalogue, table: pd.DataFrame, order, size: int, seed: tuple[int, int] | None = None):
-        self.catalogue, self.size, self.seed, self.order = catalogue, size, seed, order
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        table: pd.DataFrame,
+        order,
+        size: int,
+        seed: tuple[int, int] | None = None,
+        views: str = "light",
+    ):
+        self.catalogue, self.size, self.seed, self.views, self.order = catalogue, size, seed, views, order
         self.places = table[["offset", "length", "digest", "file"]].to_numpy(dtype=object)
 
     def __len__(self) -> int:
         return len(self.order)
+
+    def __getitems__(self, positions: list[int]) -> list[tuple[np.ndarray, int]]:
+        """A whole batch at once, on as many cores as torch may use here: all in the training process, one in a worker."""
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            return list(pool.map(self.__getitem__, positions))
 
     def __getitem__(self, position: int) -> tuple[np.ndarray, int]:
         row = self.order[position]
@@ -51,13 +66,14 @@ class Heads(Dataset):
             raise UserError(f"picture {file} was damaged since prepare checked it: run prepare again") from None
         if self.seed is None:
             return fit(picture, self.size), row
-        return augment(picture, self.size, np.random.default_rng([*self.seed, position])), row
+        return augment(picture, self.size, np.random.default_rng([*self.seed, position]), self.views), row
 
 
 def train(
     encoder: Encoder,
     catalogue: Catalogue,
     config: Train,
+    recipe: Recipe,
     workspace: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> int:
@@ -83,9 +99,13 @@ def train(
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder.to(device, memory_format=torch.channels_last)  # 1.5 times as fast as the default layout on CPUs
-    optimizer = torch.optim.AdamW(encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    miner, loss_of = MultiSimilarityMiner(), MultiSimilarityLoss()
-    workers = max(1, (os.cpu_count() or 2) // 2)
+    torch.manual_seed(config.seed)
+    objective = Objective(recipe, classes, encoder.description.embedding_size).to(device)
+    learned = [*encoder.parameters(), *objective.parameters()]
+    optimizer = torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay)
+    # Without a GPU the cores take turns: pictures, then the network. Workers beside it would make each of its layers wait for
+    # the core that they share: 77 % of the network's own speed instead of 9X %.
+    workers = max(1, (os.cpu_count() or 2) // 2) if device.type == "cuda" else 0
 
     history: list[dict[str, float]] = []
     best = _named("best.", encoder)
@@ -93,6 +113,7 @@ def train(
         tensors, state = found
         history = state["history"]
         encoder.load_state_dict(_unnamed("last.", tensors))
+        objective.load_state_dict(_unnamed("objective.", tensors))
         unpack_optimizer(optimizer, tensors)
         best = {name: value for name, value in tensors.items() if name.startswith("best.")}
         for epoch, metrics in enumerate(history, 1):
@@ -102,8 +123,10 @@ def train(
         common_functions.NUMPY_RANDOM.seed((config.seed * 100_003 + epoch) % 2**32)
         # a new one each epoch: it keeps the order of its last draw
         sampler = MPerClassSampler(labels, per_class, batch, length_before_new_iter=steps * batch)
-        heads = Heads(catalogue, learn, list(sampler), config.image_size, (config.seed, epoch))
-        loader = DataLoader(heads, batch, num_workers=workers, drop_last=True, prefetch_factor=4)
+        # small is cheap, and what was learned of it holds (Tan and Le, 2021; larger when it serves: Touvron et al., 2019)
+        size = round(config.image_size * recipe.sides[(epoch - 1) * len(recipe.sides) // config.epochs])
+        heads = Heads(catalogue, learn, list(sampler), size, (config.seed, epoch), recipe.views)
+        loader = DataLoader(heads, batch, num_workers=workers, drop_last=True, prefetch_factor=4 if workers else None)
         encoder.train()
         start, losses, rate = time.perf_counter(), [], 0.0
         for step, (pictures, rows) in enumerate(track(_batches(loader), steps, f"epoch {epoch}/{config.epochs}", "batches")):
@@ -112,8 +135,7 @@ def train(
                 group["lr"] = rate
             with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
                 embeddings = encoder(pictures.to(device))
-            target = torch.from_numpy(labels[rows.numpy()]).to(device)
-            loss = loss_of(embeddings, target, miner(embeddings, target))
+            loss = objective(embeddings, torch.from_numpy(labels[rows.numpy()]).to(device))
             if not torch.isfinite(loss):
                 raise UserError(f"the loss became {loss.item()} in epoch {epoch}: lower learning_rate")
             optimizer.zero_grad(set_to_none=True)
@@ -127,12 +149,22 @@ def train(
         history.append(metrics)
         if best_epoch(history) == epoch:
             best = _named("best.", encoder)
-        tensors = _named("last.", encoder) | best | pack_optimizer(optimizer)
+        tensors = _named("last.", encoder) | _named("objective.", objective) | best | pack_optimizer(optimizer)
         save_checkpoint(workspace / "checkpoint", tensors, {"history": history})
         on_epoch(epoch, metrics)
     encoder.load_state_dict(_unnamed("best.", best))
+    if recipe.whiten:
+        whiten(encoder, catalogue, learn, labels, config.image_size, device, workers)
     encoder.to("cpu").eval()
     return best_epoch(history)
+
+
+def whiten(encoder: Encoder, catalogue: Catalogue, table: pd.DataFrame, labels: np.ndarray, size: int, device, workers) -> None:
+    """Whiten the embeddings within the characters of a table, labels int [rows]; in place, see whitening.py."""
+    outputs = embed(encoder, catalogue, table, size, device, workers, encoder.outputs)
+    encoder.to("cpu")
+    matrix = whitening_matrix(within_covariance(outputs, labels), SHRINKAGE)
+    fold(matrix, outputs.mean(axis=0), encoder.backbone.classifier)
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
@@ -149,12 +181,12 @@ def schedule(step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
 
 
-def embed(encoder: Encoder, catalogue: Catalogue, table: pd.DataFrame, size: int, device, workers: int) -> np.ndarray:
-    """float32 [rows, d]: embeddings of a table's pictures, not augmented."""
+def embed(encoder: Encoder, catalogue: Catalogue, table: pd.DataFrame, size: int, device, workers: int, of=None) -> np.ndarray:
+    """float32 [rows, d]: embeddings of a table's pictures, not augmented. of: what to take in the encoder's place."""
     encoder.eval()
     loader = DataLoader(Heads(catalogue, table, range(len(table)), size), 64, num_workers=workers)
     with torch.inference_mode():
-        return np.concatenate([encoder(pictures.to(device)).cpu().numpy() for pictures, _ in _batches(loader)])
+        return np.concatenate([(of or encoder)(pictures.to(device)).cpu().numpy() for pictures, _ in _batches(loader)])
 
 
 def _batches(loader: DataLoader) -> Iterator[list[torch.Tensor]]:
@@ -165,8 +197,8 @@ def _batches(loader: DataLoader) -> Iterator[list[torch.Tensor]]:
         raise UserError(str(error).strip().splitlines()[-1].rpartition("UserError: ")[2]) from None
 
 
-def _named(prefix: str, encoder: Encoder) -> dict[str, torch.Tensor]:
-    return {prefix + name: value.detach().cpu().clone() for name, value in encoder.state_dict().items()}
+def _named(prefix: str, module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {prefix + name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
 
 
 def _unnamed(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

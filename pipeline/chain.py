@@ -14,6 +14,7 @@ from pipeline.cache_key import ROOT
 HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project
 CLASSIFIER_PARAMETERS = {f.name: next((c for c in CLASSIFIERS if f.name.startswith(f"{c}_")), None)
                          for f in dataclasses.fields(STEPS["classify"])}  # fmt: skip
+BUILT_ON = {"tip_adapter": "perceptron"}  # takes the other's parameters too
 
 
 def _main_fields() -> list[tuple[str, Any, Any]]:
@@ -82,11 +83,10 @@ def run_chain(config: Any, run: Runner) -> Chained:
     onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")
     embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own("embed")}).output("embeddings")
     results = {}
-    for name in dict.fromkeys([*chosen, "perceptron"]):  # the bundle names with the Perceptron, compared or not
+    for name in dict.fromkeys(chosen):
         # another classifier's parameter is none of its business: changing it must not run this one again
-        mine = {n: v for n, v in own("classify").items() if CLASSIFIER_PARAMETERS[n] in (None, name)}
+        mine = {n: v for n, v in own("classify").items() if CLASSIFIER_PARAMETERS[n] in (None, name, BUILT_ON.get(name, name))}
         results[name] = run("classify", {"embeddings": embeddings, "catalogue": catalogue, "classifier": name, **mine})
     bundle = run("bundle", own("bundle") | {
-        "detector": detector or HEAD_DETECTOR, "onnx": onnx, "perceptron": results["perceptron"].output("classifier"),
-        "embeddings": embeddings, "catalogue": catalogue})  # fmt: skip
-    return Chained({name: results[name] for name in dict.fromkeys(chosen)}, bundle, catalogue)
+        "detector": detector or HEAD_DETECTOR, "onnx": onnx, "embeddings": embeddings, "catalogue": catalogue})  # fmt: skip
+    return Chained(results, bundle, catalogue)

@@ -1,4 +1,4 @@
-"""bundle: detector, encoder and Perceptron in one calibrated folder that recognises pictures, measured on heads kept apart."""
+"""bundle: detector, encoder and classifier in one calibrated folder that recognises pictures, measured on heads kept apart."""
 
 import json
 import shutil
@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from crystal_eyes import bundling, parameters
+from crystal_eyes import bundling, classifiers, parameters
 from crystal_eyes.artifacts import is_uri
 from crystal_eyes.bundling import Heads, Known
 from crystal_eyes.catalogue import Catalogue
-from crystal_eyes.classifiers.perceptron import Perceptron
-from crystal_eyes.config import Bundle
+from crystal_eyes.classifiers.linear import Linear
+from crystal_eyes.config import Bundle, Classify
 from crystal_eyes.detector import runner
 from crystal_eyes.embedder import read_embeddings
 from crystal_eyes.errors import UserError
@@ -23,6 +23,7 @@ from crystal_eyes.model_card import model_card
 from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.pictures import flatten, open_picture
 from crystal_eyes.progress import track
+from crystal_eyes.recipes import RECIPES
 from crystal_eyes.recognizer import bundle as files
 from crystal_eyes.recognizer import gallery
 from crystal_eyes.sketches import embed_sketches
@@ -35,10 +36,7 @@ def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -
     embeddings, arrow = read_embeddings(inputs["embeddings"])
     table, catalogue = arrow.to_pandas(), Catalogue(inputs["catalogue"])
     encoder = OnnxEncoder(only(inputs["onnx"], "*.onnx", config.onnx))
-    names = pd.read_csv(inputs["perceptron"] / "characters.csv", keep_default_na=False, dtype=str)["character"].to_numpy(str)
     rows, character = bundling.parts(table), table["character"].to_numpy(dtype=str)
-    if not np.array_equal(np.unique(character[rows["train"]]), names):
-        raise UserError(f"{config.perceptron} knows other characters than {config.embeddings}: name results of one main")
     if not len(rows["calibration"]) or not len(rows["report"]):
         raise UserError(f"{config.embeddings}: too few test heads to calibrate on: run prepare on more pictures")
 
@@ -50,17 +48,19 @@ def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -
         made = embed_sketches(encoder, pictures(catalogue, mine.iloc[chosen], "make sketches"))
         return own.and_made(made, chosen)
 
-    known = Known(Perceptron.load(inputs["perceptron"]), embeddings[rows["train"]], character[rows["train"]], config.references)
+    def known_from(some: np.ndarray) -> Known:
+        layer = fitted(config, embeddings[some], character[some])
+        return Known(layer, embeddings[some], character[some], config.references)
+
+    known = known_from(rows["train"])
     calibration, report = heads(rows["calibration"]), heads(rows["report"])
     strangers = {part: heads(rows[f"strangers_{part}"]) for part in ("choose", "report")}
 
     # the same without the strangers
     away = np.unique(np.concatenate([part.characters for part in strangers.values()]))
     stay = rows["train"][~np.isin(character[rows["train"]], away)]
-    print(f"fits a Perceptron without the {len(away)} characters that are strangers in this measurement", flush=True)
-    perceptron = Perceptron(config.perceptron_epochs, config.perceptron_learning_rate, config.seed)
-    perceptron.fit(embeddings[stay], np.unique(character[stay], return_inverse=True)[1])
-    fewer = Known(perceptron, embeddings[stay], character[stay], config.references)
+    print(f"fits a classifier without the {len(away)} characters that are strangers in this measurement", flush=True)
+    fewer = known_from(stay)
     others = {
         "choose": calibration[~np.isin(calibration.characters, away)],
         "report": report[~np.isin(report.characters, away)],
@@ -90,9 +90,9 @@ def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -
     folder.mkdir()
     shutil.copy(only(inputs["detector"], runner.FILE, config.detector), folder / files.DETECTOR)
     shutil.copy(only(inputs["onnx"], "*.onnx", config.onnx), folder / files.ENCODER)
-    known.perceptron.export_onnx(folder / files.PERCEPTRON)
+    known.layer.export_onnx(folder / files.PERCEPTRON)
     series = table.groupby("character")["series"].first()
-    write_json(folder / files.CHARACTERS, [[name, series[name]] for name in names])
+    write_json(folder / files.CHARACTERS, [[name, series[name]] for name in known.names])
     np.save(folder / files.MEANS, known.means, allow_pickle=False)
     shown = table.iloc[rows["train"][known.references]]
     gallery.write(folder, known.gallery, shown["character"].tolist(), list(pictures(catalogue, shown, "make thumbnails")))
@@ -100,13 +100,28 @@ def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -
                {"unlikeness": unlikeness.as_dict(), "enrolled_logits": vars(enrolled_logits),
                 **{kind: one.as_dict() for kind, one in calibrated.items()}})  # fmt: skip
     source = {name: value if is_uri(value) else Path(value).name for name, value in parameters.inputs(config).items()}
-    (folder / files.CARD).write_text(model_card(table, rows, figures, "+".join(chosen.names), source), "utf-8")
+    card = model_card(table, rows, figures, "+".join(chosen.names), RECIPES[config.recipe].classifier, source)
+    (folder / files.CARD).write_text(card, "utf-8")
     mlflow.log_artifact(str(folder / files.CARD))
     files.write_listing(folder, source, [path.name for path in folder.iterdir()])
     size = sum(path.stat().st_size for path in folder.iterdir())
     mlflow.log_metric("bundle_bytes", size)
-    print(f"bundle: {len(names)} characters, {size / 1e6:.1f} MB\n{bundling.summary(figures)}")
+    print(f"bundle: {len(known.names)} characters, {size / 1e6:.1f} MB\n{bundling.summary(figures)}")
     return {"bundle": folder}
+
+
+def fitted(config: Bundle, embeddings: np.ndarray, characters: np.ndarray) -> Linear:
+    """The recipe's classifier, fitted on embeddings float32 [n, d] of characters (names [n])."""
+    layer = classifiers.create(
+        Classify(
+            classifier=RECIPES[config.recipe].classifier,
+            perceptron_epochs=config.perceptron_epochs,
+            perceptron_learning_rate=config.perceptron_learning_rate,
+            seed=config.seed,
+        )
+    )
+    layer.fit(embeddings, np.unique(characters, return_inverse=True)[1])
+    return layer
 
 
 def only(path: Path, pattern: str, given: str) -> Path:

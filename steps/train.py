@@ -13,12 +13,15 @@ from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Train
 from crystal_eyes.encoder import Description, Encoder, save_encoder
 from crystal_eyes.pretrained import load_weights
+from crystal_eyes.recipes import RECIPES, filled
 from crystal_eyes.training import train as train_encoder
 from pipeline.digests import digest_path
 from pipeline.step import run_step
 
 
 def train(config: Train, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
+    config, recipe = filled(config), RECIPES[config.recipe]
+    mlflow.log_dict({"recipe": asdict(recipe), "train": asdict(config)}, "recipe.json")
     torch.manual_seed(config.seed)
     encoder = Encoder(
         Description(
@@ -45,7 +48,7 @@ def train(config: Train, inputs: Mapping[str, Path | None], workspace: Path) -> 
                 flush=True,
             )
 
-        best = train_encoder(encoder, Catalogue(inputs["catalogue"]), config, workspace, on_epoch)
+        best = train_encoder(encoder, Catalogue(inputs["catalogue"]), config, recipe, workspace, on_epoch)
     save_encoder(encoder, folder)
     mlflow.log_metric("best_epoch", best)
     mlflow.log_metric("parameters", sum(p.numel() for p in encoder.parameters()))

@@ -5,6 +5,8 @@ from pathlib import Path
 from crystal_eyes.classifiers.base import Classifier
 from crystal_eyes.config import Classify
 
+LINEAR = ("lda", "ridge", "logistic_regression")
+
 # Imported where one is asked for: scikit-learn's and skops' import alone costs four seconds.
 
 
@@ -14,10 +16,24 @@ def create(config: Classify) -> Classifier:
         from crystal_eyes.classifiers.perceptron import Perceptron
 
         return Perceptron(config.perceptron_epochs, config.perceptron_learning_rate, config.seed)
+    if config.classifier == "tip_adapter":
+        from crystal_eyes.classifiers.perceptron import Perceptron
+        from crystal_eyes.classifiers.tip_adapter import TipAdapter
+
+        perceptron = Perceptron(config.perceptron_epochs, config.perceptron_learning_rate, config.seed)
+        return TipAdapter(perceptron, config.tip_adapter_alpha, config.tip_adapter_beta)
     if config.classifier == "faiss":
         from crystal_eyes.classifiers.neighbours import FaissNeighbours
 
         return FaissNeighbours(config.faiss_neighbors)
+    if config.classifier == "lda":
+        from crystal_eyes.classifiers.lda import Lda
+
+        return Lda()
+    if config.classifier in LINEAR:
+        from crystal_eyes.classifiers.scikit_linear import ScikitLinear, model
+
+        return ScikitLinear(model(config))
     from crystal_eyes.classifiers.scikit_learn import ScikitLearn
 
     return ScikitLearn.create(config)
@@ -25,8 +41,10 @@ def create(config: Classify) -> Classifier:
 
 def load(name: str, folder: Path) -> Classifier:
     """A classifier saved before; name as in the configuration."""
-    if name == "perceptron":
-        from crystal_eyes.classifiers.perceptron import Perceptron as kind
+    if name in ("perceptron", *LINEAR):
+        from crystal_eyes.classifiers.linear import Linear as kind
+    elif name == "tip_adapter":
+        from crystal_eyes.classifiers.tip_adapter import TipAdapter as kind
     elif name == "faiss":
         from crystal_eyes.classifiers.neighbours import FaissNeighbours as kind
     else:

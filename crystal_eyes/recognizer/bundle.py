@@ -3,7 +3,7 @@
 bundle.json       format, digests of all files, where it comes from
 detector.onnx     picture -> heads
 encoder.onnx      head -> embedding
-perceptron.onnx   embedding -> a logit a character
+perceptron.onnx   embedding -> a logit a character: one linear layer, whichever classifier found it
 characters.json   [character, series], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
 gallery.*, thumbnails.bin   reference heads
@@ -39,7 +39,7 @@ class Bundle:
 
     @property
     def characters(self) -> list[tuple[str, str]]:
-        """(character, series) in the order of the Perceptron's logits."""
+        """(character, series) in the order of the classifier's logits."""
         return [tuple(pair) for pair in self.json(CHARACTERS)]
 
     @property

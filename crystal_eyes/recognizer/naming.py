@@ -85,10 +85,10 @@ def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class EnrolledLogits:
-    """The logit of a character that the Perceptron never learned, from the similarity to its mean embedding.
+    """The logit of a character that the classifier never learned, from the similarity to its mean embedding.
 
     (Qi et al., Low-Shot Learning with Imprinted Weights, 2018.) Slope and intercept are fitted when the bundle is made, so that
-    characters left out of a Perceptron and enrolled are found and the others lose hardly anything.
+    characters left out of a classifier and enrolled are found and the others lose hardly anything.
     """
 
     slope: float

@@ -113,7 +113,7 @@ def test_known_draws_on_means_and_references_of_its_characters(known):
         mean = some.embeddings[some.characters == name].astype(float).mean(axis=0)
         assert evidence.to_means[0, label] == pytest.approx(float(x[0] @ (mean / np.linalg.norm(mean))), abs=2e-3)
     assert evidence.to_gallery[0].tolist() == pytest.approx((some.embeddings[known.references] @ x[0]).tolist(), abs=2e-3)
-    np.testing.assert_allclose(evidence.logits, known.perceptron.logits(x), atol=1e-5)
+    np.testing.assert_allclose(evidence.logits, known.layer.logits(x), atol=1e-5)
     assert known.labels(np.array(["c07", "c00"])).tolist() == [7, 0]
 
 
@@ -184,7 +184,7 @@ def test_the_report_is_what_loops_count(known, unlikeness):
     found = bundling.report(known, unlikeness, calibration, asked)
     masks = {"colour": ~asked.line, "line": asked.line, "line_drawn": asked.line & ~asked.made}
     for name, mask in masks.items():
-        logits, truth = known.perceptron.logits(asked.embeddings[mask]), asked.characters[mask]
+        logits, truth = known.layer.logits(asked.embeddings[mask]), asked.characters[mask]
         ranked = [[f"c{label:02d}" for label in sorted(range(10), key=lambda c: -row[c])] for row in logits]
         for k in (1, 3, 5):
             assert found[f"{name}_top_{k}"] == pytest.approx(np.mean([t in r[:k] for t, r in zip(truth, ranked)]))
@@ -239,7 +239,7 @@ def naive_enrol(known, familiar, strangers, learned, slope: float, intercept: fl
 
     def top_5(some: Heads, wanted: list[str], with_new: bool) -> float:
         hits = []
-        for x, logits, character in zip(some.embeddings, known.perceptron.logits(some.embeddings), some.characters):
+        for x, logits, character in zip(some.embeddings, known.layer.logits(some.embeddings), some.characters):
             if character in wanted:
                 scores = dict(zip(known.names.tolist(), logits.tolist()))
                 if with_new:
@@ -310,7 +310,7 @@ def test_the_model_card_says_the_figures_and_where_it_comes_from(known, unlikene
     rows = parts(some)
     figures = {"colour_top_5": 0.91234, "line_top_5": float("nan"), "colour_heads": 321.0, "colour_auroc": 0.87654}
     figures |= {"enrol_characters": 20.0, "enrol_enrolled_top_5": 0.61, "line_drawn_heads": 12.0, "line_drawn_top_5": 0.444}
-    card = model_card(some, rows, figures, "probability+mean", {"embeddings": "runs:/12{3}/embeddings"})
+    card = model_card(some, rows, figures, "probability+mean", "lda", {"embeddings": "runs:/12{3}/embeddings"})
     assert "| top-5 | 0.912 | - |" in card and "| heads | 321 | - |" in card and "AUROC | 0.877 | - |" in card
     assert f"learned from {len(rows['train'])} heads. {len(rows['calibration'])} heads of" in card
     assert f"{len(rows['report'])} more" in card and f"Strangers: {len(rows['strangers_report'])} heads" in card
@@ -318,5 +318,5 @@ def test_the_model_card_says_the_figures_and_where_it_comes_from(known, unlikene
     assert "probability and mean" in card and "on the 12 that were drawn so, top-5 is 0.444" in card
     assert "Enrolling 20 characters" in card and "0.610" in card and "nan" not in card
     assert "CC BY 4.0" in card and "AGPL-3.0" in card
-    plain = model_card(some.assign(set=""), rows, {}, "mean", {})
+    plain = model_card(some.assign(set=""), rows, {}, "mean", "perceptron", {})
     assert "CC BY 4.0" not in plain and "none named" in plain and "drawn so" not in plain

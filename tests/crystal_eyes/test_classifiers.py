@@ -129,6 +129,16 @@ def test_classes_of_very_different_sizes_are_all_kept(name):
 # What is particular to one of them
 
 
+def test_tip_adapter_adds_what_a_loop_over_the_training_embeddings_finds():
+    x, y = separable(count=5, d=6)
+    queries = separable(count=3, d=6, seed=1)[0]
+    one = fitted("tip_adapter", x, y, tip_adapter_alpha=2.0, tip_adapter_beta=3.0)
+    logits = one.logits(queries)
+    for query, own, found in zip(queries, one.perceptron.logits(queries), logits):
+        alike = [sum(np.exp(-3.0 * (1 - query @ other)) for other, label in zip(x, y) if label == c) for c in range(6)]
+        np.testing.assert_allclose(found, own + 2.0 * np.array(alike), rtol=1e-4)
+
+
 @pytest.mark.parametrize("neighbors", [1, 3, 10, 500])
 def test_the_neighbours_vote_is_what_a_loop_counts(neighbors):
     x, y = separable(count=5, d=6)
@@ -159,6 +169,9 @@ def test_the_parameters_reach_the_classifiers():
         ("perceptron", {"perceptron_epochs": 1}, {"perceptron_epochs": 30}),
         ("perceptron", {"perceptron_learning_rate": 1e-4}, {"perceptron_learning_rate": 1e-1}),
         ("faiss", {"faiss_neighbors": 1}, {"faiss_neighbors": 60}),
+        ("tip_adapter", {"tip_adapter_alpha": 0.0}, {"tip_adapter_alpha": 50.0}),
+        ("tip_adapter", {"tip_adapter_beta": 0.5}, {"tip_adapter_beta": 50.0}),
+        ("tip_adapter", {"perceptron_epochs": 1}, {"perceptron_epochs": 30}),
         ("linear_svc", {"linear_svc_c": 1e-3}, {"linear_svc_c": 10.0}),
         ("k_neighbors", {"k_neighbors_k": 1}, {"k_neighbors_k": 60}),
         ("random_forest", {"random_forest_trees": 1}, {"random_forest_trees": 30}),
@@ -218,3 +231,24 @@ def test_the_perceptrons_scores_are_the_softmax_of_its_logits():
         powers = [np.exp(value - row.max()) for value in row]
         assert order.tolist() == sorted(range(6), key=lambda c: (-row[c], c))
         np.testing.assert_allclose(given, [powers[c] / sum(powers) for c in order], atol=1e-5)
+
+
+def test_lda_is_the_nearest_mean_by_the_shared_covariance():
+    x, y = separable(classes=4, count=40, d=6)
+    classifier = fitted("lda", x, y)
+    means = np.stack([x[y == label].mean(axis=0) for label in range(4)])
+    apart = x - means[y]
+    covariance = apart.T @ apart / (len(x) - 4)
+    shrunk = 0.95 * covariance + 0.05 * np.trace(covariance) / 6 * np.eye(6)
+    distance = np.array([[(q - m) @ np.linalg.solve(shrunk, q - m) for m in means] for q in x[:20]])
+    logits = classifier.logits(x[:20])
+    np.testing.assert_allclose(logits - logits[:, :1], -0.5 * (distance - distance[:, :1]), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["perceptron", *classifiers.LINEAR])
+@pytest.mark.parametrize("classes", [2, 6])
+def test_every_linear_classifier_is_one_onnx_layer(name, classes, tmp_path):
+    classifier, x = fitted(name, *separable(classes)), separable(classes, seed=1)[0]
+    classifier.export_onnx(tmp_path / "linear.onnx")
+    found = open_session((tmp_path / "linear.onnx").read_bytes(), 1).run(None, {"embeddings": x})[0]
+    np.testing.assert_allclose(found, classifier.logits(x), rtol=1e-4, atol=1e-4)

@@ -124,5 +124,5 @@ def test_an_input_that_is_needed_but_empty_is_asked_for():
 
 
 def test_an_unknown_classifier_lists_those_there_are():
-    with pytest.raises(UserError, match="choose one of perceptron, faiss, linear_svc"):
+    with pytest.raises(UserError, match="choose one of perceptron, faiss, lda, ridge"):
         parse(Classify, ["--classifier", "svm"])

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import shutil
@@ -13,9 +14,11 @@ from crystal_eyes.config import Train
 from crystal_eyes.errors import UserError
 from crystal_eyes.metrics import retrieval
 from crystal_eyes.pictures import load_head
+from crystal_eyes.recipes import RECIPES
 from crystal_eyes.training import Heads, best_epoch, embed, schedule, train
 
 SMALL = {"weights": "none", "embedding_size": 16, "image_size": 32, "epochs": 3, "batch_size": 8, "pictures_per_class": 2}
+RECIPE = dataclasses.replace(RECIPES["best"], whiten=False)  # which is only done after the last epoch
 DROPS = {"drop_rate": 0.2, "drop_connect_rate": 0.2}
 
 
@@ -32,8 +35,8 @@ class Stop:
             raise KeyboardInterrupt
 
 
-def run(encoder, folder, workspace, on_epoch, **changes) -> int:
-    return train(encoder, Catalogue(folder), Train(**SMALL | changes), workspace, on_epoch)
+def run(encoder, folder, workspace, on_epoch, recipe=RECIPE, **changes) -> int:
+    return train(encoder, Catalogue(folder), Train(**SMALL | changes), recipe, workspace, on_epoch)
 
 
 def what_was_learned(history) -> list[dict[str, float]]:
@@ -106,6 +109,21 @@ def test_another_seed_is_another_training(uninterrupted, catalogue_folder, make_
     assert told.history[0]["loss"] != uninterrupted[2][0]["loss"]
 
 
+def test_whitening_comes_after_the_best_epoch_and_spreads_characters_evenly(
+    uninterrupted, catalogue_folder, make_encoder, tmp_path
+):
+    _, best, _, workspace = uninterrupted
+    shutil.copytree(workspace, tmp_path / "copy")
+    encoder = make_encoder(**DROPS)
+    assert run(encoder, catalogue_folder, tmp_path / "copy", Stop(), RECIPES["best"]) == best
+    plain = uninterrupted[0].state_dict()
+    differ = {name for name, value in encoder.state_dict().items() if not torch.equal(value, plain[name])}
+    assert differ == {"backbone.classifier.weight", "backbone.classifier.bias"}
+    again = make_encoder(**DROPS)
+    run(again, catalogue_folder, tmp_path / "copy", Stop(), RECIPES["best"])
+    assert same_weights(again, encoder)
+
+
 @pytest.mark.parametrize("first_scored, first_is_kept", [(2.0, True), (-1.0, False)])
 def test_the_best_epoch_is_kept_wherever_it_was(
     uninterrupted, catalogue_folder, make_encoder, tmp_path, first_scored, first_is_kept
@@ -126,7 +144,7 @@ def test_the_best_epoch_is_kept_wherever_it_was(
 
 def test_training_learns_to_tell_its_characters_apart(catalogue_folder, make_encoder, tmp_path):
     told = Stop()
-    run(make_encoder(), catalogue_folder, tmp_path, told, epochs=5, learning_rate=3e-3)
+    run(make_encoder(), catalogue_folder, tmp_path, told, RECIPES["2020"], epochs=5, learning_rate=3e-3)
     assert told.history[-1]["loss"] < told.history[0]["loss"]
 
 

@@ -1,35 +1,19 @@
 """compare_runs.ipynb, executed on a real main and on an empty store."""
 
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
 from mlflow import MlflowClient
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+from tests.notebooks.execution import NOTEBOOKS, execute, outputs, texts
 
-
-def execute(monkeypatch, tracking_uri: str) -> nbformat.NotebookNode:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
-    notebook = nbformat.read(NOTEBOOKS / "compare_runs.ipynb", as_version=4)
-    # as a person starts it: in the notebook's own folder
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
-    return notebook
-
-
-def outputs(notebook: nbformat.NotebookNode) -> list:
-    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
-
-
-def texts(notebook: nbformat.NotebookNode) -> str:
-    return "\n".join(o.get("text", "") + o.get("data", {}).get("text/plain", "") for o in outputs(notebook))
+NAME = "compare_runs.ipynb"
 
 
 def test_shows_the_newest_finished_main(tiny_main, monkeypatch):
-    notebook = execute(monkeypatch, tiny_main.tracking_uri)
+    notebook = execute(NAME, monkeypatch, tiny_main.tracking_uri)
     text = texts(notebook)
 
     client = MlflowClient(tiny_main.tracking_uri)
@@ -51,11 +35,11 @@ def test_shows_the_newest_finished_main(tiny_main, monkeypatch):
 def test_says_in_one_line_that_there_is_no_main(tmp_path, monkeypatch):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     with pytest.raises(CellExecutionError, match="No finished main in .*: run `make main` first") as error:
-        execute(monkeypatch, uri)
+        execute(NAME, monkeypatch, uri)
     assert "Traceback" not in error.value.traceback
 
 
 def test_is_stored_without_outputs():
-    notebook = nbformat.read(NOTEBOOKS / "compare_runs.ipynb", as_version=4)
+    notebook = nbformat.read(NOTEBOOKS / NAME, as_version=4)
     assert not outputs(notebook)
     assert not [cell for cell in notebook.cells if cell.get("execution_count")]

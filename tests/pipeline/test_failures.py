@@ -23,7 +23,7 @@ def heads(tmp_path_factory):
     [
         ("main", {"epoch": 3}, r"main: unknown parameter epoch: did you mean epochs\?"),
         ("main", {"epochs": "three"}, r"main: parameter epochs=three: give a whole number"),
-        ("main", {"epochs": 0}, r"main: parameter epochs=0: out of range, give from 1 to 10000"),
+        ("main", {"epochs": -1}, r"main: parameter epochs=-1: out of range, give from 0 to 10000"),
         ("main", {"cache": "maybe"}, r"main: parameter cache=maybe: choose one of on, off"),
         ("main", {"classifiers": "perceptron,oracle"}, r"main: classifiers=.*: choose some of perceptron, .*"),
         ("main", {"dataset": "no/such/folder"}, r"main: no/such/folder does not exist: give a path.*"),

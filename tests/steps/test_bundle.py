@@ -13,11 +13,16 @@ import urllib.request
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
 
+from crystal_eyes.classifiers.lda import Lda
+from crystal_eyes.classifiers.perceptron import Perceptron
+from crystal_eyes.config import Bundle
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.bundle import read_bundle
+from steps.bundle import fitted
 from tests.runs import ROOT, TINY, Project, draw_head
 
 
@@ -29,6 +34,14 @@ def bundle_run(tiny_main):
 @pytest.fixture(scope="module")
 def bundle(bundle_run) -> Path:
     return Path(bundle_run.info.artifact_uri.removeprefix("file://")) / "bundle"
+
+
+def test_the_recipe_says_which_classifier_names():
+    rng = np.random.default_rng(0)
+    x, names = rng.normal(size=(30, 8)).astype(np.float32), np.repeat(["a", "b", "c"], 10)
+    for recipe, classifier in (("best", Lda), ("2020", Perceptron)):
+        layer = fitted(Bundle(recipe=recipe, perceptron_epochs=2), x, names)
+        assert type(layer) is classifier and layer.logits(x).shape == (30, 3)
 
 
 @pytest.fixture
@@ -56,6 +69,7 @@ def test_figures_are_logged_by_kind_and_stand_on_the_card(bundle_run, bundle):
         for name in ("top_1", "top_5", "ece_before", "ece_after", "called_unknown_at_5", "auroc"):
             assert 0 <= metrics[f"{kind}_{name}"] <= 1
         assert f"{metrics[f'{kind}_top_5']:.3f}" in card
+    assert "one linear layer (lda)" in card
     assert "Lisa Wischofsky" in card and "no statement about originality in law" in card
     assert str(ROOT) not in card + (bundle / "bundle.json").read_text()
 
@@ -177,13 +191,3 @@ def test_evaluate_measures_the_heads_that_the_bundle_was_not_calibrated_on(own, 
               f"{kind}_heads" in bundle.data.metrics}  # fmt: skip
     expected = sum(bundle.data.metrics[f"{kind}_top_5"] * count for kind, count in counts.items()) / sum(counts.values())
     assert run.data.metrics["top_5"] == pytest.approx(expected, abs=1e-6)
-
-
-def test_results_of_different_mains_are_not_put_together(own, tmp_path):
-    run, classify = own.runs("bundle")[0], own.runs("classify")[0]
-    wrong = tmp_path / "classifier"
-    shutil.copytree(Path(classify.info.artifact_uri.removeprefix("file://")) / "classifier", wrong)
-    (wrong / "characters.csv").write_text("label,character\n0,Somebody else\n")
-    parameters = {name: run.data.params[name] for name in ("detector", "onnx", "embeddings", "catalogue")}
-    output = own.run("bundle", {**parameters, "perceptron": wrong}, code=1)
-    assert "knows other characters than" in output.splitlines()[-1] and "Traceback" not in output

@@ -1,0 +1,119 @@
+"""The measures of the encoder on whole sets that it never saw; no neighbour ever shares the query's artwork."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crystal_eyes.classifiers.perceptron import Perceptron
+from crystal_eyes.open_set import open_set
+from crystal_eyes.selection import stable_number
+
+SHOTS = 5  # heads a character, for class means
+TRAIN, TEST = 25, 20  # the rule of 2020
+
+
+@dataclass
+class Heads:
+    """float32 [n, d] unit-length embeddings; str [n] character, artwork and set."""
+
+    embeddings: np.ndarray
+    character: np.ndarray
+    artwork: np.ndarray
+    set: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> "Heads":
+        return Heads(self.embeddings[rows], self.character[rows], self.artwork[rows], self.set[rows])
+
+
+def map_at_r(heads: Heads) -> float:
+    """Mean average precision at R (Musgrave et al., 2020), each head a query, R: heads of its character in other artworks."""
+    found = []
+    for start in range(0, len(heads.character), 512):
+        rows = np.arange(start, min(start + 512, len(heads.character)))
+        similar = heads.embeddings[rows] @ heads.embeddings.T
+        similar[heads.artwork[rows][:, None] == heads.artwork[None]] = -2
+        same = (heads.character[rows][:, None] == heads.character[None]) & (similar > -2)
+        order = np.argsort(-similar, axis=1)
+        hit, count = np.take_along_axis(same, order, axis=1), same.sum(axis=1)
+        for hits, r in zip(hit, count):
+            if r:
+                hits = hits[:r]
+                found.append(float((np.cumsum(hits) / np.arange(1, r + 1) * hits).sum() / r))
+    return float(np.mean(found))
+
+
+def drawn(heads: Heads, learn: int, test: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and to test on: `learn` (and at most `test`) heads a character, other artworks on either side.
+
+    Characters without enough are left out.
+    """
+    left, right = [], []
+    for name in np.unique(heads.character):
+        rows = np.flatnonzero(heads.character == name)
+        order = rows[np.random.default_rng([seed, stable_number(name)]).permutation(len(rows))]
+        mine = order[:learn]
+        rest = order[learn:]
+        rest = rest[~np.isin(heads.artwork[rest], heads.artwork[mine])][:test]
+        if len(mine) == learn and len(rest) and (test is None or len(rest) == test):
+            left.append(mine)
+            right.append(rest)
+    return np.concatenate(left), np.concatenate(right)
+
+
+def top(scores: np.ndarray, truth: np.ndarray, ks: tuple[int, ...] = (1, 3, 5)) -> list[float]:
+    order = np.argsort(-scores, axis=1)
+    return [float((order[:, :k] == truth[:, None]).any(axis=1).mean()) for k in ks]
+
+
+def class_means(heads: Heads, learn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    names, labels = np.unique(heads.character[learn], return_inverse=True)
+    means = np.stack([heads.embeddings[learn][labels == label].mean(axis=0) for label in range(len(names))])
+    return names, means / np.linalg.norm(means, axis=1, keepdims=True)
+
+
+def few_shot(heads: Heads, seed: int) -> list[float]:
+    """top-1/3/5 of the nearest class mean of SHOTS heads."""
+    learn, test = drawn(heads, SHOTS, None, seed)
+    names, means = class_means(heads, learn)
+    return top(heads.embeddings[test] @ means.T, np.searchsorted(names, heads.character[test]))
+
+
+def rule_of_2020(heads: Heads, seed: int) -> list[float]:
+    """top-1/3/5 of a linear layer on TRAIN heads a character, tested on TEST."""
+    learn, test = drawn(heads, TRAIN, TEST, seed)
+    names, labels = np.unique(heads.character[learn], return_inverse=True)
+    layer = Perceptron(60, 1e-2, seed)
+    layer.fit(heads.embeddings[learn], labels)
+    return top(layer.logits(heads.embeddings[test]), np.searchsorted(names, heads.character[test]))
+
+
+def sketch_recall(heads: Heads, sketches: Heads) -> float:
+    """R@1: whether the coloured head most like each sketch, of another artwork, is of its character."""
+    found = []
+    for start in range(0, len(sketches.character), 512):
+        some = sketches[np.arange(start, min(start + 512, len(sketches.character)))]
+        similar = some.embeddings @ heads.embeddings.T
+        similar[some.artwork[:, None] == heads.artwork[None]] = -2
+        found.append(heads.character[similar.argmax(axis=1)] == some.character)
+    return float(np.concatenate(found).mean()) if found else float("nan")
+
+
+def strangers(heads: Heads, seed: int) -> float:
+    """AUROC of the distance to the nearest class mean (SHOTS heads each), half of the characters left out whole."""
+    names = np.unique(heads.character)
+    away = np.isin(heads.character, names[np.array([stable_number(f"{seed} {name}") % 2 == 0 for name in names])])
+    learn, test = drawn(heads[~away], SHOTS, None, seed)
+    known = heads[~away]
+    _, means = class_means(known, learn)
+    near, far = ((-(some @ means.T).max(axis=1)) for some in (known.embeddings[test], heads.embeddings[away]))
+    return open_set(near, np.ones(len(near), bool), far)["auroc"]
+
+
+def all_measures(heads: Heads, made: Heads, drawn_so: Heads, seeds: int = 5) -> dict[str, float]:
+    """Every measure; those that draw heads are means over draws. made: lines of coloured heads; drawn_so: without colour."""
+    found = {"map_at_r": map_at_r(heads), "lines_r1": sketch_recall(heads, made), "sketch_r1": sketch_recall(heads, drawn_so)}
+    shots = np.mean([few_shot(heads, seed) for seed in range(seeds)], axis=0)
+    rule = np.mean([rule_of_2020(heads, seed) for seed in range(seeds)], axis=0)
+    found |= {f"five_heads_top_{k}": float(v) for k, v in zip((1, 3, 5), shots)}
+    found |= {f"rule_2020_top_{k}": float(v) for k, v in zip((1, 3, 5), rule)}
+    return found | {"strangers_auroc": float(np.mean([strangers(heads, seed) for seed in range(seeds)]))}

@@ -1,0 +1,64 @@
+"""Pictures/s of training beside those of the network alone: python benchmarks/recipes/throughput.py CATALOGUE [recipe] [rounds]
+
+One training, whose loop gets by turns new pictures (read, decoded, augmented) and the same batch again: same process, same
+minute, so what else the machine does falls on both.
+"""
+
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from crystal_eyes import training
+from crystal_eyes.catalogue import Catalogue
+from crystal_eyes.config import Train
+from crystal_eyes.encoder import Description, Encoder
+from crystal_eyes.recipes import RECIPES, filled
+
+STEPS, WARM = 10, 5
+
+
+class Enough(Exception):
+    pass
+
+
+def main(catalogue: str, name: str = "best", rounds: str = "6") -> None:
+    recipe, config = RECIPES[name], filled(Train(recipe=name))
+    seconds: dict[str, list[float]] = {"training": [], "network alone": []}
+
+    def turns(batches: Iterator, *_) -> Iterator:
+        for _ in range(WARM):
+            yield next(batches)
+        for _ in range(int(rounds)):
+            start = time.perf_counter()
+            for _ in range(STEPS):
+                kept = next(batches)
+                yield kept
+            middle = time.perf_counter()
+            for _ in range(STEPS):
+                yield kept
+            seconds["training"].append(middle - start)
+            seconds["network alone"].append(time.perf_counter() - middle)
+        raise Enough
+
+    training.track = turns
+    torch.manual_seed(0)
+    encoder = Encoder(Description(recipe.backbone, recipe.embedding_size, config.image_size))
+    with contextlib.suppress(Enough):
+        training.train(encoder, Catalogue(Path(catalogue)), config, recipe, Path(tempfile.mkdtemp()), print)
+    for what, values in seconds.items():
+        rates = STEPS * config.batch_size / np.array(values)
+        print(f"{what}: {np.median(rates):.1f} pictures/s ({rates.min():.1f} to {rates.max():.1f})")
+    ratios = np.array(seconds["network alone"]) / np.array(seconds["training"])
+    print(f"ratio: {np.median(ratios):.3f} ({ratios.min():.3f} to {ratios.max():.3f})")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,40 @@
+"""The two recipes: how an encoder is trained, and which classifier names what it embeds.
+
+Which part of `best` brought how much: benchmarks/recipes.md.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from crystal_eyes.errors import UserError
+
+LEAST_SIDE = 32  # pixels: what backbones halve five times
+
+
+@dataclass(frozen=True)
+class Recipe:
+    backbone: str  # any network that geffnet has
+    embedding_size: int
+    image_size: int  # side of the square that the finished encoder sees, pixels
+    epochs: int
+    sides: tuple[float, ...]  # side in training as a share of image_size, each for an equal part of the epochs
+    arcface: float  # weight of the sub-centre ArcFace loss beside MultiSimilarityLoss; 0: none
+    views: str  # what augmentation shows: light, or serving (sketches, crops that are off, JPEG...)
+    whiten: bool  # whether variation within characters is evened out in the embedding layer at the end
+    classifier: str  # a linear one, for the bundle
+
+
+RECIPES = {
+    "2020": Recipe("mixnet_s", 512, 128, 24, (1.0,), 0.0, "light", whiten=False, classifier="perceptron"),
+    "best": Recipe("tf_efficientnet_lite0", 384, 160, 30, (0.6, 0.6, 0.8), 0.25, "serving", whiten=True, classifier="lda"),
+}
+
+
+def filled(config: Any) -> Any:
+    """The configuration of train with the recipe's values where it has none of its own (empty, 0). Raises UserError."""
+    recipe = RECIPES[config.recipe]
+    names = ("backbone", "embedding_size", "image_size", "epochs")
+    config = replace(config, **{name: getattr(config, name) or getattr(recipe, name) for name in names})
+    if config.image_size < LEAST_SIDE:
+        raise UserError(f"image_size={config.image_size}: the least is {LEAST_SIDE}, or 0 for the recipe's")
+    return config

@@ -1,0 +1,46 @@
+"""What both notebooks begin with: the finished main to look at, and what it was made from."""
+
+import os
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import Run
+
+
+class Stop(Exception):
+    def _render_traceback_(self):  # IPython shows these lines in the place of a traceback
+        return [str(self)]
+
+
+def open_main(run_id: str) -> Run:
+    """The main with this id, or the newest finished one where it is empty. Goes to the root of the repository."""
+    here = Path.cwd().resolve()
+    os.chdir(next((p for p in (here, *here.parents) if (p / "MLproject").is_file()), here))
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    if not mlflow.is_tracking_uri_set():
+        if not Path("mlflow.db").exists():  # a look should not create a store
+            raise Stop("There is no mlflow.db yet: run `make main` first, or set MLFLOW_TRACKING_URI.")
+        mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    return mlflow.get_run(run_id) if run_id else _newest()
+
+
+def _newest() -> Run:
+    """The newest finished main. A run named plan has only printed, and is none."""
+    client = mlflow.MlflowClient()
+    everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+    named_main = "attributes.run_name = 'main' and attributes.status = 'FINISHED'"
+    for run in client.search_runs(everywhere, named_main, order_by=["attributes.end_time DESC"], max_results=20):
+        if any(artifact.path == "comparison.json" for artifact in client.list_artifacts(run.info.run_id)):
+            return run
+    raise Stop(f"No finished main in {mlflow.get_tracking_uri()}: run `make main` first, or set MLFLOW_TRACKING_URI.")
+
+
+def best_classifier(main: Run) -> Run:
+    """The run of the classifier that came first in a main's comparison."""
+    return mlflow.get_run(mlflow.load_table("comparison.json", run_ids=[main.info.run_id])["run_id"].iloc[0])
+
+
+def came_from(run: Run, parameter: str) -> Run | None:
+    """The run whose result a step took as this parameter, or None where it was given a plain path."""
+    value = run.data.params.get(parameter, "")
+    return mlflow.get_run(value.split("/")[1]) if value.startswith("runs:/") else None
