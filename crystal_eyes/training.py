@@ -104,7 +104,7 @@ def train(
     learned = [*encoder.parameters(), *objective.parameters()]
     optimizer = torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay)
     # Without a GPU the cores take turns: pictures, then the network. Workers beside it would make each of its layers wait for
-    # the core that they share: 77 % of the network's own speed instead of 9X %.
+    # the core that they share.
     workers = max(1, (os.cpu_count() or 2) // 2) if device.type == "cuda" else 0
 
     history: list[dict[str, float]] = []

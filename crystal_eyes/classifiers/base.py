@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
+from scipy.special import softmax
 
 
 class Classifier(Protocol):
@@ -28,3 +29,9 @@ def best(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k largest of each row of scores [n, classes] as (labels [n, k], scores [n, k]); equal scores: lower label first."""
     labels = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return labels.astype(np.int64), np.take_along_axis(scores, labels, axis=1).astype(np.float32)
+
+
+def best_of_logits(logits: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same of logits [n, classes], scores: their softmax. Ranked before it: far behind the first, softmax is 0 for all."""
+    labels, _ = best(logits, k)
+    return labels, np.take_along_axis(softmax(logits, axis=1), labels, axis=1).astype(np.float32)

@@ -7,9 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file, save_file
-from scipy.special import softmax
 
-from crystal_eyes.classifiers.base import best
+from crystal_eyes.classifiers.base import best_of_logits
 
 FILE = "linear.safetensors"
 
@@ -25,7 +24,7 @@ class Linear:
         return np.asarray(embeddings, dtype=np.float32) @ self.weight.T + self.bias
 
     def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        return best(softmax(self.logits(embeddings), axis=1), k)
+        return best_of_logits(self.logits(embeddings), k)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

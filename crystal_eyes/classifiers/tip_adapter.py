@@ -5,9 +5,8 @@ from typing import Self
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
-from scipy.special import softmax
 
-from crystal_eyes.classifiers.base import best
+from crystal_eyes.classifiers.base import best_of_logits
 from crystal_eyes.classifiers.perceptron import Perceptron
 
 FILE = "cache.safetensors"
@@ -36,7 +35,7 @@ class TipAdapter:
 
     def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         pieces = (embeddings[start : start + CHUNK] for start in range(0, len(embeddings), CHUNK))
-        found = [best(softmax(self.logits(piece), axis=1), k) for piece in pieces]
+        found = [best_of_logits(self.logits(piece), k) for piece in pieces]
         return np.concatenate([labels for labels, _ in found]), np.concatenate([scores for _, scores in found])
 
     def save(self, folder: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crystal_eyes import classifiers
-from crystal_eyes.classifiers.base import best
+from crystal_eyes.classifiers.base import best, best_of_logits
 from crystal_eyes.classifiers.neighbours import FaissNeighbours
 from crystal_eyes.config import CLASSIFIERS, Classify
 from crystal_eyes.onnx_session import open_session
@@ -186,6 +186,11 @@ def test_the_centroids_far_behind_the_nearest_are_still_in_order():
     sharp = np.eye(6, 64, dtype=np.float32)[y] * np.arange(1, 7)[y, None] + 1e-3 * x
     labels, _ = fitted("nearest_centroid", sharp, y).top_k(sharp[y == 0][:1], 6)
     assert labels[0].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_candidates_far_behind_the_first_are_still_in_order():
+    labels, scores = best_of_logits(np.array([[0.0, 500.0, 1000.0, 2000.0]], np.float32), 4)
+    assert labels.tolist() == [[3, 2, 1, 0]] and scores[0, 0] == 1
 
 
 def test_equal_scores_are_in_the_order_of_the_labels():
