@@ -26,8 +26,7 @@ def augment(picture: Image.Image, size: int, rng: np.random.Generator, views: st
 
 def light(picture: Image.Image, size: int, background: tuple[int, int, int], rng: np.random.Generator) -> Image.Image:
     picture = _mirrored(_cropped(picture, size, rng), rng)
-    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        picture = enhance(picture).enhance(rng.uniform(0.7, 1.3))
+    picture = _enhanced(picture, rng)
     return grey(picture) if rng.random() < 0.1 else picture
 
 
@@ -48,8 +47,7 @@ def serving(picture: Image.Image, size: int, background: tuple[int, int, int], r
         sketch = (grey, lines, screentone)[rng.choice(3, p=(0.4, 0.4, 0.2))]
         picture = sketch(picture)
     else:
-        for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-            picture = enhance(picture).enhance(rng.uniform(0.7, 1.3))
+        picture = _enhanced(picture, rng)
         if kind < 0.4:  # coloured light: each channel has its own gain
             gains = rng.uniform(0.75, 1.25, 3)
             tables = [np.clip(np.arange(256) * gain, 0, 255).astype(int).tolist() for gain in gains]
@@ -81,3 +79,10 @@ def _kernel(rng: np.random.Generator) -> Image.Resampling:
 
 def _mirrored(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     return ImageOps.mirror(picture) if rng.random() < 0.5 else picture
+
+
+def _enhanced(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Brightness, contrast and colour, each by up to 30 % either way."""
+    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        picture = enhance(picture).enhance(rng.uniform(0.7, 1.3))
+    return picture

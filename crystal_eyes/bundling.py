@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from crystal_eyes.calibrating import expected_calibration_error, fit_temperature
+from crystal_eyes.catalogue import artworks
 from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.open_set import open_set
 from crystal_eyes.recognizer.calibration import Calibration
@@ -84,8 +85,7 @@ def parts(table: pd.DataFrame) -> dict[str, np.ndarray]:
     character, encoder = table["character"].to_numpy(dtype=str), table["encoder_split"].to_numpy(dtype=str)
     train = (table["classifier_split"] == "train").to_numpy()
     test = (table["classifier_split"] == "test").to_numpy() & np.isin(character, character[train])
-    artwork = np.where(table["artwork"] != "", table["artwork"], table["file"])
-    half = np.array([stable_number(f"calibration {name}") % 2 == 0 for name in artwork], bool)
+    half = np.array([stable_number(f"calibration {name}") % 2 == 0 for name in artworks(table)], bool)
     found = {"train": train, "calibration": test & half, "report": test & ~half}
     for part, split in (("strangers_choose", "validation"), ("strangers_report", "test")):
         found[part] = np.isin(character, character[encoder == split])

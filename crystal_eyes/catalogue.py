@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -88,6 +89,11 @@ class Catalogue:
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(state["folder"])
+
+
+def artworks(table: pd.DataFrame) -> np.ndarray:
+    """object [rows]: the artwork of each picture; a picture without one is its own."""
+    return np.where(table["artwork"] != "", table["artwork"], "\0" + table["file"])
 
 
 def write(folder: Path, table: pd.DataFrame, pictures: Iterable[bytes]) -> None:

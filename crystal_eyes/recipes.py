@@ -1,6 +1,6 @@
 """The two recipes: how an encoder is trained, and which classifier names what it embeds.
 
-Which part of `best` brought how much: benchmarks/recipes.md.
+What was tried on the way to `best`, and what it brought: benchmarks/recipes.md.
 """
 
 from dataclasses import dataclass, replace
@@ -35,6 +35,8 @@ def filled(config: Any) -> Any:
     recipe = RECIPES[config.recipe]
     names = ("backbone", "embedding_size", "image_size", "epochs")
     config = replace(config, **{name: getattr(config, name) or getattr(recipe, name) for name in names})
+    if config.embedding_size < 2:
+        raise UserError(f"embedding_size={config.embedding_size}: the least is 2, or 0 for the recipe's")
     if config.image_size < LEAST_SIDE:
         raise UserError(f"image_size={config.image_size}: the least is {LEAST_SIDE}, or 0 for the recipe's")
     return config

@@ -1,6 +1,6 @@
 """Sketches made from coloured heads: what a coloured character looks like in grey and in lines."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
@@ -8,6 +8,7 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps
 from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.pictures import fit
 
+Maker = Callable[[Image.Image], Image.Image]
 BLUR = 1.2  # px at a side of 128: about the width of a drawn line
 
 
@@ -26,19 +27,21 @@ def lines(picture: Image.Image) -> Image.Image:
 
 
 def screentone(picture: Image.Image) -> Image.Image:
-    """Black dots in a grid on white, RGB, larger where the picture is darker, about 30 across; and its lines."""
+    """Lines, and black dots on white, RGB: larger where the picture is darker, about 30 across, but 4.5 px apart at least."""
     luminance = np.asarray(picture.convert("L"), np.float32)
-    y, x = (np.arange(n, dtype=np.float32) * (2 * np.pi * 30 / max(picture.size)) for n in luminance.shape)
+    y, x = (np.arange(n, dtype=np.float32) * (2 * np.pi / max(4.5, max(picture.size) / 30)) for n in luminance.shape)
     grid = 128 + 64 * (np.sin(x + y[:, None]) + np.sin(x - y[:, None]))
     dots = Image.fromarray(np.where(luminance > grid, 255, 0).astype(np.uint8)).convert("RGB")
     return ImageChops.darker(dots, lines(picture))
 
 
-def embed_sketches(encoder: OnnxEncoder, pictures: Iterable[Image.Image], batch: int = 32) -> np.ndarray:
-    """float32 [n, d]: embeddings of pictures (RGB) after every other one was made grey and the rest lines."""
+def embed_sketches(
+    encoder: OnnxEncoder, pictures: Iterable[Image.Image], makers: tuple[Maker, ...] = (grey, lines), batch: int = 32
+) -> np.ndarray:
+    """float32 [n, d]: embeddings of pictures (RGB), made into sketches by each maker in turn."""
     out, waiting = [np.zeros((0, encoder.embedding_size), np.float32)], []
     for number, picture in enumerate(pictures):
-        waiting.append(fit((lines if number % 2 else grey)(picture), encoder.image_size))
+        waiting.append(fit(makers[number % len(makers)](picture), encoder.image_size))
         if len(waiting) == batch:
             out.append(encoder(np.stack(waiting)))
             waiting = []

@@ -8,6 +8,7 @@ never shown to the encoder either.
 import numpy as np
 import pandas as pd
 
+from crystal_eyes.catalogue import artworks
 from crystal_eyes.errors import UserError
 from crystal_eyes.selection import stable_number
 
@@ -34,7 +35,7 @@ def assign_splits(
         part = table.iloc[rows]
         classifier[rows] = (
             _given(part) if (part["split"] != "").any()
-            else _split_character(_artworks(part), train_per_character, test_per_character, rng)
+            else _split_character(artworks(part), train_per_character, test_per_character, rng)
         )  # fmt: skip
     # a character in one artwork only, or with an empty side, is no use to a classifier
     sides = pd.DataFrame({"character": table["character"], "side": classifier})
@@ -59,19 +60,14 @@ def assign_splits(
     hidden = (classifier == "test") | (table["split"] == "test").to_numpy() | (table["split"] == "validation").to_numpy()
     encoder[(encoder != "test") & hidden] = ""
     # pictures of an artwork that has a test picture anywhere go with it
-    artworks = _artworks(table)
-    shared = np.isin(artworks, artworks[classifier == "test"]) & (classifier != "test")
+    artwork = artworks(table)
+    shared = np.isin(artwork, artwork[classifier == "test"]) & (classifier != "test")
     encoder[shared & (encoder != "test")] = ""
     classifier[shared] = ""
     # and one that shows characters of several groups counts for what is reported, then for what is chosen on
-    encoder[np.isin(artworks, artworks[encoder == "test"]) & (encoder != "test")] = ""
-    encoder[np.isin(artworks, artworks[encoder == "validation"]) & (encoder == "train")] = ""
+    encoder[np.isin(artwork, artwork[encoder == "test"]) & (encoder != "test")] = ""
+    encoder[np.isin(artwork, artwork[encoder == "validation"]) & (encoder == "train")] = ""
     return table.assign(encoder_split=encoder, classifier_split=classifier)
-
-
-def _artworks(table: pd.DataFrame) -> np.ndarray:
-    """object [rows]: the artwork of each picture; a picture without one is its own."""
-    return np.where(table["artwork"] != "", table["artwork"], "\0" + table["file"])
 
 
 def _given(part: pd.DataFrame) -> np.ndarray:

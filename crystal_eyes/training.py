@@ -103,9 +103,7 @@ def train(
     objective = Objective(recipe, classes, encoder.description.embedding_size).to(device)
     learned = [*encoder.parameters(), *objective.parameters()]
     optimizer = torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay)
-    # Without a GPU the cores take turns: pictures, then the network. Workers beside it would make each of its layers wait for
-    # the core that they share.
-    workers = max(1, (os.cpu_count() or 2) // 2) if device.type == "cuda" else 0
+    workers = worker_count(device)
 
     history: list[dict[str, float]] = []
     best = _named("best.", encoder)
@@ -157,6 +155,15 @@ def train(
         whiten(encoder, catalogue, learn, labels, config.image_size, device, workers)
     encoder.to("cpu").eval()
     return best_epoch(history)
+
+
+def worker_count(device: torch.device) -> int:
+    """How many processes decode pictures beside the training.
+
+    None without a GPU: the cores take turns, pictures, then the network. A worker beside it would make each of its layers wait
+    for the core that they share.
+    """
+    return max(1, (os.cpu_count() or 2) // 2) if device.type == "cuda" else 0
 
 
 def whiten(encoder: Encoder, catalogue: Catalogue, table: pd.DataFrame, labels: np.ndarray, size: int, device, workers) -> None:

@@ -11,14 +11,19 @@ import torch
 SHRINKAGE = 0.2  # chosen in benchmarks/recipes.md
 
 
+def class_means(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """float64 [classes, d]: means of float [n, d] embeddings by int labels [n] from 0 to classes - 1, every class present."""
+    means = np.zeros((int(labels.max()) + 1, embeddings.shape[1]))
+    np.add.at(means, labels, embeddings)
+    return means / np.bincount(labels)[:, None]
+
+
 def within_covariance(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """float64 [d, d]: covariance of float [n, d] embeddings around the means of their classes, int labels [n]."""
     _, labels = np.unique(labels, return_inverse=True)
-    counts = np.bincount(labels)
-    means = np.zeros((len(counts), embeddings.shape[1]))
-    np.add.at(means, labels, embeddings)
-    apart = embeddings - (means / counts[:, None])[labels]
-    return apart.T @ apart / max(1, len(embeddings) - len(counts))
+    means = class_means(embeddings, labels)
+    apart = embeddings - means[labels]
+    return apart.T @ apart / max(1, len(embeddings) - len(means))
 
 
 def whitening_matrix(covariance: np.ndarray, shrinkage: float) -> np.ndarray:

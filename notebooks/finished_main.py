@@ -40,6 +40,13 @@ def best_classifier(main: Run) -> Run:
     return mlflow.get_run(mlflow.load_table("comparison.json", run_ids=[main.info.run_id])["run_id"].iloc[0])
 
 
+def made_bundle(main: Run) -> Run:
+    """The run that made a main's bundle."""
+    if "bundle_run" not in main.data.tags:
+        raise Stop("This main is of an older version: run `make main` again, its finished steps are reused.")
+    return mlflow.get_run(main.data.tags["bundle_run"])
+
+
 def came_from(run: Run, parameter: str) -> Run | None:
     """The run whose result a step took as this parameter, or None where it was given a plain path."""
     value = run.data.params.get(parameter, "")

@@ -9,6 +9,7 @@ from crystal_eyes.artifacts import local_path
 from crystal_eyes.config import CLASSIFIERS, STEPS
 from crystal_eyes.errors import UserError
 from crystal_eyes.parameters import parameter
+from crystal_eyes.recipes import RECIPES, filled
 from pipeline.cache_key import ROOT
 
 HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project
@@ -64,9 +65,13 @@ def run_chain(config: Any, run: Runner) -> Chained:
     if unknown or not chosen:
         raise UserError(f"classifiers={config.classifiers}: choose some of {', '.join(CLASSIFIERS)}")
 
-    def own(entry_point: str) -> dict[str, Any]:
+    config = filled(config)  # what a step is given, and known by, is the value, not where it came from
+
+    def own(entry_point: str, classifier: str = "") -> dict[str, Any]:
         names = [f.name for f in dataclasses.fields(STEPS[entry_point])]
-        return {name: getattr(config, name) for name in names if hasattr(config, name)}
+        # another classifier's parameter is none of its business: changing it must not run this one again
+        taken = (None, classifier, BUILT_ON.get(classifier)) if classifier else CLASSIFIER_PARAMETERS.values()
+        return {n: getattr(config, n) for n in names if hasattr(config, n) and CLASSIFIER_PARAMETERS.get(n) in taken}
 
     dataset, detector = own("prepare"), config.detector
     if detector:
@@ -84,9 +89,8 @@ def run_chain(config: Any, run: Runner) -> Chained:
     embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own("embed")}).output("embeddings")
     results = {}
     for name in dict.fromkeys(chosen):
-        # another classifier's parameter is none of its business: changing it must not run this one again
-        mine = {n: v for n, v in own("classify").items() if CLASSIFIER_PARAMETERS[n] in (None, name, BUILT_ON.get(name, name))}
-        results[name] = run("classify", {"embeddings": embeddings, "catalogue": catalogue, "classifier": name, **mine})
-    bundle = run("bundle", own("bundle") | {
+        given = {"embeddings": embeddings, "catalogue": catalogue, "classifier": name}
+        results[name] = run("classify", given | own("classify", name))
+    bundle = run("bundle", own("bundle", RECIPES[config.recipe].classifier) | {
         "detector": detector or HEAD_DETECTOR, "onnx": onnx, "embeddings": embeddings, "catalogue": catalogue})  # fmt: skip
     return Chained(results, bundle, catalogue)

@@ -31,6 +31,7 @@ def main(config: Any) -> None:
 
     chained = run_chain(config, run)
     table = log_comparison({name: result.run for name, result in chained.classifiers.items()})
+    mlflow.set_tag("bundle_run", chained.bundle.run.info.run_id)
     promoted = promote(chained, run)
     # the UI's list of experiments then leads to runs and metrics, not to traces of language models
     MlflowClient().set_experiment_tag(current_experiment(), "mlflow.experimentKind", "custom_model_development")

@@ -82,7 +82,7 @@ def test_every_library_that_is_imported_is_pinned():
     pins = {pin.split("=")[0].lower() for pin in yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"][-1]["pip"]}
     from pipeline.cache_key import PACKAGES
 
-    ours = {"crystal_eyes", "pipeline", "steps", "tests"}
+    ours = {"benchmarks", "crystal_eyes", "pipeline", "steps", "tests"}
     import sys
 
     used = {n for f in ("crystal_eyes", "pipeline", "steps", "tests") for names in tops(f).values() for n in names}

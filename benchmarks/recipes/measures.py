@@ -1,11 +1,17 @@
-"""The measures of the encoder on whole sets that it never saw; no neighbour ever shares the query's artwork."""
+"""The measures of the encoder on whole sets that it never saw.
+
+No neighbour shares the query's artwork, where artworks are known; where they aren't, each head counts as one of its own.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from crystal_eyes.classifiers.base import best
 from crystal_eyes.classifiers.perceptron import Perceptron
+from crystal_eyes.metrics import rank_of_truth, top_k_accuracy
 from crystal_eyes.open_set import open_set
+from crystal_eyes.recognizer.naming import mean_embedding
 from crystal_eyes.selection import stable_number
 
 SHOTS = 5  # heads a character, for class means
@@ -60,15 +66,16 @@ def drawn(heads: Heads, learn: int, test: int | None, seed: int) -> tuple[np.nda
     return np.concatenate(left), np.concatenate(right)
 
 
-def top(scores: np.ndarray, truth: np.ndarray, ks: tuple[int, ...] = (1, 3, 5)) -> list[float]:
-    order = np.argsort(-scores, axis=1)
-    return [float((order[:, :k] == truth[:, None]).any(axis=1).mean()) for k in ks]
+def top(scores: np.ndarray, truth: np.ndarray) -> list[float]:
+    """top-1/3/5 of scores [n, classes] with the true class int [n]."""
+    ranks = rank_of_truth(best(scores, 5)[0], truth)
+    return [top_k_accuracy(ranks, k) for k in (1, 3, 5)]
 
 
 def class_means(heads: Heads, learn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    names, labels = np.unique(heads.character[learn], return_inverse=True)
-    means = np.stack([heads.embeddings[learn][labels == label].mean(axis=0) for label in range(len(names))])
-    return names, means / np.linalg.norm(means, axis=1, keepdims=True)
+    some = heads[learn]
+    names = np.unique(some.character)
+    return names, np.stack([mean_embedding(some.embeddings[some.character == name]) for name in names])
 
 
 def few_shot(heads: Heads, seed: int) -> list[float]:

@@ -6,7 +6,9 @@ best,arcface=0,sides=0.6/0.8
 """
 
 import dataclasses
+import hashlib
 import json
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -18,7 +20,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.recipes.measures import Heads, all_measures
-from crystal_eyes.catalogue import Catalogue, write
+from crystal_eyes.catalogue import Catalogue, artworks, write
 from crystal_eyes.config import Train
 from crystal_eyes.datasets import read_dataset
 from crystal_eyes.encoder import Description, Encoder, save_encoder
@@ -39,7 +41,9 @@ def catalogue(dataset: Path, folder: Path) -> Catalogue:
         table, _ = select(table, min_pictures=1, pictures_per_character=0, near_duplicate_bits=6, seed=0)
         split = {**dict.fromkeys(CHOOSE, "validation"), **dict.fromkeys(REPORT, "test")}
         table = table.assign(encoder_split=[split.get(name, "train") for name in table["set"]], classifier_split="")
-        write(folder, table, (head_bytes(path, box) for path, box in zip(table["path"], table["box"])))
+        beside = folder.with_name("catalogue.half")
+        write(beside, table, (head_bytes(path, box) for path, box in zip(table["path"], table["box"])))
+        beside.rename(folder)
     return Catalogue(folder)
 
 
@@ -61,9 +65,8 @@ def measured(encoder: Encoder, source: Catalogue, part: str) -> dict[str, float]
     size = encoder.description.image_size
     table = source.table()
     table = table[table["encoder_split"] == part].reset_index(drop=True)
-    artwork = np.where(table["artwork"] != "", table["artwork"], table["file"])
     embeddings = embed(encoder, source, table, size, "cpu", 0)
-    heads = Heads(embeddings, *(table[c].to_numpy(str) if c != "artwork" else artwork for c in ("character", "artwork", "set")))
+    heads = Heads(embeddings, table["character"].to_numpy(str), artworks(table).astype(str), table["set"].to_numpy(str))
     colourless = table["monochrome"].to_numpy(bool)
     coloured = np.flatnonzero(~colourless)
     drawn_so, heads, table = heads[np.flatnonzero(colourless)], heads[coloured], table.iloc[coloured]
@@ -81,6 +84,9 @@ def measured(encoder: Encoder, source: Catalogue, part: str) -> dict[str, float]
 def main(dataset: str, work: str, change: str, epochs: str = "0", seed: str = "0") -> None:
     recipe = changed(change)
     config = Train(epochs=int(epochs) or recipe.epochs, seed=int(seed), image_size=recipe.image_size)
+    # a training is gone on from only where all of this is the same
+    key = hashlib.sha256(repr((recipe, config)).encode()).hexdigest()[:12]
+    workspace = Path(work) / f"{change}-{seed}-{key}"
     source = catalogue(Path(dataset), Path(work) / "catalogue")
     torch.manual_seed(config.seed)
     encoder = Encoder(Description(recipe.backbone, recipe.embedding_size, recipe.image_size))
@@ -91,11 +97,11 @@ def main(dataset: str, work: str, change: str, epochs: str = "0", seed: str = "0
         rates.append(metrics["pictures_per_second"])
         print(epoch, {name: round(value, 3) for name, value in metrics.items()}, flush=True)
 
-    train(encoder, source, config, recipe, Path(work) / f"{change}-{epochs}-{seed}", on_epoch)
+    train(encoder, source, config, recipe, workspace, on_epoch)
     seconds = time.perf_counter() - start
-    save_encoder(encoder, Path(work) / f"{change}-{epochs}-{seed}" / "encoder")
+    save_encoder(encoder, workspace / "encoder")
     found = {"change": change, "epochs": config.epochs, "seed": config.seed, "seconds": round(seconds),
-             "pictures_per_second": round(float(np.mean(rates)), 1)}  # fmt: skip
+             "pictures_per_second": round(statistics.harmonic_mean(rates), 1)}  # fmt: skip
     found |= {part: measured(encoder, source, part) for part in ("validation", "test")}
     with open(Path(work) / "results.jsonl", "a") as stream:
         stream.write(json.dumps(found) + "\n")

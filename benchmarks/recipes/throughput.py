@@ -1,4 +1,6 @@
-"""Pictures/s of training beside those of the network alone: python benchmarks/recipes/throughput.py CATALOGUE [recipe] [rounds]
+"""Pictures/s of training beside those of the network alone.
+
+    python benchmarks/recipes/throughput.py CATALOGUE [recipe] [rounds] [image_size]
 
 One training, whose loop gets by turns new pictures (read, decoded, augmented) and the same batch again: same process, same
 minute, so what else the machine does falls on both.
@@ -29,8 +31,8 @@ class Enough(Exception):
     pass
 
 
-def main(catalogue: str, name: str = "best", rounds: str = "6") -> None:
-    recipe, config = RECIPES[name], filled(Train(recipe=name))
+def main(catalogue: str, name: str = "best", rounds: str = "6", image_size: str = "0") -> None:
+    recipe, config = RECIPES[name], filled(Train(recipe=name, image_size=int(image_size)))
     seconds: dict[str, list[float]] = {"training": [], "network alone": []}
 
     def turns(batches: Iterator, *_) -> Iterator:

@@ -5,22 +5,20 @@ from pathlib import Path
 from crystal_eyes.classifiers.base import Classifier
 from crystal_eyes.config import Classify
 
-LINEAR = ("lda", "ridge", "logistic_regression")
+LINEAR = ("perceptron", "lda", "ridge", "logistic_regression")
 
 # Imported where one is asked for: scikit-learn's and skops' import alone costs four seconds.
 
 
 def create(config: Classify) -> Classifier:
     """The classifier that a configuration asks for, not fitted yet."""
-    if config.classifier == "perceptron":
-        from crystal_eyes.classifiers.perceptron import Perceptron
-
-        return Perceptron(config.perceptron_epochs, config.perceptron_learning_rate, config.seed)
-    if config.classifier == "tip_adapter":
+    if config.classifier in ("perceptron", "tip_adapter"):
         from crystal_eyes.classifiers.perceptron import Perceptron
         from crystal_eyes.classifiers.tip_adapter import TipAdapter
 
         perceptron = Perceptron(config.perceptron_epochs, config.perceptron_learning_rate, config.seed)
+        if config.classifier == "perceptron":
+            return perceptron
         return TipAdapter(perceptron, config.tip_adapter_alpha, config.tip_adapter_beta)
     if config.classifier == "faiss":
         from crystal_eyes.classifiers.neighbours import FaissNeighbours
@@ -41,7 +39,7 @@ def create(config: Classify) -> Classifier:
 
 def load(name: str, folder: Path) -> Classifier:
     """A classifier saved before; name as in the configuration."""
-    if name in ("perceptron", *LINEAR):
+    if name in LINEAR:
         from crystal_eyes.classifiers.linear import Linear as kind
     elif name == "tip_adapter":
         from crystal_eyes.classifiers.tip_adapter import TipAdapter as kind

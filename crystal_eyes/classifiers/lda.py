@@ -6,7 +6,7 @@ The nearest class mean, where directions in which a character's own heads differ
 import numpy as np
 
 from crystal_eyes.classifiers.linear import Linear
-from crystal_eyes.whitening import whitening_matrix, within_covariance
+from crystal_eyes.whitening import class_means, whitening_matrix, within_covariance
 
 SHRINKAGE = 0.05
 
@@ -16,10 +16,7 @@ class Lda(Linear):
 
     def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
         x = np.asarray(embeddings, dtype=np.float64)
-        means = np.zeros((int(labels.max()) + 1, x.shape[1]))
-        np.add.at(means, labels, x)
-        means /= np.bincount(labels)[:, None]
-        covariance = within_covariance(x, labels)
+        means, covariance = class_means(x, labels), within_covariance(x, labels)
         if not covariance.any():  # one picture of each: nothing says which direction matters
             covariance = np.eye(x.shape[1]) / x.shape[1]
         matrix = whitening_matrix(covariance, SHRINKAGE)

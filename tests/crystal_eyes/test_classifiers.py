@@ -250,7 +250,7 @@ def test_lda_is_the_nearest_mean_by_the_shared_covariance():
     np.testing.assert_allclose(logits - logits[:, :1], -0.5 * (distance - distance[:, :1]), atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["perceptron", *classifiers.LINEAR])
+@pytest.mark.parametrize("name", classifiers.LINEAR)
 @pytest.mark.parametrize("classes", [2, 6])
 def test_every_linear_classifier_is_one_onnx_layer(name, classes, tmp_path):
     classifier, x = fitted(name, *separable(classes)), separable(classes, seed=1)[0]

@@ -29,3 +29,8 @@ def test_all_else_stays_as_it_was():
 def test_a_side_too_small_for_any_backbone_is_refused():
     with pytest.raises(UserError, match="image_size=31: the least is 32"):
         filled(Train(image_size=31))
+
+
+def test_an_embedding_of_one_number_is_refused():
+    with pytest.raises(UserError, match="embedding_size=1: the least is 2"):
+        filled(Train(embedding_size=1))

@@ -4,7 +4,7 @@ from PIL import Image, ImageDraw
 
 from crystal_eyes.looks import is_monochrome
 from crystal_eyes.onnx_encoder import OnnxEncoder
-from crystal_eyes.sketches import embed_sketches, grey, lines
+from crystal_eyes.sketches import embed_sketches, grey, lines, screentone
 from tests.runs import draw_head
 
 
@@ -20,7 +20,7 @@ def outlined(side: int = 128, line: int = 2) -> Image.Image:
     return picture
 
 
-@pytest.mark.parametrize("make", [grey, lines])
+@pytest.mark.parametrize("make", [grey, lines, screentone])
 @pytest.mark.parametrize("size", [(1, 1), (48, 48), (300, 20)])
 def test_a_sketch_has_the_pictures_size_and_no_colour(make, size):
     picture = draw_head(1, 0).resize(size)
@@ -61,8 +61,30 @@ def test_a_flat_picture_has_no_lines(side, colour):
 @pytest.mark.parametrize("count", [0, 1, 4, 7])
 def test_every_other_picture_is_embedded_grey_and_the_rest_as_lines(encoder, batch, count):
     pictures = [draw_head(number, 0) for number in range(count)]
-    found = embed_sketches(encoder, iter(pictures), batch)
+    found = embed_sketches(encoder, iter(pictures), batch=batch)
     assert found.shape == (count, 16) and found.dtype == np.float32
     for number, picture in enumerate(pictures):
         sketch = (grey, lines)[number % 2](picture).resize((32, 32), Image.Resampling.BICUBIC)
         np.testing.assert_allclose(found[number], encoder(np.asarray(sketch)[None])[0], atol=1e-5)
+
+
+def test_with_one_maker_every_picture_is_made_so(encoder):
+    pictures = [draw_head(number, 0) for number in range(3)]
+    found = embed_sketches(encoder, pictures, (lines,))
+    expected = [encoder(np.asarray(lines(one).resize((32, 32), Image.Resampling.BICUBIC))[None])[0] for one in pictures]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [60, 128, 512])
+def test_a_screentone_is_as_dark_as_the_picture_and_only_black_and_white(side):
+    ink = []
+    for value in (30, 100, 160, 230):
+        dots = np.asarray(screentone(Image.new("RGB", (side, side), (value,) * 3)))
+        assert set(np.unique(dots)) <= {0, 255}
+        ink.append((dots == 0).mean())
+    assert ink == sorted(ink, reverse=True) and ink[0] > 0.8 and ink[-1] < 0.2 and 0.2 < ink[1] < 0.8
+
+
+def test_a_screentone_keeps_the_outline():
+    sketch = np.asarray(screentone(outlined()))[..., 0]
+    assert sketch[33, 64] < 60 and sketch[64, 33] < 60

@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import os
 import shutil
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from crystal_eyes import training
 from crystal_eyes.catalogue import PICTURES, Catalogue, write
 from crystal_eyes.checkpoint import STATE, TENSORS, load_checkpoint, save_checkpoint
 from crystal_eyes.config import Train
@@ -95,7 +95,7 @@ def test_a_finished_training_is_told_again_and_not_done_again(uninterrupted, cat
 
 
 def test_the_number_of_workers_changes_nothing(uninterrupted, catalogue_folder, make_encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(training, "worker_count", lambda device: 2)
     told = Stop(after=1)
     with pytest.raises(KeyboardInterrupt):
         run(make_encoder(**DROPS), catalogue_folder, tmp_path, told)

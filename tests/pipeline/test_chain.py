@@ -1,0 +1,74 @@
+"""Which parameters the chain gives to which step."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from crystal_eyes.config import CLASSIFIERS, STEPS
+from crystal_eyes.errors import UserError
+from crystal_eyes.parameters import parse
+from crystal_eyes.recipes import RECIPES
+from pipeline.chain import Main, run_chain
+
+
+@dataclass
+class Told:
+    """A runner that notes what each step is given."""
+
+    steps: dict[str, dict] = field(default_factory=dict)
+
+    def __call__(self, entry_point, parameters):
+        self.steps[" ".join([entry_point, *filter(None, [parameters.get("classifier")])])] = parameters
+        return self
+
+    def output(self, name: str) -> str:
+        return f"pending:/{name}"
+
+
+def told(*arguments: str) -> dict[str, dict]:
+    runner = Told()
+    run_chain(parse(Main, ["--dataset", "heads", *arguments]), runner)
+    return runner.steps
+
+
+def own(parameters: dict) -> set[str]:
+    """Those parameters that belong to one classifier."""
+    return {name for name in parameters if name.startswith(CLASSIFIERS)}
+
+
+def test_every_step_is_given_parameters_that_it_has():
+    steps = told()
+    assert {name.split()[0] for name in steps} == set(STEPS) - {"detector", "crop", "evaluate"}
+    for name, parameters in steps.items():
+        assert set(parameters) <= set(STEPS[name.split()[0]].__dataclass_fields__)
+
+
+def test_a_classifier_is_given_its_own_parameters_and_those_of_what_it_is_built_on():
+    steps = told()
+    perceptron = {"perceptron_epochs", "perceptron_learning_rate"}
+    assert own(steps["classify perceptron"]) == perceptron
+    assert own(steps["classify tip_adapter"]) == perceptron | {"tip_adapter_alpha", "tip_adapter_beta"}
+    assert own(steps["classify ridge"]) == {"ridge_alpha"}
+    assert own(steps["classify logistic_regression"]) == {"logistic_regression_c"}
+    assert own(steps["classify lda"]) == set()
+
+
+@pytest.mark.parametrize(("recipe", "perceptron"), [("best", False), ("2020", True)])
+def test_the_bundle_is_given_the_parameters_of_the_recipes_classifier(recipe, perceptron):
+    assert bool(own(told("--recipe", recipe)["bundle"])) == perceptron
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_train_is_given_the_recipes_values_so_that_saying_them_is_no_other_training(name):
+    recipe = RECIPES[name]
+    silent = told("--recipe", name)["train"]
+    assert silent["backbone"] == recipe.backbone and silent["image_size"] == recipe.image_size
+    assert silent == told("--recipe", name, "--epochs", str(recipe.epochs), "--backbone", recipe.backbone)["train"]
+    assert told("--recipe", name, "--epochs", "7")["train"]["epochs"] == 7
+
+
+def test_a_size_that_is_too_small_is_found_before_anything_runs():
+    runner = Told()
+    with pytest.raises(UserError, match="image_size=8: the least is 32"):
+        run_chain(parse(Main, ["--dataset", "heads", "--image_size", "8"]), runner)
+    assert runner.steps == {}
