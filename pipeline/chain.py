@@ -11,6 +11,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.parameters import parameter
 from crystal_eyes.recipes import RECIPES, filled
 from pipeline.cache_key import ROOT
+from pipeline.tuned import with_tuned
 
 HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project
 CLASSIFIER_PARAMETERS = {f.name: next((c for c in CLASSIFIERS if f.name.startswith(f"{c}_")), None)
@@ -30,6 +31,7 @@ def _main_fields() -> list[tuple[str, Any, Any]]:
             "", "detector that finds heads; empty: for illustrations one is trained, else models/head-detector"
         ),
         "classifiers": parameter(",".join(CLASSIFIERS), "which classifiers to compare, separated by commas"),
+        "params": parameter("", "best_parameters.json of a sweep: values of train's parameters", input="files", optional=True),
         "cache": parameter("on", "reuse finished steps", choices=("on", "off")),
         "plan": parameter(False, "print what would run and why, run nothing"),
     }
@@ -65,7 +67,7 @@ def run_chain(config: Any, run: Runner) -> Chained:
     if unknown or not chosen:
         raise UserError(f"classifiers={config.classifiers}: choose some of {', '.join(CLASSIFIERS)}")
 
-    config = filled(config)  # what a step is given, and known by, is the value, not where it came from
+    config = filled(with_tuned(config))  # what a step is given, and known by, is the value, not where it came from
 
     def own(entry_point: str, classifier: str = "") -> dict[str, Any]:
         names = [f.name for f in dataclasses.fields(STEPS[entry_point])]

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.projects.submitted_run import SubmittedRun
 
 from crystal_eyes.config import STEPS
 from crystal_eyes.errors import UserError
@@ -26,12 +28,20 @@ def key_of(entry_point: str, parameters: dict[str, Any]) -> CacheKey:
     return cache_key(entry_point, parse(STEPS[entry_point], arguments))
 
 
-def _get_or_run(entry_point: str, parameters: dict[str, Any], use_cache: bool = True) -> Run:
+def _get_or_run(
+    entry_point: str,
+    parameters: dict[str, Any],
+    use_cache: bool = True,
+    parent: Run | None = None,
+    watch: Callable[[SubmittedRun], None] | None = None,
+) -> Run:
     """The newest finished run of a step with an equal key and intact outputs, else a new run of it, as a child run.
 
-    Raises UserError where the step fails.
+    parent: else the active run, which is the active run of the calling thread only. watch: called while a new run runs; when it
+    returns or raises, the run is over (cancelled where it was not). Raises UserError where the step fails.
     """
-    client, experiment = MlflowClient(), current_experiment()
+    client, parent = MlflowClient(), parent or mlflow.active_run()
+    experiment = parent.info.experiment_id if parent else "0"
     key = key_of(entry_point, parameters)
     waiting = f"{entry_point}: another main runs the same step, waiting for its result"
     with only_one(f"get-or-run-{key.digest}", waiting):
@@ -42,7 +52,7 @@ def _get_or_run(entry_point: str, parameters: dict[str, Any], use_cache: bool = 
                 return run
         print(f"{label(entry_point, parameters)}: runs", flush=True)
         start = time.monotonic()
-        run = _run_child(entry_point, parameters)
+        run = _run_child(entry_point, parameters, experiment, parent, watch)
         print(f"{label(entry_point, parameters)}: done in {time.monotonic() - start:.0f} s", flush=True)
         return run
 
@@ -56,24 +66,44 @@ def current_experiment() -> str:
     return run.info.experiment_id if run else "0"
 
 
-def _run_child(entry_point: str, parameters: dict[str, Any]) -> Run:
+def _run_child(
+    entry_point: str, parameters: dict[str, Any], experiment: str, parent: Run | None, watch: Callable | None
+) -> Run:
     # the parent's environment manager has put this Python in place; the child inherits exactly that environment
     here = str(Path(sys.executable).parent)
     if os.environ.get("PATH", "").split(os.pathsep)[0] != here:
         os.environ["PATH"] = here + os.pathsep + os.environ.get("PATH", "")
     logging.getLogger("mlflow.projects").setLevel(logging.WARNING)
+    os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"  # of the process that a watched run is started by
     try:
         submitted = mlflow.projects.run(
             uri=str(ROOT),
             entry_point=entry_point,
             parameters={name: str(value) for name, value in parameters.items()},
-            experiment_id=current_experiment(),
+            experiment_id=experiment,
             env_manager="local",
             run_name=label(entry_point, parameters),
+            synchronous=watch is None,
         )
+        if watch is not None:
+            _watched(submitted, parent, watch)
     except MlflowException:  # the step has said why, in its own line
         raise UserError(f"{label(entry_point, parameters)} failed: see the line above; finished steps are kept") from None
     return mlflow.get_run(submitted.run_id)
+
+
+def _watched(submitted: SubmittedRun, parent: Run, watch: Callable[[SubmittedRun], None]) -> None:
+    """Let a run go on while it is watched, and end it with the watch. Raises MlflowException where it failed."""
+    client = MlflowClient()
+    client.set_tag(submitted.run_id, "mlflow.parentRunId", parent.info.run_id)
+    try:
+        watch(submitted)
+    except BaseException:
+        submitted.cancel()
+        client.set_terminated(submitted.run_id, "KILLED")
+        raise
+    if not submitted.wait():
+        raise MlflowException(f"run {submitted.run_id} failed")
 
 
 def _age(run: Run) -> str:

@@ -10,13 +10,14 @@ from typing import NoReturn, TypeVar
 import mlflow
 
 from crystal_eyes.artifacts import local_path
-from crystal_eyes.errors import one_line
+from crystal_eyes.errors import UserError, one_line
 from crystal_eyes.parameters import inputs, names_files, parse, values
 from pipeline.cache_key import cache_key
 from pipeline.digests import digest_path
 from pipeline.records import record
 from pipeline.workspace import workspace
 
+FAILURE = "crystal_eyes.failure"  # tag of a run: why it failed
 Config = TypeVar("Config")
 # (configuration, input paths by field, workspace) -> outputs by artifact name
 Body = Callable[[Config, Mapping[str, Path | None], Path], Mapping[str, Path]]
@@ -35,7 +36,7 @@ def run_step(entry_point: str, config_class: type[Config], body: Body) -> None:
             mlflow.log_params({n: v for n, v in (values(config) | inputs(config)).items() if n not in known})
             with workspace(key.digest) as folder:
                 paths = {n: local_path(v) if names_files(config, n) else None for n, v in inputs(config).items()}
-                outputs = body(config, paths, folder)
+                outputs = _told(body, config, paths, folder)
                 digests = {}
                 for name, path in outputs.items():
                     mlflow.log_artifacts(path, name)
@@ -44,6 +45,15 @@ def run_step(entry_point: str, config_class: type[Config], body: Body) -> None:
                     record(mlflow.MlflowClient(), run.info.run_id, key, digests)
                 else:
                     print(f"{entry_point}: an input changed while it was read, so this result will not be reused")
+
+
+def _told(body: Body, *arguments) -> Mapping[str, Path]:
+    """The body's outputs. What a user can mend is also written on the run, where a sweep and the UI find it."""
+    try:
+        return body(*arguments)
+    except UserError as error:
+        mlflow.set_tag(FAILURE, str(error)[:500])
+        raise
 
 
 class one_line_errors:

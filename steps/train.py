@@ -1,5 +1,6 @@
 """train: the encoder, by metric learning."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -7,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import torch
+from PIL import Image
 
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Train
 from crystal_eyes.encoder import Description, Encoder, save_encoder
 from crystal_eyes.pretrained import load_weights
-from crystal_eyes.recipes import RECIPES, filled
+from crystal_eyes.recipes import RECIPES, Recipe, filled
+from crystal_eyes.sheets import sheet
+from crystal_eyes.training import Heads
 from crystal_eyes.training import train as train_encoder
 from pipeline.digests import digest_path
 from pipeline.step import run_step
+
+VIEWS = 24  # augmented heads shown
 
 
 def train(config: Train, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
@@ -34,10 +41,17 @@ def train(config: Train, inputs: Mapping[str, Path | None], workspace: Path) -> 
         )
     )
     load_weights(encoder, str(inputs["weights"] or config.weights))
-    folder = workspace / "encoder"
+    folder, catalogue = workspace / "encoder", Catalogue(inputs["catalogue"])
+    seen = views(catalogue, config, recipe)
+    mlflow.log_image(seen, "views.png")
     with wandb_run(config) as wandb:
+        if wandb:
+            wandb.log({"views": wandb_image(seen)}, step=0)
+
+        history: list[dict[str, float]] = []
 
         def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+            history.append(metrics)
             mlflow.log_metrics(metrics, step=epoch)
             if wandb:
                 wandb.log(metrics, step=epoch)
@@ -48,12 +62,31 @@ def train(config: Train, inputs: Mapping[str, Path | None], workspace: Path) -> 
                 flush=True,
             )
 
-        best = train_encoder(encoder, Catalogue(inputs["catalogue"]), config, recipe, workspace, on_epoch)
+        best = train_encoder(encoder, catalogue, config, recipe, workspace, on_epoch)
+        if wandb:  # of the best epoch, as its encoder is: what a sweep of W&B compares
+            wandb.summary.update(dict(history[best - 1]))
     save_encoder(encoder, folder)
     mlflow.log_metric("best_epoch", best)
     mlflow.log_metric("parameters", sum(p.numel() for p in encoder.parameters()))
     print(f"kept epoch {best}: the best by MAP@R on unseen characters, or the last where each of them has a single picture")
     return {"encoder": folder}
+
+
+def views(catalogue: Catalogue, config: Train, recipe: Recipe) -> Image.Image:
+    """Heads as the training shows them to the encoder, as many as VIEWS."""
+    table = catalogue.table()
+    learn = table[table["encoder_split"] == "train"].reset_index(drop=True)
+    rows = np.random.default_rng(config.seed).permutation(len(learn))[:VIEWS]
+    heads = Heads(catalogue, learn, rows, config.image_size, (config.seed, 0), recipe.views)
+    pictures = [heads[place][0] for place in range(len(rows))]
+    names = learn["character"].to_numpy(str)[rows]
+    return sheet([(Image.fromarray(picture), [name], "") for picture, name in zip(pictures, names)], 8)
+
+
+def wandb_image(picture: Image.Image) -> Any:
+    import wandb
+
+    return wandb.Image(picture)
 
 
 @contextmanager
@@ -65,7 +98,8 @@ def wandb_run(config: Train) -> Iterator[Any]:
     import wandb  # costs a second, and only those who use it pay
 
     own = mlflow.active_run().info.run_id
-    with wandb.init(project="crystal-eyes", mode=config.wandb, config={**asdict(config), "mlflow_run_id": own}) as run:
+    mode = os.environ.get("WANDB_MODE") or config.wandb  # as W&B's users expect
+    with wandb.init(project="crystal-eyes", mode=mode, config={**asdict(config), "mlflow_run_id": own}) as run:
         mlflow.set_tag("wandb_run_id", run.id)
         yield run
 

@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = ("MLproject", "conda.yaml", "README.md", "crystal_eyes", "models", "pipeline", "steps")
+CODE = ("MLproject", "conda.yaml", "README.md", "crystal_eyes", "models", "pipeline", "steps", "sweeps")
 HEAD_DETECTOR = ROOT / "models" / "head-detector"  # the one that comes with the project
 SIDE = 48
 TINY = {
@@ -90,7 +90,7 @@ class Project:
 
     def start(self, entry_point: str, parameters: dict, **environment: str) -> subprocess.Popen:
         """Start an entry point as MLflow's command for it does, without the seconds that `mlflow run` itself costs."""
-        module = "pipeline.main" if entry_point == "main" else f"steps.{entry_point}"
+        module = f"pipeline.{entry_point}" if entry_point in ("main", "sweep") else f"steps.{entry_point}"
         arguments = [text for name, value in parameters.items() for text in (f"--{name}", str(value))]
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],

@@ -10,9 +10,10 @@ import yaml
 
 from crystal_eyes.config import STEPS
 from pipeline.chain import Main
+from pipeline.sweep import Sweep
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = {"main": "pipeline.main", **{name: f"steps.{name}" for name in STEPS}}
+MODULES = {"main": "pipeline.main", "sweep": "pipeline.sweep", **{name: f"steps.{name}" for name in STEPS}}
 
 
 def imports(path: Path) -> set[str]:
@@ -61,7 +62,7 @@ def project_text() -> str:
     lines = ["name: crystal-eyes", "", "conda_env: conda.yaml", ""]
     lines += ["# The defaults repeat crystal_eyes/config.py; tests/test_structure.py prints the right text where they differ."]
     lines += ["entry_points:"]
-    for name, config in {"main": Main, **STEPS}.items():
+    for name, config in {"main": Main, "sweep": Sweep, **STEPS}.items():
         lines += [f"  {name}:", "    parameters:"]
         for field in dataclasses.fields(config):
             text = f'"{str(field.default).lower() if field.type is bool else field.default}"'

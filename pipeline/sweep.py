@@ -1,0 +1,167 @@
+"""The entry point sweep: one of W&B's sweep files, run here through Optuna; each trial is a run of train below this one."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import warnings
+from typing import Any
+
+import mlflow
+import optuna
+from optuna.exceptions import ExperimentalWarning
+
+from crystal_eyes.config import STEPS
+from crystal_eyes.errors import UserError
+from crystal_eyes.parameters import parameter, parse
+from crystal_eyes.recipes import filled
+from pipeline.get_or_run import _get_or_run, key_of
+from pipeline.main import Finished
+from pipeline.step import one_line_errors
+from pipeline.sweeps import format, report, study
+from pipeline.sweeps.trials import TrialFailed, Trials
+from pipeline.workspace import cache_home
+
+FAILURES = 10  # in a row: then the sweep itself is at fault
+
+
+def _fields() -> list[tuple[str, Any, Any]]:
+    """Those of prepare and train, without those that the sweep fills in, then its own."""
+    fields: dict[str, tuple[str, Any, Any]] = {
+        "config": ("config", str, parameter("sweeps/drop_rates.yaml", "sweep file, in W&B's format")),
+        "trials": ("trials", int, parameter(20, "trials in all, those of an earlier call included", low=1, high=100_000)),
+        "jobs": ("jobs", int, parameter(1, "trials side by side on this machine", low=1, high=256)),
+        "seeds": ("seeds", int, parameter(3, "seeds to compare best and defaults on; 0: no comparison", low=0, high=100)),
+        "storage": ("storage", str, parameter(
+            "", "database of the trials, shared by machines: postgresql://USER@HOST/NAME; empty: a file of this user's")),
+        "cache": ("cache", str, parameter("on", "reuse finished steps", choices=("on", "off"))),
+    }  # fmt: skip
+    for step in ("prepare", "train"):
+        for f in dataclasses.fields(STEPS[step]):
+            if f.name != "catalogue":
+                fields.setdefault(f.name, (f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata)))
+    return list(fields.values())
+
+
+Sweep = dataclasses.make_dataclass("Sweep", _fields(), frozen=True)
+Sweep.__doc__ = "Search parameters of train with one of W&B's sweep files; finished trials are kept, so a killed sweep goes on."
+
+
+def sweep(config: Any) -> None:
+    file = format.read(config.config)
+    config = filled(dataclasses.replace(config, **file.fixed))
+    parent, use_cache = mlflow.active_run(), config.cache == "on"
+
+    def own(step: str) -> dict[str, Any]:
+        return {f.name: getattr(config, f.name) for f in dataclasses.fields(STEPS[step]) if hasattr(config, f.name)}
+
+    def run(step: str, parameters: dict[str, Any]) -> Finished:
+        return Finished(_get_or_run(step, parameters, use_cache))
+
+    storage = study.open_storage(config.storage or f"sqlite:///{_made(cache_home()) / 'sweeps.db'}")
+    catalogue = run("prepare", own("prepare")).output("catalogue")
+    shared = {"catalogue": catalogue, **own("train")}
+    name = f"{file.name} {_digest(file, shared)}"
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    found = study.open_study(file, storage, name, config.seed)
+    mlflow.set_tag("study", name)
+    mlflow.log_artifact(config.config)
+    wanted = min([config.trials, *([file.run_cap] if file.run_cap else []), *_points(file)])
+    print(f"study {name}: {len(study.finished(found))} of {wanted} trials are done", flush=True)
+    study.try_again_what_was_broken_off(found)
+    defaults = {name: getattr(config, name) for name in file.space}
+    if file.method != "grid" and all(one._contains(one.to_internal_repr(defaults[n])) for n, one in file.space.items()):
+        found.enqueue_trial(defaults, skip_if_exists=True)
+    _search(found, file, shared, wanted, config.jobs, use_cache, parent)
+
+    best = report.log_study(found, file)
+    print(f"\nbest of {len(study.finished(found))} trials: {file.metric} {found.best_value:.4f} with {_said(best)}")
+    if config.seeds:
+        compared = _compare(run, shared, best, config.seeds)
+        figures = {"test_gain": compared.gain, "test_gain_standard_error": compared.spread}
+        mlflow.log_metrics({name: value for name, value in figures.items() if math.isfinite(value)})
+        mlflow.log_text(compared.verdict() + "\n", "compared.txt")
+        print(compared.verdict())
+    print(f"To use it:  mlflow run . -e main --env-manager local -P params=runs:/{parent.info.run_id}/{report.BEST}")
+
+
+def _search(
+    found: optuna.Study, file: format.SweepFile, shared: dict[str, Any], wanted: int, jobs: int, use_cache: bool, parent
+) -> None:
+    """Run trials until so many are finished, here or on other machines. Raises UserError where ten in a row fail."""
+    stopped = threading.Event()
+    # in a thread, a trial doesn't hear Ctrl-C or SIGTERM
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        signal.signal(number, lambda *arguments, handler=handler: (stopped.set(), handler(*arguments)))
+    if jobs > 1:
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
+
+    def enough(found: optuna.Study, trial) -> None:
+        if len(study.failures_in_a_row(found)) >= FAILURES or len(study.finished(found)) >= wanted:
+            found.stop()
+
+    trials = Trials(file, shared, parent, use_cache, stopped)
+    try:
+        while (left := wanted - len(study.finished(found))) > 0:
+            found.optimize(trials, n_trials=left, n_jobs=min(jobs, left), catch=(TrialFailed,), callbacks=[enough])
+            reasons = study.failures_in_a_row(found)
+            if len(reasons) >= FAILURES:
+                raise UserError(f"{len(reasons)} trials failed in a row, the last one: {reasons[0]}")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _compare(run, shared: dict[str, Any], best: dict[str, Any], seeds: int) -> report.Compared:
+    """Defaults and best, trained with each seed, measured on the characters kept for testing."""
+    found: dict[str, list[float]] = {"defaults": [], "best": []}
+    for seed in range(seeds):
+        for which, values in (("defaults", {}), ("best", best)):
+            encoder = run("train", shared | values | {"seed": shared["seed"] + seed}).output("encoder")
+            onnx = run("export", {"encoder": encoder, "catalogue": shared["catalogue"]}).output("onnx")
+            embedded = run("embed", {"onnx": onnx, "catalogue": shared["catalogue"]}).run
+            found[which].append(embedded.data.metrics.get("map_at_r", float("nan")))
+    return report.Compared(**found)
+
+
+def _digest(file: format.SweepFile, shared: dict[str, Any]) -> str:
+    """Of all that makes two trials comparable: the search, what all trials share, pictures, code, libraries."""
+    key = key_of("train", shared)
+    same = {name: value for name, value in key.parameters.items() if name not in file.space and name != "wandb"}
+    space = {name: repr(one) for name, one in file.space.items()}
+    said = [file.method, file.metric, file.maximize, file.first_epochs, file.one_in, space, same, key.inputs, key.sources]
+    return hashlib.sha256(json.dumps([*said, key.libraries], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _points(file: format.SweepFile) -> list[int]:
+    """How many points a grid has."""
+    if file.method != "grid":
+        return []
+    count = 1
+    for one in file.space.values():
+        count *= len(study.grid(one))
+    return [count]
+
+
+def _said(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _made(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+if __name__ == "__main__":
+    for kind in (ExperimentalWarning, FutureWarning):  # Optuna's, about parts that we use as they are
+        warnings.filterwarnings("ignore", category=kind, module="optuna|pipeline")
+    with one_line_errors("sweep"):
+        config = parse(Sweep, sys.argv[1:])
+        with mlflow.start_run():
+            mlflow.set_tag("mlflow.runName", "sweep")
+            sweep(config)

@@ -1,0 +1,1 @@
+"""Sweeps: W&B's sweep files, run here through Optuna."""

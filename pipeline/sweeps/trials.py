@@ -1,0 +1,98 @@
+"""One trial: a training in a process of its own, watched between epochs, stopped where others are clearly better."""
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.projects.submitted_run import SubmittedRun
+
+from crystal_eyes.errors import UserError
+from pipeline.get_or_run import _get_or_run
+from pipeline.step import FAILURE as STEP_FAILURE
+from pipeline.sweeps.format import SweepFile
+from pipeline.sweeps.study import FAILURE, suggest
+
+POLL = 1.0  # seconds
+RUN = "run_id"  # attribute of a trial: the MLflow run of its training
+
+
+class TrialFailed(Exception):
+    """A trial that failed for a reason; the sweep goes on."""
+
+
+@dataclass
+class Trials:
+    """Runs trials of one sweep. parameters: those of train that all trials share."""
+
+    file: SweepFile
+    parameters: dict[str, Any]
+    parent: Run
+    use_cache: bool
+    stopped: threading.Event  # set where the sweep is interrupted
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """The trial's value: that of its best epoch. Raises TrialFailed, or TrialPruned where it is stopped early."""
+        values = suggest(trial, self.file.space)
+        said = ", ".join(f"{name}={_short(value)}" for name, value in values.items())
+        print(f"trial {trial.number}: {said}", flush=True)
+        trial.set_user_attr("sweep", self.parent.info.run_id)
+        try:
+            run = _get_or_run("train", self.parameters | values, self.use_cache, self.parent, self._watch(trial))
+            trial.set_user_attr(RUN, run.info.run_id)
+            history = _history(run.info.run_id, self.file.metric)
+            self._report(trial, history)
+            value = best(history, self.file, run)
+        except UserError as error:
+            reason = str(error)
+            if found := trial.user_attrs.get(RUN):
+                reason = MlflowClient().get_run(found).data.tags.get(STEP_FAILURE, reason)
+            trial.set_user_attr(FAILURE, reason)
+            print(f"trial {trial.number} failed: {reason}", flush=True)
+            raise TrialFailed(reason) from None
+        print(f"trial {trial.number}: {self.file.metric} {value:.4f}", flush=True)
+        return value
+
+    def _watch(self, trial: optuna.Trial) -> Callable[[SubmittedRun], None]:
+        def watch(submitted: SubmittedRun) -> None:
+            trial.set_user_attr(RUN, submitted.run_id)
+            while submitted.get_status() == "RUNNING":
+                if self.stopped.wait(POLL):
+                    raise KeyboardInterrupt
+                if self._report(trial, _history(submitted.run_id, self.file.metric)) and trial.should_prune():
+                    print(f"trial {trial.number}: stopped early, others were better by then", flush=True)
+                    raise optuna.TrialPruned
+
+        return watch
+
+    @staticmethod
+    def _report(trial: optuna.Trial, history: dict[int, float]) -> bool:
+        """Tell Optuna the epochs that it doesn't know yet; whether there were any."""
+        known = trial.study.trials[trial.number].intermediate_values
+        new = sorted(history.keys() - known.keys())
+        for step in new:
+            trial.report(history[step], step)
+        return bool(new)
+
+
+def best(history: dict[int, float], file: SweepFile, run: Run) -> float:
+    """The metric of the best epoch. Raises UserError where it was never logged, or no number in any epoch."""
+    if not history:
+        logged = ", ".join(sorted(run.data.metrics)) or "none"
+        raise UserError(f"metric {file.metric} was never logged by train: it logs {logged}")
+    numbers = [value for value in history.values() if not math.isnan(value)]
+    if not numbers:
+        raise UserError(f"metric {file.metric} was no number in any of {len(history)} epochs")
+    return (max if file.maximize else min)(numbers)
+
+
+def _history(run_id: str, metric: str) -> dict[int, float]:
+    return {point.step: point.value for point in MlflowClient().get_metric_history(run_id, metric)}
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,149 @@
+"""W&B's sweep files: what is read, and that nothing is ignored."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from crystal_eyes.errors import UserError
+from pipeline.sweeps.format import read
+
+DROP_RATES = Path(__file__).resolve().parents[3] / "sweeps" / "drop_rates.yaml"
+GOOD = {
+    "program": "steps/train.py",
+    "method": "bayes",
+    "metric": {"name": "map_at_r", "goal": "maximize"},
+    "parameters": {"drop_rate": {"min": 0.0, "max": 0.5}},
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(**changes) -> Path:
+        said = {key: value for key, value in (GOOD | changes).items() if value is not None}
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(said, sort_keys=False))
+        return tmp_path / "sweep.yaml"
+
+    return write
+
+
+def test_the_projects_own_file():
+    found = read(DROP_RATES)
+    assert (found.method, found.metric, found.maximize) == ("bayes", "map_at_r", True)
+    assert found.space == {name: FloatDistribution(0.0, 0.5) for name in ("drop_rate", "drop_connect_rate")}
+    assert (found.first_epochs, found.one_in, found.fixed) == (2, 2, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "expected"),
+    [
+        ("drop_rate", {"min": 0.0, "max": 0.5}, FloatDistribution(0.0, 0.5)),
+        ("drop_rate", {"distribution": "uniform", "min": 0, "max": 0.5}, FloatDistribution(0.0, 0.5)),
+        ("drop_rate", {"distribution": "q_uniform", "min": 0.1, "max": 0.55, "q": 0.1}, FloatDistribution(0.1, 0.5, step=0.1)),
+        ("learning_rate", {"distribution": "log_uniform_values", "min": 1e-4, "max": 0.1},
+         FloatDistribution(1e-4, 0.1, log=True)),
+        ("learning_rate", {"distribution": "log_uniform", "min": -9, "max": -2},
+         FloatDistribution(math.exp(-9), math.exp(-2), log=True)),
+        ("batch_size", {"min": 16, "max": 64}, IntDistribution(16, 64)),
+        ("epochs", {"distribution": "int_uniform", "min": 1, "max": 9}, IntDistribution(1, 9)),
+        ("batch_size", {"values": [16, 32]}, CategoricalDistribution([16, 32])),
+        ("recipe", {"distribution": "categorical", "values": ["best", "2020"]}, CategoricalDistribution(["best", "2020"])),
+    ],
+)  # fmt: skip
+def test_ranges_and_choices(file, name, parameter, expected):
+    assert read(file(parameters={name: parameter})).space == {name: expected}
+
+
+def test_what_has_one_value_is_fixed(file):
+    found = read(file(parameters={**GOOD["parameters"], "epochs": {"value": 3}, "batch_size": {"values": [16]}}))
+    assert found.fixed == {"epochs": 3, "batch_size": 16} and list(found.space) == ["drop_rate"]
+
+
+def test_a_command_may_give_parameters_to_every_trial(file):
+    found = read(
+        file(command=["${env}", "python" and "${interpreter}", "${program}", "--epochs=2", "--wandb=online", "${args}"])
+    )
+    assert found.fixed == {"epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"),
+    [
+        (None, (0, 3)),
+        ({"type": "hyperband", "min_iter": 3}, (3, 3)),
+        ({"type": "hyperband", "min_iter": 2, "eta": 4}, (2, 4)),
+        ({"type": "hyperband", "max_iter": 27, "s": 2}, (3, 3)),
+    ],
+)
+def test_early_termination(file, stop, expected):
+    found = read(file(early_terminate=stop))
+    assert (found.first_epochs, found.one_in) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"method": "annealing"}, "method: 'annealing' is not one of"),
+        ({"method": None}, "'method' is a required property"),
+        ({"metric": None}, "metric is missing"),
+        ({"parameters": None}, "parameters is missing"),
+        ({"parameters": {"drop_rate": {"min": 0.5, "max": 0.5}}}, "drop_rate: its range is empty, min 0.5 is not below"),
+        ({"parameters": {"drop_rate": {"values": []}}}, "parameter drop_rate: .* is none of the forms"),
+        ({"parameters": {"drop_rate": {"min": 0.0}}}, "parameter drop_rate: .* is none of the forms"),
+        ({"parameters": {"drop_rate": {"value": 0.1}}}, "nothing to search"),
+        ({"parameters": {"drop_rat": {"min": 0.0, "max": 0.5}}}, "parameter drop_rat is none that train has"),
+        ({"parameters": {"drop_rate": {"min": 0.0, "max": 5.0}}}, "drop_rate=5.0: out of range"),
+        ({"parameters": {"recipe": {"values": ["best", "worst"]}}}, "recipe=worst: choose one of"),
+        ({"parameters": {"catalogue": {"values": ["a", "b"]}}}, "parameter catalogue is none"),
+        ({"parameters": {"drop_rate": {"distribution": "normal", "mu": 0.2}}}, "drop_rate: normal can't be honoured"),
+        ({"parameters": {"drop_rate": {"values": [0.1, 0.2], "probabilities": [0.5, 0.5]}}}, "drop_rate: .* can't be honoured"),
+        ({"parameters": {"drop_rate": {"parameters": {"a": {"value": 1}}}}}, "drop_rate: .* can't be honoured"),
+        ({"parameters": {"batch_size": {"min": 8.0, "max": 64.0}}}, "batch_size takes no uniform"),
+        ({"method": "grid"}, "drop_rate: method grid needs values"),
+        ({"metric": {"name": "map_at_r", "target": 0.9}}, "key metric.target can't be honoured"),
+        ({"early_terminate": {"type": "hyperband", "min_iter": 2, "strict": True}}, "early_terminate.strict can't be honoured"),
+        ({"early_terminate": {"type": "envelope"}}, "early_terminate"),
+        ({"early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 1.5}}, "eta 1.5 can't be honoured"),
+        ({"program": "other.py"}, "program other.py can't be run"),
+        ({"command": ["python", "other.py"]}, "command: python can't be honoured"),
+        ({"command": ["${env}", "${args}"]}, "command starts another program"),
+        ({"command": ["${program}", "--dropout=2"]}, "command: --dropout=2 can't be honoured"),
+        ({"entity": "me"}, "key entity can't be honoured here: take it out"),
+        ({"nonsense": 1}, "key nonsense can't be honoured"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_honoured_is_named(file, changes, said):
+    with pytest.raises(UserError, match=f"sweep.yaml: .*{said}"):
+        read(file(**changes))
+
+
+@pytest.mark.parametrize(("text", "said"), [("a: [", "is no YAML"), ("- 1", "is no sweep file"), ("", "is no sweep file")])
+def test_a_file_that_is_none(tmp_path, text, said):
+    (tmp_path / "sweep.yaml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        read(tmp_path / "sweep.yaml")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(UserError, match="none.yaml can't be read"):
+        read(tmp_path / "none.yaml")
+
+
+KEYS = st.sampled_from(["min", "max", "q", "value", "values", "distribution", "mu", "probabilities"])
+KINDS = st.sampled_from(["uniform", "q_uniform", "normal", "beta", "log_uniform", "q_log_uniform"])
+NUMBERS = st.one_of(st.floats(-2, 2), st.integers(-2, 9))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(KEYS, st.one_of(NUMBERS, KINDS, st.text(max_size=4), st.lists(NUMBERS, max_size=3))))
+def test_whatever_a_parameter_is_it_is_read_or_refused_in_one_line(tmp_path_factory, parameter):
+    path = tmp_path_factory.mktemp("any") / "sweep.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "parameters": {"drop_rate": parameter, "weight_decay": {"min": 0.1, "max": 0.2}}}))
+    try:
+        read(path)
+    except UserError as error:
+        assert "\n" not in str(error)

@@ -1,0 +1,163 @@
+"""What Optuna is asked to do: proposals, early stopping, going on, on objectives that cost nothing."""
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from crystal_eyes.errors import UserError
+from pipeline.sweeps import report
+from pipeline.sweeps.format import SweepFile
+from pipeline.sweeps.study import (
+    FAILURE,
+    failures_in_a_row,
+    finished,
+    open_storage,
+    open_study,
+    suggest,
+    try_again_what_was_broken_off,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore::FutureWarning")
+SPACE = {"drop_rate": FloatDistribution(0.0, 1.0), "weight_decay": FloatDistribution(0.0, 1.0)}
+FILE = SweepFile("test", "random", "map_at_r", True, SPACE, {}, 0, 2, None)
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return open_storage(f"sqlite:///{tmp_path}/sweeps.db")
+
+
+def search(storage, file: SweepFile, trials: int, objective=lambda values: values["drop_rate"], name="one", seed=0):
+    found = open_study(file, storage, name, seed)
+    found.optimize(lambda trial: objective(suggest(trial, file.space)), n_trials=trials, catch=(ArithmeticError,))
+    return found
+
+
+@pytest.mark.parametrize("method", ["random", "bayes", "grid"])
+def test_a_sweep_gone_on_with_makes_the_trials_of_one_in_one_go(storage, method):
+    space = {"drop_rate": CategoricalDistribution([0.1, 0.2, 0.3]), "batch_size": IntDistribution(1, 3)}
+    file = dataclasses.replace(FILE, method=method, space=space if method == "grid" else SPACE)
+    whole = search(storage, file, 8, name="whole")
+    for trials in (3, 1, 4):
+        parts = search(storage, file, trials, name="parts")
+    assert [trial.params for trial in parts.trials] == [trial.params for trial in whole.trials]
+    other = search(storage, file, 8, name="other", seed=1)
+    assert [trial.params for trial in other.trials] != [trial.params for trial in whole.trials]
+
+
+def test_parameters_are_drawn_independently(storage):
+    found = search(storage, FILE, 30)
+    assert all(trial.params["drop_rate"] != trial.params["weight_decay"] for trial in found.trials)
+    for name in SPACE:
+        values = [trial.params[name] for trial in found.trials]
+        assert min(values) < 0.25 and max(values) > 0.75
+
+
+def test_a_grid_visits_every_point_once(storage):
+    space = {"drop_rate": FloatDistribution(0.0, 0.4, step=0.2), "batch_size": CategoricalDistribution([8, 16])}
+    found = search(storage, dataclasses.replace(FILE, method="grid", space=space), 100)
+    points = {(round(trial.params["drop_rate"], 3), trial.params["batch_size"]) for trial in found.trials}
+    assert len(found.trials) == 6 and points == {(rate, size) for rate in (0.0, 0.2, 0.4) for size in (8, 16)}
+
+
+def test_bayes_comes_closer_than_random(storage):
+    def objective(values):
+        return -((values["drop_rate"] - 0.31) ** 2) - (values["weight_decay"] - 0.77) ** 2
+
+    best = {}
+    for method in ("random", "bayes"):
+        file = dataclasses.replace(FILE, method=method)
+        best[method] = [search(storage, file, 20, objective, f"{method} {seed}", seed).best_value for seed in range(2)]
+    assert sum(best["bayes"]) > sum(best["random"])
+
+
+def test_a_parameter_that_matters_is_more_important_than_a_dummy(storage):
+    found = search(storage, FILE, 40, lambda values: (values["weight_decay"] - 0.5) ** 2)
+    importance = report.importances(found)
+    assert next(iter(importance)) == "weight_decay" and importance["weight_decay"] > 2 * importance["drop_rate"]
+
+
+def test_clearly_worse_trials_are_stopped_after_the_first_epochs(storage):
+    file = dataclasses.replace(FILE, first_epochs=2)
+    lengths = {}
+
+    def objective(trial):
+        quality = suggest(trial, file.space)["drop_rate"]
+        for epoch in range(1, 9):
+            trial.report(quality + 0.01 * epoch, epoch)
+            lengths[trial.number] = epoch
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return quality
+
+    found = open_study(file, storage, "stopped", 0)
+    found.optimize(objective, n_trials=16)
+    best = max(range(16), key=lambda number: found.trials[number].params["drop_rate"])
+    worst = min(range(4, 16), key=lambda number: found.trials[number].params["drop_rate"])
+    assert lengths[best] == 8 and lengths[worst] == 2
+    assert len(finished(found)) == 16 and 3 < sum(length < 8 for length in lengths.values()) < 16
+
+
+def test_a_trial_that_was_broken_off_is_tried_again_first_and_counts_once(storage):
+    def objective(trial):
+        suggest(trial, SPACE)
+        if trial.number == 2:
+            raise KeyboardInterrupt
+        return 1.0
+
+    found = open_study(FILE, storage, "broken", 0)
+    with pytest.raises(KeyboardInterrupt):
+        found.optimize(objective, n_trials=5)
+    assert len(finished(found)) == 2
+    for _ in range(2):  # asked twice, tried again once
+        try_again_what_was_broken_off(found)
+    found.optimize(objective, n_trials=1)
+    assert found.trials[3].params == found.trials[2].params and found.trials[3].value == 1.0
+    assert len(finished(found)) == 3 and len(found.trials) == 4
+    try_again_what_was_broken_off(found)
+    assert len(found.trials) == 4
+
+
+def test_failures_count_and_are_counted_in_a_row(storage):
+    def objective(trial):
+        suggest(trial, SPACE)
+        if trial.number in (1, 3, 4):
+            trial.set_user_attr(FAILURE, f"reason {trial.number}")
+            raise ArithmeticError
+        return 0.0
+
+    found, rows = open_study(FILE, storage, "failures", 0), []
+    for _ in range(5):
+        found.optimize(objective, n_trials=1, catch=(ArithmeticError,))
+        rows.append(failures_in_a_row(found))
+    assert rows == [[], ["reason 1"], [], ["reason 3"], ["reason 4", "reason 3"]] and len(finished(found)) == 5
+
+
+def test_several_at_once_share_a_study_and_repeat_nothing(storage, tmp_path):
+    def join(number: int):
+        return search(open_storage(f"sqlite:///{tmp_path}/sweeps.db"), FILE, 5, name="joined")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(join, range(3)))
+    found = open_study(FILE, storage, "joined", 0)
+    assert len({tuple(trial.params.values()) for trial in found.trials}) == len(found.trials) == 15
+
+
+@pytest.mark.parametrize("address", ["nonsense", "sqlite:////no/such/folder/x.db", "postgresql://nobody@127.0.0.1:1/none"])
+def test_a_storage_that_cannot_be_opened_is_named_with_the_remedy(address):
+    with pytest.raises(UserError, match="storage can't be opened .*: give sqlite:///FILE or postgresql://"):
+        open_storage(address)
+
+
+def test_a_gain_is_told_with_its_spread_and_noise_is_not_sold_as_tuning():
+    clear = report.Compared([0.30, 0.31, 0.32], [0.35, 0.365, 0.37])
+    assert clear.gain == pytest.approx(0.155 / 3) and clear.spread == pytest.approx(0.0016667, rel=1e-3)
+    assert "more than twice its standard error" in clear.verdict() and "3 seeds" in clear.verdict()
+    noise = report.Compared([0.30, 0.36, 0.32], [0.35, 0.31, 0.33])
+    assert "not clear of noise" in noise.verdict()
+    assert "not known from one seed" in report.Compared([0.3], [0.4]).verdict()
+    assert "not clear of noise" in report.Compared([0.4, 0.41], [0.3, 0.31]).verdict()
+    assert "not compared" in report.Compared([float("nan")] * 2, [float("nan")] * 2).verdict()
