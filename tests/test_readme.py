@@ -11,6 +11,7 @@ from crystal_eyes import cli
 from crystal_eyes.config import STEPS
 from crystal_eyes.parameters import parse
 from pipeline.chain import Main
+from pipeline.sweep import Sweep
 from tests.runs import draw_head
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +24,7 @@ MLFLOW = [command for command in COMMANDS if command.startswith("mlflow run")]
 
 def test_there_are_commands_of_every_kind():
     assert "make main" in COMMANDS and "make test" in COMMANDS and len(MLFLOW) >= 4
-    assert all(command.startswith(("make ", "mlflow run ", "mlflow models serve ", "crystal-eyes ", "export PATH="))
+    assert all(command.startswith(("make ", "mlflow run ", "mlflow models serve ", "crystal-eyes ", "export ", "wandb sweep ", "wandb agent "))
                for command in COMMANDS)  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def test_make_knows_the_target(command):
 def test_mlflow_commands_name_entry_points_and_parameters_that_exist(command):
     words = shlex.split(command)
     assert words[:4] == ["mlflow", "run", ".", "-e"]
-    config = {"main": Main, **STEPS}[words[4]]
+    config = {"main": Main, "sweep": Sweep, **STEPS}[words[4]]
     given = [words[i + 1].partition("=") for i, word in enumerate(words) if word == "-P"]
     parsed = parse(config, [text for name, _, value in given for text in (f"--{name}", value)])
     assert all(str(getattr(parsed, name)).lower() == value.lower() for name, _, value in given)
