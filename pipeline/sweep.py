@@ -74,7 +74,7 @@ def sweep(config: Any) -> None:
     print(f"study {name}: {len(study.finished(found))} of {wanted} trials are done", flush=True)
     study.try_again_what_was_broken_off(found)
     defaults = {name: getattr(config, name) for name in file.space}
-    if file.method != "grid" and all(one._contains(one.to_internal_repr(defaults[n])) for n, one in file.space.items()):
+    if file.method != "grid" and study.holds(file.space, defaults):
         found.enqueue_trial(defaults, skip_if_exists=True)
     _search(found, file, shared, wanted, config.jobs, use_cache, parent)
 

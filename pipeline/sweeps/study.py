@@ -86,6 +86,15 @@ def suggest(trial: optuna.Trial, space: dict[str, BaseDistribution]) -> dict[str
     return found
 
 
+def holds(space: dict[str, BaseDistribution], values: dict[str, Any]) -> bool:
+    """Whether a search can come upon these values."""
+    try:
+        optuna.create_trial(params=values, distributions=space, value=0.0)
+    except ValueError:
+        return False
+    return True
+
+
 def grid(found: BaseDistribution) -> list[Any]:
     """Every value of a choice or a stepped range."""
     if isinstance(found, CategoricalDistribution):

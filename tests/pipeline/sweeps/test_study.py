@@ -14,6 +14,7 @@ from pipeline.sweeps.study import (
     FAILURE,
     failures_in_a_row,
     finished,
+    holds,
     open_storage,
     open_study,
     suggest,
@@ -61,6 +62,12 @@ def test_a_grid_visits_every_point_once(storage):
     found = search(storage, dataclasses.replace(FILE, method="grid", space=space), 100)
     points = {(round(trial.params["drop_rate"], 3), trial.params["batch_size"]) for trial in found.trials}
     assert len(found.trials) == 6 and points == {(rate, size) for rate in (0.0, 0.2, 0.4) for size in (8, 16)}
+
+
+def test_values_are_told_from_those_that_a_search_cannot_find():
+    space = {"drop_rate": FloatDistribution(0.1, 0.5), "recipe": CategoricalDistribution(["best", "2020"])}
+    assert holds(space, {"drop_rate": 0.1, "recipe": "2020"})
+    assert not holds(space, {"drop_rate": 0.0, "recipe": "2020"}) and not holds(space, {"drop_rate": 0.1, "recipe": "none"})
 
 
 def test_bayes_comes_closer_than_random(storage):
