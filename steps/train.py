@@ -54,7 +54,7 @@ def train(config: Train, inputs: Mapping[str, Path | None], workspace: Path) -> 
             history.append(metrics)
             mlflow.log_metrics(metrics, step=epoch)
             if wandb:
-                wandb.log(metrics, step=epoch)
+                wandb.log(metrics, step=epoch, commit=True)
             print(
                 f"epoch {epoch}/{config.epochs}: loss {metrics['loss']:.3f}, MAP@R {metrics['map_at_r']:.3f} and "
                 f"precision@1 {metrics['precision_at_1']:.3f} on unseen characters, "

@@ -37,6 +37,12 @@ def config(found: list) -> dict:
 
 
 def history(found: list) -> list[dict]:
-    rows = [{item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+    return [{item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
             for record in found if record.HasField("history")]  # fmt: skip
-    return rows
+
+
+def summary(found: list) -> dict:
+    said = {}
+    for record in found:
+        said |= {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.summary.update}
+    return said
