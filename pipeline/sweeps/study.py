@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from crystal_eyes.errors import UserError
@@ -22,6 +23,8 @@ def open_storage(address: str) -> RDBStorage:
     """address: sqlite:///FILE or postgresql://..., which any number of machines may share. Raises UserError."""
     address = address.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
+        if make_url(address).password:
+            raise UserError("storage names a password, which MLflow records: put the password into ~/.pgpass or PGPASSWORD")
         again = RetryHeartbeatStaleTrialCallback()
         return RDBStorage(address, heartbeat_interval=ALIVE, grace_period=DEAD, heartbeat_stale_trial_callback=again)
     except (ArgumentError, ImportError, SQLAlchemyError) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from mlflow.entities import Run
 from PIL import Image
 
 from tests.runs import ROOT, TINY, Project, draw_heads
@@ -44,8 +45,13 @@ def written(folder: Path, **changes) -> Path:
     return folder / "sweep.yaml"
 
 
-def artifacts(project: Project, name: str = "sweep") -> Path:
-    return Path(project.runs(name)[0].info.artifact_uri.removeprefix("file://"))
+def sweeps(project: Project) -> list[Run]:
+    """Newest first."""
+    return project.client.search_runs(["0"], "tags.`mlflow.runName` = 'sweep'", order_by=["attributes.start_time DESC"])
+
+
+def artifacts(project: Project) -> Path:
+    return Path(sweeps(project)[0].info.artifact_uri.removeprefix("file://"))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,7 @@ def swept(heads, tmp_path_factory):
 
 def test_a_sweep_leaves_trials_parameters_plots_and_an_honest_comparison(swept):
     project, _, output = swept
-    (run,) = project.runs("sweep")
+    (run,) = sweeps(project)
     table = pd.read_csv(artifacts(project) / "trials.csv")
     assert table["state"].tolist() == ["complete"] * 3 and table["drop_rate"].between(0, 0.5).all()
     assert table["drop_rate"][0] == 0.0  # the default is tried too
@@ -89,7 +95,7 @@ def test_a_finished_sweep_costs_nothing_again(swept):
 
 def test_what_a_sweep_finds_flows_into_main(swept):
     project, parameters, _ = swept
-    found = f"runs:/{project.runs('sweep')[0].info.run_id}/best_parameters.json"
+    found = f"runs:/{sweeps(project)[0].info.run_id}/best_parameters.json"
     mine = {**OWN, "dataset": parameters["dataset"]}
     plan = project.plan({**mine, "params": found})
     assert plan["prepare"][0] == plan["train"][0] == "reuse"
@@ -187,4 +193,6 @@ def test_two_machines_join_a_sweep_through_postgresql(heads, tmp_path, postgres)
     for table in tables:
         ended = table[table["state"] == "complete"]
         assert len(ended) >= 3 and ended["drop_rate"].is_unique
-    assert "postgresql" not in machines[0].runs("sweep")[0].data.params.get("storage", "")
+    with_password = postgres.replace("eyes@", "eyes:secret@")
+    output = machines[0].run("sweep", {**parameters, "storage": with_password}, code=1)
+    assert "secret" not in output and output.strip().endswith("put the password into ~/.pgpass or PGPASSWORD")
