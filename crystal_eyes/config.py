@@ -91,7 +91,7 @@ class Classify:
     perceptron_learning_rate: float = parameter(1e-2, "peak learning rate of AdamW", low=1e-7, high=10.0)
     faiss_neighbors: int = parameter(10, "neighbours that vote, weighted by similarity", low=1, high=1000)
     ridge_alpha: float = parameter(0.01, "weight of the penalty on large weights", low=0.0, high=1e6)
-    logistic_regression_c: float = parameter(1.0, "inverse of the penalty on large weights", low=1e-6, high=1e6)
+    logistic_regression_c: float = parameter(0.1, "inverse of the penalty on large weights", low=1e-6, high=1e6)
     tip_adapter_alpha: float = parameter(1.0, "weight of likeness beside the Perceptron's logits", low=0.0, high=1000.0)
     tip_adapter_beta: float = parameter(5.5, "how much more the most alike count", low=0.01, high=1000.0)
     linear_svc_c: float = parameter(1.0, "inverse of the regularisation", low=1e-6, high=1e6)
@@ -152,6 +152,7 @@ class Bundle:
     references: int = parameter(5, "reference heads of each character in the gallery", low=1, high=1000)
     perceptron_epochs: int = parameter(60, "passes over the training part, where a Perceptron names", low=1, high=10_000)
     perceptron_learning_rate: float = parameter(1e-2, "its peak learning rate", low=1e-7, high=10.0)
+    logistic_regression_c: float = parameter(0.1, "inverse of the penalty on large weights, where it names", low=1e-6, high=1e6)
     seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
 
 

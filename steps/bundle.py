@@ -117,6 +117,7 @@ def fitted(config: Bundle, embeddings: np.ndarray, characters: np.ndarray) -> Li
             classifier=RECIPES[config.recipe].classifier,
             perceptron_epochs=config.perceptron_epochs,
             perceptron_learning_rate=config.perceptron_learning_rate,
+            logistic_regression_c=config.logistic_regression_c,
             seed=config.seed,
         )
     )

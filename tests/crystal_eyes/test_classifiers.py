@@ -244,7 +244,7 @@ def test_lda_is_the_nearest_mean_by_the_shared_covariance():
     means = np.stack([x[y == label].mean(axis=0) for label in range(4)])
     apart = x - means[y]
     covariance = apart.T @ apart / (len(x) - 4)
-    shrunk = 0.95 * covariance + 0.05 * np.trace(covariance) / 6 * np.eye(6)
+    shrunk = 0.2 * covariance + 0.8 * np.trace(covariance) / 6 * np.eye(6)
     distance = np.array([[(q - m) @ np.linalg.solve(shrunk, q - m) for m in means] for q in x[:20]])
     logits = classifier.logits(x[:20])
     np.testing.assert_allclose(logits - logits[:, :1], -0.5 * (distance - distance[:, :1]), atol=1e-3)

@@ -16,8 +16,8 @@ import mlflow
 import numpy as np
 import pytest
 
-from crystal_eyes.classifiers.lda import Lda
 from crystal_eyes.classifiers.perceptron import Perceptron
+from crystal_eyes.classifiers.scikit_linear import ScikitLinear
 from crystal_eyes.config import Bundle
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer
@@ -39,7 +39,7 @@ def bundle(bundle_run) -> Path:
 def test_the_recipe_says_which_classifier_names():
     rng = np.random.default_rng(0)
     x, names = rng.normal(size=(30, 8)).astype(np.float32), np.repeat(["a", "b", "c"], 10)
-    for recipe, classifier in (("best", Lda), ("2020", Perceptron)):
+    for recipe, classifier in (("best", ScikitLinear), ("2020", Perceptron)):
         layer = fitted(Bundle(recipe=recipe, perceptron_epochs=2), x, names)
         assert type(layer) is classifier and layer.logits(x).shape == (30, 3)
 
