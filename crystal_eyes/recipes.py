@@ -27,16 +27,8 @@ class Recipe:
 RECIPES = {
     "2020": Recipe("mixnet_s", 512, 128, 24, (1.0,), 0.0, "light", whiten=False, classifier="perceptron"),
     "best": Recipe(
-        "tf_efficientnet_lite0",
-        384,
-        192,
-        9,
-        (1 / 2, 2 / 3, 5 / 6),
-        0.25,
-        "serving",
-        whiten=True,
-        classifier="logistic_regression",
-    ),  # fmt: skip
+        "tf_efficientnet_lite0", 384, 192, 9, (1 / 2, 2 / 3, 5 / 6), 0.25, "serving", True, classifier="logistic_regression"
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """What a sweep leaves to look at: its trials, the best parameters, plots, and whether they beat the defaults."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import mlflow
 import numpy as np
 import optuna
 import pandas as pd
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from crystal_eyes.errors import UserError
@@ -45,21 +47,25 @@ def log_study(study: optuna.Study, file: SweepFile) -> dict[str, Any]:
     mlflow.log_metric(f"best_{file.metric}", study.best_value)
     for trial in complete:
         mlflow.log_metric(file.metric, trial.value, step=trial.number)
-    if len(complete) > 1:
-        _log_plots(study, file.metric)
+    even, epoch = even_terms(study)
+    mlflow.log_metrics({f"importance/{name}": value for name, value in importances(even).items()})
+    if len(even.trials) > 1:
+        _log_plots(study, even, epoch, file.metric)
     return best
 
 
-def _log_plots(study: optuna.Study, metric: str) -> None:
+def _log_plots(study: optuna.Study, even: optuna.Study, epoch: int, metric: str) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    by_then = f"{metric} by epoch {epoch}" if epoch else metric
     with TemporaryDirectory() as folder:
         for name in PLOTS:
-            if name == "param_importances" and len({trial.value for trial in study.trials if trial.value is not None}) < 2:
-                continue  # nothing differs
+            if name == "param_importances" and not importances(even):
+                continue
             plot = getattr(optuna.visualization.matplotlib, f"plot_{name}")
-            axes = plot(study) if name == "param_importances" else plot(study, target_name=metric)
+            shown, said = (study, metric) if name == "optimization_history" else (even, by_then)
+            axes = plot(shown, target_name=said)
             figure = np.ravel(np.asarray(axes, dtype=object))[0].figure
             figure.set_size_inches(10, 6)
             path = Path(folder) / f"{name}.png"
@@ -68,9 +74,25 @@ def _log_plots(study: optuna.Study, metric: str) -> None:
             mlflow.log_artifact(str(path), "plots")
 
 
-def importances(study: optuna.Study) -> dict[str, float]:
-    """How much of the metric's spread each parameter explains, the most important first."""
-    return optuna.importance.get_param_importances(study)
+def importances(even: optuna.Study) -> dict[str, float]:
+    """How much of the metric's spread each parameter explains, the most important first; empty where nothing differs."""
+    return optuna.importance.get_param_importances(even) if len({trial.value for trial in even.trials}) > 1 else {}
+
+
+def even_terms(study: optuna.Study) -> tuple[optuna.Study, int]:
+    """The trials that ended or were stopped early, each with its best value by the epoch that all of them reached; and that
+    epoch, 0 where none was stopped early. Those that ended alone are few, and the good ones only."""
+    complete, pruned = (study.get_trials(deepcopy=False, states=(state,)) for state in (TrialState.COMPLETE, TrialState.PRUNED))
+    pruned = [trial for trial in pruned if trial.intermediate_values]
+    epoch = min((max(trial.intermediate_values) for trial in pruned), default=0)
+    even = optuna.create_study(direction=study.direction)
+    pick = max if study.direction == StudyDirection.MAXIMIZE else min
+    for trial in [*complete, *pruned]:
+        by_then = [value for step, value in trial.intermediate_values.items() if step <= epoch]
+        value = pick((v for v in by_then if not math.isnan(v)), default=None) if epoch else trial.value
+        if value is not None:
+            even.add_trial(optuna.create_trial(params=trial.params, distributions=trial.distributions, value=value))
+    return even, epoch
 
 
 @dataclass(frozen=True)

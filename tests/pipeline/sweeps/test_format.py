@@ -35,7 +35,7 @@ def test_the_projects_own_file():
     found = read(DROP_RATES)
     assert (found.method, found.metric, found.maximize) == ("bayes", "map_at_r", True)
     assert found.space == {name: FloatDistribution(0.0, 0.5) for name in ("drop_rate", "drop_connect_rate")}
-    assert (found.first_epochs, found.one_in, found.fixed) == (2, 2, {})
+    assert (found.first_epochs, found.one_in, found.fixed) == (3, 3, {})
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,27 @@ def test_bayes_comes_closer_than_random(storage):
 
 def test_a_parameter_that_matters_is_more_important_than_a_dummy(storage):
     found = search(storage, FILE, 40, lambda values: (values["weight_decay"] - 0.5) ** 2)
-    importance = report.importances(found)
+    importance = report.importances(report.even_terms(found)[0])
     assert next(iter(importance)) == "weight_decay" and importance["weight_decay"] > 2 * importance["drop_rate"]
+
+
+def test_trials_that_were_stopped_early_are_compared_by_the_epoch_that_all_reached():
+    found = optuna.create_study(direction="maximize")
+    curves = {0.1: [0.1, 0.2, 0.9], 0.2: [0.3, 0.1], 0.3: [0.25, float("nan"), 0.4, 0.5]}
+    for rate, curve in curves.items():
+        state = optuna.trial.TrialState.PRUNED if rate == 0.2 else optuna.trial.TrialState.COMPLETE
+        found.add_trial(
+            optuna.create_trial(
+                params={"drop_rate": rate}, distributions={"drop_rate": SPACE["drop_rate"]}, state=state,
+                value=None if rate == 0.2 else 0.9, intermediate_values=dict(enumerate(curve, 1)),
+            )
+        )  # fmt: skip
+    even, epoch = report.even_terms(found)
+    assert epoch == 2 and {t.params["drop_rate"]: t.value for t in even.trials} == {0.1: 0.2, 0.2: 0.3, 0.3: 0.25}
+    ended = optuna.create_study(direction="maximize")
+    ended.add_trials([trial for trial in found.trials if trial.params["drop_rate"] != 0.2])
+    even, epoch = report.even_terms(ended)
+    assert epoch == 0 and [trial.value for trial in even.trials] == [0.9, 0.9]
 
 
 def test_clearly_worse_trials_are_stopped_after_the_first_epochs(storage):
