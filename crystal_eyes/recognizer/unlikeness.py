@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
+COHORT = 10  # class means
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -42,9 +44,18 @@ def neighbour(evidence: Evidence) -> np.ndarray:
     return 1 - evidence.to_gallery.max(axis=1)
 
 
-SCORES = {f.__name__: f for f in (probability, max_logit, energy, mean, neighbour)}
+def ahead(evidence: Evidence) -> np.ndarray:
+    """How little the nearest class mean stands ahead of the next ones: a head in a style that the catalogue has many of is near to
+    all of them. (Speaker recognition normalises by such a cohort: Matejka et al., Analysis of Score Normalization, 2017.)"""
+    ordered = -np.sort(-evidence.to_means, axis=1)
+    others = ordered[:, 1 : 1 + COHORT]
+    return (others.mean(axis=1) if others.shape[1] else 0) - ordered[:, 0]
+
+
+SCORES = {f.__name__: f for f in (probability, max_logit, energy, mean, neighbour, ahead)}
 # one alone, or a classifier's score and a distance together
-BLENDS = [(name,) for name in SCORES] + [(a, b) for a in ("probability", "max_logit", "energy") for b in ("mean", "neighbour")]
+BLENDS = [(name,) for name in SCORES]
+BLENDS += [(a, b) for a in ("probability", "max_logit", "energy") for b in ("mean", "neighbour", "ahead")]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ EVERY = pytest.mark.parametrize("names", BLENDS, ids="+".join)
 
 def evidence(count: int = 40, seed: int = 0, sure: float = 3.0) -> Evidence:
     rng = np.random.default_rng(seed)
-    shapes = ((count, 7), (count, 7), (count, 11))
+    shapes = ((count, 7), (count, 13), (count, 11))
     logits, to_means, to_gallery = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
     return Evidence(sure * logits, np.tanh(to_means), np.tanh(to_gallery))
 
@@ -22,12 +22,15 @@ def evidence(count: int = 40, seed: int = 0, sure: float = 3.0) -> Evidence:
 def naive(name: str, some: Evidence, row: int) -> float:
     logits = some.logits[row].tolist()
     total = sum(math.exp(value) for value in logits)
+    nearest, *others = sorted(some.to_means[row].tolist(), reverse=True)
+    others = others[:10]
     return {
         "probability": -math.log(math.exp(max(logits)) / total),
         "max_logit": -max(logits),
         "energy": -math.log(total),
         "mean": 1 - float(max(some.to_means[row])),
         "neighbour": 1 - float(max(some.to_gallery[row])),
+        "ahead": sum(others) / len(others) - nearest,
     }[name]
 
 
@@ -49,6 +52,14 @@ def test_a_head_that_nothing_speaks_for_is_more_unlike(name):
     sure = Evidence(np.array([[9.0, 0, 0]], np.float32), np.array([[0.9, 0, 0]]), np.array([[0.95, 0.1]]))
     stranger = Evidence(np.array([[1.0, 0.8, 0.9]], np.float32), np.array([[0.3, 0.2, 0.2]]), np.array([[0.3, 0.1]]))
     assert SCORES[name](stranger)[0] > SCORES[name](sure)[0]
+
+
+def test_a_head_near_to_many_characters_is_more_unlike_than_one_as_near_to_one_alone():
+    def told(cosines):
+        return Evidence(np.zeros((1, len(cosines))), np.array([cosines]), np.zeros((1, 1)))
+
+    assert SCORES["ahead"](told([0.6, 0.55, 0.5]))[0] > SCORES["ahead"](told([0.6, 0.1, 0.1]))[0]
+    assert SCORES["ahead"](told([0.6]))[0] == -0.6  # a catalogue of one character
 
 
 @EVERY
