@@ -45,7 +45,7 @@ def neighbour(evidence: Evidence) -> np.ndarray:
 
 
 def ahead(evidence: Evidence) -> np.ndarray:
-    """How little the nearest class mean stands ahead of the next ones: a head in a style that the catalogue has many of is near to
+    """How little the nearest class mean stands ahead of the next ones: a head in a style that many characters share is near to
     all of them. (Speaker recognition normalises by such a cohort: Matejka et al., Analysis of Score Normalization, 2017.)"""
     ordered = -np.sort(-evidence.to_means, axis=1)
     others = ordered[:, 1 : 1 + COHORT]
