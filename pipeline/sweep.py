@@ -125,7 +125,7 @@ def _compare(run, shared: dict[str, Any], best: dict[str, Any], seeds: int) -> r
             encoder = run("train", shared | values | {"seed": shared["seed"] + seed}).output("encoder")
             onnx = run("export", {"encoder": encoder, "catalogue": shared["catalogue"]}).output("onnx")
             embedded = run("embed", {"onnx": onnx, "catalogue": shared["catalogue"]}).run
-            found[which].append(embedded.data.metrics.get("map_at_r", float("nan")))
+            found[which].append(embedded.data.metrics.get("map_at_r_unseen", float("nan")))
     return report.Compared(**found)
 
 
