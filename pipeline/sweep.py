@@ -86,6 +86,8 @@ def sweep(config: Any) -> None:
         mlflow.log_metrics({name: value for name, value in figures.items() if math.isfinite(value)})
         mlflow.log_text(compared.verdict() + "\n", "compared.txt")
         print(compared.verdict())
+        if not compared.clear:
+            return
     print(f"To use it:  mlflow run . -e main --env-manager local -P params=runs:/{parent.info.run_id}/{report.BEST}")
 
 

@@ -112,6 +112,11 @@ class Compared:
         differences = np.subtract(self.best, self.defaults)
         return float(differences.std(ddof=1) / np.sqrt(len(differences))) if len(differences) > 1 else float("nan")
 
+    @property
+    def clear(self) -> bool:
+        """Whether the best are better beyond doubt; of one seed nobody knows."""
+        return bool(self.gain > 2 * self.spread)
+
     def verdict(self) -> str:
         if not np.isfinite(self.gain):
             return "defaults and best are not compared: no test character has two pictures"
@@ -122,8 +127,13 @@ class Compared:
         )
         if np.isnan(self.spread):
             return f"{said}; its spread is not known from one seed"
-        clear = "more than twice its standard error" if self.gain > 2 * self.spread else "not clear of noise"
-        return f"{said} (standard error {self.spread:.4f}): {clear}"
+        if self.clear:
+            meant = "more than twice its standard error"
+        else:
+            meant = (
+                "clearly worse, keep the defaults" if -self.gain > 2 * self.spread else "not clear of noise, keep the defaults"
+            )
+        return f"{said} (standard error {self.spread:.4f}): {meant}"
 
 
 def _several(values: Iterable[float]) -> str:

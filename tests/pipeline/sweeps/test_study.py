@@ -181,9 +181,10 @@ def test_a_storage_that_cannot_be_opened_is_named_with_the_remedy(address):
 def test_a_gain_is_told_with_its_spread_and_noise_is_not_sold_as_tuning():
     clear = report.Compared([0.30, 0.31, 0.32], [0.35, 0.365, 0.37])
     assert clear.gain == pytest.approx(0.155 / 3) and clear.spread == pytest.approx(0.0016667, rel=1e-3)
-    assert "more than twice its standard error" in clear.verdict() and "3 seeds" in clear.verdict()
+    assert "more than twice its standard error" in clear.verdict() and "3 seeds" in clear.verdict() and clear.clear
     noise = report.Compared([0.30, 0.36, 0.32], [0.35, 0.31, 0.33])
-    assert "not clear of noise" in noise.verdict()
-    assert "not known from one seed" in report.Compared([0.3], [0.4]).verdict()
-    assert "not clear of noise" in report.Compared([0.4, 0.41], [0.3, 0.31]).verdict()
+    assert "not clear of noise" in noise.verdict() and not noise.clear
+    alone = report.Compared([0.3], [0.4])
+    assert "not known from one seed" in alone.verdict() and not alone.clear
+    assert "clearly worse, keep the defaults" in report.Compared([0.4, 0.41], [0.3, 0.312]).verdict()
     assert "not compared" in report.Compared([float("nan")] * 2, [float("nan")] * 2).verdict()
