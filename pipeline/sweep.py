@@ -13,6 +13,8 @@ from typing import Any
 
 import mlflow
 import optuna
+from mlflow import MlflowClient
+from mlflow.entities import Run
 from optuna.exceptions import ExperimentalWarning
 
 from crystal_eyes.config import STEPS
@@ -26,6 +28,7 @@ from pipeline.sweeps import format, report, study
 from pipeline.sweeps.trials import TrialFailed, Trials
 from pipeline.workspace import cache_home
 
+STUDY = "study"  # tag of a sweep's run
 FAILURES = 10  # in a row: then the sweep itself is at fault
 
 
@@ -68,7 +71,8 @@ def sweep(config: Any) -> None:
     name = f"{file.name} {_digest(file, shared)}"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     found = study.open_study(file, storage, name, config.seed)
-    mlflow.set_tag("study", name)
+    mlflow.set_tag(STUDY, name)
+    _adopt(parent, name)
     mlflow.log_artifact(config.config)
     wanted = min([config.trials, *([file.run_cap] if file.run_cap else []), *_points(file)])
     print(f"study {name}: {len(study.finished(found))} of {wanted} trials are done", flush=True)
@@ -76,19 +80,35 @@ def sweep(config: Any) -> None:
     defaults = {name: getattr(config, name) for name in file.space}
     if file.method != "grid" and study.holds(file.space, defaults):
         found.enqueue_trial(defaults, skip_if_exists=True)
-    _search(found, file, shared, wanted, config.jobs, use_cache, parent)
+    try:
+        _search(found, file, shared, wanted, config.jobs, use_cache, parent)
+    finally:
+        report.log_trials(found, file)  # those of a sweep that fails are looked at first of all
 
     best = report.log_study(found, file)
-    print(f"\nbest of {len(study.finished(found))} trials: {file.metric} {found.best_value:.4f} with {_said(best)}")
+    said = f"best of {len(study.finished(found))} trials: {file.metric} {found.best_value:.4f} with {_said(best)}"
+    print(f"\n{said}")
+    mlflow.set_tag("mlflow.note.content", said)
     if config.seeds:
         compared = _compare(run, shared, best, config.seeds)
         figures = {"test_gain": compared.gain, "test_gain_standard_error": compared.spread}
         mlflow.log_metrics({name: value for name, value in figures.items() if math.isfinite(value)})
         mlflow.log_text(compared.verdict() + "\n", "compared.txt")
+        mlflow.set_tag("mlflow.note.content", f"{said}\n\n{compared.verdict()}")
         print(compared.verdict())
         if not compared.clear:
             return
     print(f"To use it:  mlflow run . -e main --env-manager local -P params=runs:/{parent.info.run_id}/{report.BEST}")
+
+
+def _adopt(parent: Run, study_name: str) -> None:
+    """Put below this run what earlier runs of the same sweep have begun, so that one run shows all; not what others run now."""
+    client, where = MlflowClient(), [parent.info.experiment_id]
+    digest = study_name.split()[-1]  # a name may hold quotes
+    for earlier in client.search_runs(where, f"tags.{STUDY} LIKE '% {digest}'"):
+        if earlier.info.run_id != parent.info.run_id and earlier.info.status != "RUNNING":
+            for child in client.search_runs(where, f"tags.`mlflow.parentRunId` = '{earlier.info.run_id}'"):
+                client.set_tag(child.info.run_id, "mlflow.parentRunId", parent.info.run_id)
 
 
 def _search(

@@ -36,9 +36,13 @@ def table(study: optuna.Study, metric: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def log_study(study: optuna.Study, file: SweepFile) -> dict[str, Any]:
-    """Log the trials, the best parameters and the plots to the active run; the best parameters. Raises UserError."""
+def log_trials(study: optuna.Study, file: SweepFile) -> None:
+    """Log the table of trials to the active run."""
     mlflow.log_text(table(study, file.metric).to_csv(index=False), TRIALS)
+
+
+def log_study(study: optuna.Study, file: SweepFile) -> dict[str, Any]:
+    """Log the best parameters and the plots to the active run; the best parameters. Raises UserError."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not complete:
         raise UserError(f"no trial reached its end: see {TRIALS} of this run for what went wrong")

@@ -1,6 +1,7 @@
 """The Optuna study behind a sweep: how trials are proposed, stopped early, stored, and counted."""
 
 import hashlib
+import time
 from typing import Any
 
 import optuna
@@ -16,20 +17,27 @@ from pipeline.sweeps.format import SweepFile
 
 STARTUP = 5  # random trials before bayes has something to learn from
 ALIVE, DEAD = 10, 40  # seconds: how often a trial says that it is alive, and when it counts as killed
+TRIES = 5  # to make the tables of a new database, where several machines begin at once
 FAILURE = "failure"  # attribute of a trial that failed: the reason. One without it was broken off, and is tried again
 
 
 def open_storage(address: str) -> RDBStorage:
     """address: sqlite:///FILE or postgresql://..., which any number of machines may share. Raises UserError."""
     address = address.replace("postgresql://", "postgresql+psycopg://", 1)
-    try:
-        if make_url(address).password:
-            raise UserError("storage names a password, which MLflow records: put the password into ~/.pgpass or PGPASSWORD")
-        again = RetryHeartbeatStaleTrialCallback()
-        return RDBStorage(address, heartbeat_interval=ALIVE, grace_period=DEAD, heartbeat_stale_trial_callback=again)
-    except (ArgumentError, ImportError, SQLAlchemyError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise UserError(f"storage can't be opened ({reason}): give sqlite:///FILE or postgresql://USER@HOST/DATABASE") from None
+    again = RetryHeartbeatStaleTrialCallback()
+    for left in reversed(range(TRIES)):
+        try:
+            if make_url(address).password:
+                raise UserError("storage names a password, which MLflow records: put the password into ~/.pgpass or PGPASSWORD")
+            return RDBStorage(address, heartbeat_interval=ALIVE, grace_period=DEAD, heartbeat_stale_trial_callback=again)
+        except (ArgumentError, ImportError, SQLAlchemyError) as error:
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            if left and any(words in reason.lower() for words in ("already exists", "duplicate key", "unique constraint")):
+                time.sleep(1)  # another machine makes the tables at this very moment
+                continue
+            raise UserError(
+                f"storage can't be opened ({reason}): give sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+            ) from None
 
 
 def open_study(file: SweepFile, storage: RDBStorage, name: str, seed: int) -> optuna.Study:

@@ -58,12 +58,16 @@ class Trials:
         return value
 
     def _watch(self, trial: optuna.Trial) -> Callable[[SubmittedRun], None]:
+        last = (self.parameters | trial.params)["epochs"]
+
         def watch(submitted: SubmittedRun) -> None:
             trial.set_user_attr(RUN, submitted.run_id)
             while submitted.get_status() == "RUNNING":
                 if self.stopped.wait(POLL):
                     raise KeyboardInterrupt
-                if self._report(trial, _history(submitted.run_id, self.file.metric)) and trial.should_prune():
+                history = _history(submitted.run_id, self.file.metric)
+                # after its last epoch there is nothing to save any more
+                if self._report(trial, history) and max(history) < last and trial.should_prune():
                     print(f"trial {trial.number}: stopped early, others were better by then", flush=True)
                     raise optuna.TrialPruned
 

@@ -172,6 +172,12 @@ def test_several_at_once_share_a_study_and_repeat_nothing(storage, tmp_path):
     assert len({tuple(trial.params.values()) for trial in found.trials}) == len(found.trials) == 15
 
 
+def test_several_that_make_the_same_database_at_once_all_open_it(tmp_path):
+    with ThreadPoolExecutor(6) as pool:
+        opened = list(pool.map(lambda _: open_storage(f"sqlite:///{tmp_path}/new.db"), range(6)))
+    assert all(storage.get_all_studies() == [] for storage in opened)
+
+
 @pytest.mark.parametrize("address", ["nonsense", "sqlite:////no/such/folder/x.db", "postgresql://nobody@127.0.0.1:1/none"])
 def test_a_storage_that_cannot_be_opened_is_named_with_the_remedy(address):
     with pytest.raises(UserError, match="storage can't be opened .*: give sqlite:///FILE or postgresql://"):

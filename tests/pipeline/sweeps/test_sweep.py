@@ -58,7 +58,8 @@ def artifacts(project: Project) -> Path:
 def swept(heads, tmp_path_factory):
     """(project, parameters, output) of a finished sweep."""
     project = begin(tmp_path_factory.mktemp("swept"))
-    parameters = {**OWN, "dataset": heads, "config": written(tmp_path_factory.mktemp("file")), "trials": 3, "seeds": 2}
+    config = written(tmp_path_factory.mktemp("file"), early_terminate={"type": "hyperband", "min_iter": 2, "eta": 2})
+    parameters = {**OWN, "dataset": heads, "config": config, "trials": 3, "seeds": 2}
     return project, parameters, project.run("sweep", parameters)
 
 
@@ -66,6 +67,7 @@ def test_a_sweep_leaves_trials_parameters_plots_and_an_honest_comparison(swept):
     project, _, output = swept
     (run,) = sweeps(project)
     table = pd.read_csv(artifacts(project) / "trials.csv")
+    # none is stopped after its last epoch, though that is when they are compared
     assert table["state"].tolist() == ["complete"] * 3 and table["drop_rate"].between(0, 0.5).all()
     assert table["drop_rate"][0] == 0.0  # the default is tried too
     children = {child.info.run_id: child for child in project.runs("train")}
@@ -83,7 +85,8 @@ def test_a_sweep_leaves_trials_parameters_plots_and_an_honest_comparison(swept):
     for path in (artifacts(project) / "plots").iterdir():
         assert Image.open(path).width > 400
     said = (artifacts(project) / "compared.txt").read_text()
-    assert said.strip() in output and "2 seeds: defaults" in said and "test_gain" in run.data.metrics
+    assert said.strip() in output and said.strip() in run.data.tags["mlflow.note.content"]
+    assert "2 seeds: defaults" in said and "test_gain" in run.data.metrics
 
 
 def test_a_finished_sweep_costs_nothing_again(swept):
@@ -124,6 +127,10 @@ def test_an_interrupted_sweep_tries_the_trial_again_that_it_was_in(heads, tmp_pa
     assert "epoch 1/3: 1/1" not in output.split("trial 2:")[1]  # its first epoch is not trained anew
     table = pd.read_csv(artifacts(project) / "trials.csv")
     assert table["state"].tolist() == ["complete", "fail", "complete"]
+    newest, killed = sweeps(project)
+    assert killed.info.status == "FAILED"
+    below = project.client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{newest.info.run_id}'")
+    assert {run.info.run_id for run in below} >= set(table["run"])  # all trials of the sweep in one place
 
 
 def test_ten_failures_in_a_row_stop_a_sweep_with_the_reason(heads, tmp_path):
@@ -137,6 +144,8 @@ def test_ten_failures_in_a_row_stop_a_sweep_with_the_reason(heads, tmp_path):
     last = output.strip().splitlines()[-1]
     assert last.startswith("sweep: 1") and "trials failed in a row, the last one: batch_size" in last
     assert "trial 9 failed: batch_size" in output and output.count(" failed: ") < 14
+    table = pd.read_csv(artifacts(project) / "trials.csv")
+    assert table["failure"].str.startswith("batch_size").sum() >= 10
 
 
 def test_a_crash_and_an_unknown_metric_are_named_and_the_sweep_goes_on(heads, tmp_path):
