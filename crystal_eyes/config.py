@@ -6,7 +6,7 @@ MLproject repeats these defaults; a test holds the two together.
 from dataclasses import dataclass
 
 from crystal_eyes.parameters import parameter
-from crystal_eyes.recipes import RECIPES
+from crystal_eyes.recipes import RECIPES, RECIPES_OWN
 
 CLASSIFIERS = (
     "perceptron", "faiss", "lda", "ridge", "logistic_regression", "tip_adapter", "linear_svc", "k_neighbors",
@@ -58,7 +58,9 @@ class Train:
     learning_rate: float = parameter(1e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
     weight_decay: float = parameter(1e-2, "weight decay of AdamW", low=0.0, high=1.0)
     drop_rate: float = parameter(0.0, "dropout before the embedding layer", low=0.0, high=0.9)
-    drop_connect_rate: float = parameter(0.0, "drop connect (stochastic depth) in the backbone", low=0.0, high=0.9)
+    drop_connect_rate: float = parameter(
+        RECIPES_OWN, "drop connect (stochastic depth) in the backbone; -1: the recipe's", low=RECIPES_OWN, high=0.9
+    )
     wandb: str = parameter("off", "log to Weights & Biases too", choices=("off", "offline", "online"))
     seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
 

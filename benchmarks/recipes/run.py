@@ -89,7 +89,8 @@ def main(dataset: str, work: str, change: str, epochs: str = "0", seed: str = "0
     workspace = Path(work) / f"{change}-{seed}-{key}"
     source = catalogue(Path(dataset), Path(work) / "catalogue")
     torch.manual_seed(config.seed)
-    encoder = Encoder(Description(recipe.backbone, recipe.embedding_size, recipe.image_size))
+    drop = recipe.drop_connect_rate
+    encoder = Encoder(Description(recipe.backbone, recipe.embedding_size, recipe.image_size, drop_connect_rate=drop))
     load_weights(encoder, "pretrained" if recipe.backbone == "tf_efficientnet_lite0" else "none")
     start, rates = time.perf_counter(), []
 
