@@ -69,7 +69,7 @@ def test_figures_are_logged_by_kind_and_stand_on_the_card(bundle_run, bundle):
         for name in ("top_1", "top_5", "ece_before", "ece_after", "called_unknown_at_5", "auroc"):
             assert 0 <= metrics[f"{kind}_{name}"] <= 1
         assert f"{metrics[f'{kind}_top_5']:.3f}" in card
-    assert "one linear layer (lda)" in card
+    assert "one linear layer (logistic_regression)" in card
     assert "Lisa Wischofsky" in card and "no statement about originality in law" in card
     assert str(ROOT) not in card + (bundle / "bundle.json").read_text()
 
