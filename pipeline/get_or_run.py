@@ -45,6 +45,8 @@ def _get_or_run(
     key = key_of(entry_point, parameters)
     waiting = f"{entry_point}: another main runs the same step, waiting for its result"
     with only_one(f"get-or-run-{key.digest}", waiting):
+        with only_one(key.digest, waiting):  # one whose main was killed goes on to its end
+            pass
         if use_cache:
             run, _ = find(client, experiment, key)
             if run is not None:

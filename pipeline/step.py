@@ -4,13 +4,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import mlflow
 
 from crystal_eyes.artifacts import local_path
-from crystal_eyes.errors import UserError, one_line
+from crystal_eyes.errors import one_line
 from crystal_eyes.parameters import inputs, names_files, parse, values
 from pipeline.cache_key import cache_key
 from pipeline.digests import digest_path
@@ -48,22 +49,29 @@ def run_step(entry_point: str, config_class: type[Config], body: Body) -> None:
 
 
 def _told(body: Body, *arguments) -> Mapping[str, Path]:
-    """The body's outputs. What a user can mend is also written on the run, where a sweep and the UI find it."""
+    """The body's outputs. Why there are none is also written on the run, where a sweep and the UI find it."""
     try:
         return body(*arguments)
-    except UserError as error:
-        mlflow.set_tag(FAILURE, str(error)[:500])
+    except Exception as error:
+        said = one_line(error) or f"{type(error).__name__}: {error}".splitlines()[0]
+        with suppress(Exception):  # where the disk is full, that is what to say
+            mlflow.set_tag(FAILURE, said[:500])
         raise
 
 
 class one_line_errors:
-    """Context: an expected error becomes one line on stderr and exit code 1; SIGTERM interrupts like Ctrl-C."""
+    """Context: an expected error becomes one line on stderr and exit code 1.
+
+    SIGTERM and a closed terminal interrupt like Ctrl-C.
+    """
 
     def __init__(self, name: str):
         self.name = name
 
     def __enter__(self) -> None:
         signal.signal(signal.SIGTERM, _interrupt)
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not below nohup
+            signal.signal(signal.SIGHUP, _interrupt)
         sys.stdout.reconfigure(line_buffering=True)  # or a log would show a step's lines only at its end
 
     def __exit__(self, kind, error: BaseException | None, trace) -> None:

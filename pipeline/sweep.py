@@ -5,9 +5,11 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import signal
 import sys
 import threading
+import time
 import warnings
 from typing import Any
 
@@ -25,11 +27,11 @@ from pipeline.get_or_run import _get_or_run, key_of
 from pipeline.main import Finished
 from pipeline.step import one_line_errors
 from pipeline.sweeps import format, report, study
-from pipeline.sweeps.trials import TrialFailed, Trials
+from pipeline.sweeps.trials import POLL, TrialFailed, Trials
 from pipeline.workspace import cache_home
 
-STUDY = "study"  # tag of a sweep's run
-FAILURES = 10  # in a row: then the sweep itself is at fault
+STUDY = "crystal_eyes.study"  # tag of a sweep's run
+TOO_MANY = 10  # failures in a row: then the sweep itself is at fault
 
 
 def _fields() -> list[tuple[str, Any, Any]]:
@@ -55,7 +57,12 @@ Sweep.__doc__ = "Search parameters of train with one of W&B's sweep files; finis
 
 
 def sweep(config: Any) -> None:
-    file = format.read(config.config)
+    file, given = format.read(config.config), config
+    for f in dataclasses.fields(config):
+        if f.name in file.fixed and getattr(config, f.name) not in (f.default, file.fixed[f.name]):
+            raise UserError(
+                f"{f.name}={getattr(config, f.name)} is given, and {config.config} says {file.fixed[f.name]}: leave one out"
+            )
     config = filled(dataclasses.replace(config, **file.fixed))
     parent, use_cache = mlflow.active_run(), config.cache == "on"
 
@@ -98,14 +105,22 @@ def sweep(config: Any) -> None:
         print(compared.verdict())
         if not compared.clear:
             return
-    print(f"To use it:  mlflow run . -e main --env-manager local -P params=runs:/{parent.info.run_id}/{report.BEST}")
+    given = [f"-P {name}={shlex.quote(str(value))}" for name, value in _changed(given).items() if name not in best]
+    command = f"mlflow run . -e main --env-manager local -P params=runs:/{parent.info.run_id}/{report.BEST}"
+    print("To use it: ", command, *given)
+
+
+def _changed(config: Any) -> dict[str, Any]:
+    """What prepare and train are given that isn't their default."""
+    fields = {f.name: f for step in ("prepare", "train") for f in dataclasses.fields(STEPS[step]) if f.name != "catalogue"}
+    return {name: getattr(config, name) for name, f in fields.items() if getattr(config, name) != f.default}
 
 
 def _adopt(parent: Run, study_name: str) -> None:
     """Put below this run what earlier runs of the same sweep have begun, so that one run shows all; not what others run now."""
     client, where = MlflowClient(), [parent.info.experiment_id]
     digest = study_name.split()[-1]  # a name may hold quotes
-    for earlier in client.search_runs(where, f"tags.{STUDY} LIKE '% {digest}'"):
+    for earlier in client.search_runs(where, f"tags.`{STUDY}` LIKE '% {digest}'"):
         if earlier.info.run_id != parent.info.run_id and earlier.info.status != "RUNNING":
             for child in client.search_runs(where, f"tags.`mlflow.parentRunId` = '{earlier.info.run_id}'"):
                 client.set_tag(child.info.run_id, "mlflow.parentRunId", parent.info.run_id)
@@ -116,25 +131,35 @@ def _search(
 ) -> None:
     """Run trials until so many are finished, here or on other machines. Raises UserError where ten in a row fail."""
     stopped = threading.Event()
-    # in a thread, a trial doesn't hear Ctrl-C or SIGTERM
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # in a thread, a trial doesn't hear Ctrl-C, SIGTERM or a closed terminal
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in before.items() if callable(handler)}
     for number, handler in before.items():
         signal.signal(number, lambda *arguments, handler=handler: (stopped.set(), handler(*arguments)))
-    if jobs > 1:
+    share_cores = jobs > 1 and "OMP_NUM_THREADS" not in os.environ
+    if share_cores:
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
 
     def enough(found: optuna.Study, trial) -> None:
-        if len(study.failures_in_a_row(found)) >= FAILURES or len(study.finished(found)) >= wanted:
+        if len(study.failures_in_a_row(found)) >= TOO_MANY or len(study.finished(found)) >= wanted:
             found.stop()
 
     trials = Trials(file, shared, parent, use_cache, stopped)
     try:
-        while (left := wanted - len(study.finished(found))) > 0:
+        while (missing := wanted - len(study.finished(found))) > 0:
+            left = missing - study.under_way(found)
+            if left <= 0:  # other machines are about to finish the last ones, or will be given up
+                time.sleep(POLL)
+                continue
             found.optimize(trials, n_trials=left, n_jobs=min(jobs, left), catch=(TrialFailed,), callbacks=[enough])
+            if trials.broken:
+                raise trials.broken
             reasons = study.failures_in_a_row(found)
-            if len(reasons) >= FAILURES:
+            if len(reasons) >= TOO_MANY:
                 raise UserError(f"{len(reasons)} trials failed in a row, the last one: {reasons[0]}")
     finally:
+        if share_cores:
+            del os.environ["OMP_NUM_THREADS"]
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -25,7 +25,8 @@ def only_one(name: str, waiting: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(waiting, flush=True)
+        if waiting:
+            print(waiting, flush=True)
         lock.acquire()
     try:
         yield
@@ -41,3 +42,9 @@ def workspace(key: str) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard(key: str) -> None:
+    """Remove the folder of work that nobody will go on with, once its process has ended."""
+    with only_one(key, ""):
+        shutil.rmtree(cache_home() / "work" / key, ignore_errors=True)

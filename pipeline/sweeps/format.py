@@ -16,10 +16,15 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.parameters import convert
 
 SCHEMA = Path(__file__).with_name("wandb_schema.json")  # of W&B's package `sweeps` 0.3.0, MIT
+METHODS = ("bayes", "random", "grid")
 HONOURED = ("name", "description", "program", "command", "method", "metric", "parameters", "early_terminate", "run_cap")
 PROGRAM, MODULE = "steps/train.py", "steps.train"
 MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "-m", MODULE)
 ELSEWHERE = ("wandb", "catalogue")  # in a command, they say how W&B's agent reaches its service and the pictures
+SETTLED = {
+    "recipe": "it settles other parameters before the first trial",
+    "seed": "pictures are split by it before the first trial",
+}
 TUNED = {f.name: f for f in dataclasses.fields(Train) if not f.metadata["input"] and f.name not in ELSEWHERE}
 
 _formats = jsonschema.FormatChecker()
@@ -30,7 +35,7 @@ _formats.checks("integer")(lambda value: isinstance(value, int))
 @dataclass(frozen=True)
 class SweepFile:
     name: str
-    method: str  # bayes, random or grid
+    method: str  # one of METHODS
     metric: str
     maximize: bool
     space: dict[str, BaseDistribution]  # by parameter of train
@@ -54,7 +59,7 @@ def read(path: str | Path) -> SweepFile:
         raise UserError(f"{path} is no sweep file: it holds no keys such as method, metric and parameters")
     try:
         return _honoured(said)
-    except UserError as error:
+    except (UserError, OverflowError, ValueError) as error:  # a number may be beyond all floats
         raise UserError(f"{path}: {error}") from None
 
 
@@ -70,12 +75,18 @@ def _honoured(said: dict[str, Any]) -> SweepFile:
     _only(metric, ("name", "goal"), "metric")
     if said.get("program", PROGRAM) != PROGRAM:
         raise UserError(f"program {said['program']} can't be run: the entry point that trains is {PROGRAM}")
-    space, fixed = {}, _fixed_in_command(said.get("command", []))
+    if said["method"] not in METHODS:
+        raise UserError(f"method {said['method']} can't be honoured here: choose one of {', '.join(METHODS)}")
+    space, fixed = {}, _fixed_in_command(said.get("command"))
     for name, parameter in said["parameters"].items():
         if name not in TUNED:
             raise UserError(f"parameter {name} is none that train has: there are {', '.join(TUNED)}")
+        if name in fixed:
+            raise UserError(f"parameter {name} is given in command too: leave one out")
         found = _distribution(name, parameter)
         if isinstance(found, BaseDistribution):
+            if name in SETTLED:
+                raise UserError(f"parameter {name} can't be searched, {SETTLED[name]}: give it one value")
             space[name] = found
         else:
             fixed[name] = found
@@ -87,6 +98,8 @@ def _honoured(said: dict[str, Any]) -> SweepFile:
                 raise UserError(f"parameter {name}: method grid needs values, not a range")
     stop = said.get("early_terminate", {})
     _only(stop, ("type", "min_iter", "max_iter", "s", "eta"), "early_terminate")
+    if "min_iter" in stop and ("max_iter" in stop or "s" in stop):
+        raise UserError("early_terminate: min_iter stands alone, or max_iter and s do: leave one out")
     one_in = stop.get("eta", 3)
     if one_in != int(one_in) or one_in < 2:
         raise UserError(f"early_terminate: eta {one_in} can't be honoured, give a whole number from 2")
@@ -101,7 +114,8 @@ def _honoured(said: dict[str, Any]) -> SweepFile:
 
 
 def _check_schema(said: dict[str, Any]) -> None:
-    for name, parameter in (said.get("parameters") or {}).items():
+    parameters = said.get("parameters")
+    for name, parameter in parameters.items() if isinstance(parameters, dict) else ():
         low, high = ((parameter.get(end) if isinstance(parameter, dict) else None) for end in ("min", "max"))
         if isinstance(low, int | float) and isinstance(high, int | float) and low >= high:
             raise UserError(f"parameter {name}: its range is empty, min {low} is not below max {high}")
@@ -119,17 +133,21 @@ def _only(part: dict[str, Any], names: tuple[str, ...], where: str) -> None:
             raise UserError(f"key {where}.{key} can't be honoured here: take it out")
 
 
-def _fixed_in_command(command: list[Any]) -> dict[str, Any]:
-    """The parameters that a command gives to every trial; it has to start train."""
-    fixed = {}
+def _fixed_in_command(command: list[Any] | None) -> dict[str, Any]:
+    """The parameters that a command gives to every trial; it has to start train with those that are searched."""
+    fixed: dict[str, Any] = {}
+    if command is None:
+        return fixed
     for part in map(str, command):
         name, equals, value = part.removeprefix("--").partition("=")
         if part.startswith("--") and equals and name in TUNED:
             fixed[name] = convert(TUNED[name], value)
         elif part not in MACROS and not (part.startswith("--") and equals and name in ELSEWHERE):
             raise UserError(f"command: {part} can't be honoured here, a command starts {MODULE} with --parameter=value")
-    if command and "${program}" not in command and MODULE not in command:
+    if "${program}" not in command and MODULE not in command:
         raise UserError(f"command starts another program than {MODULE}")
+    if "${args}" not in command:
+        raise UserError("command: ${args} is missing, all trials would be the same training")
     return fixed
 
 
@@ -144,6 +162,8 @@ def _distribution(name: str, parameter: dict[str, Any]) -> BaseDistribution | An
     low, high, q = (parameter.get(key) for key in ("min", "max", "q"))
     given = [key for key in ("distribution", "probabilities", "parameters") if key in parameter]
     kind = parameter.get("distribution", *given) if given else "int_uniform" if type(low) is type(high) is int else "uniform"
+    if field.type is str:
+        raise UserError(f"parameter {name} is text: give values")
     if kind == "int_uniform":
         low, high = (convert(field, str(end)) for end in (low, high))
         return IntDistribution(int(low), int(high))

@@ -26,7 +26,8 @@ PLOTS = ("optimization_history", "param_importances", "parallel_coordinate", "sl
 
 
 def table(study: optuna.Study, metric: str) -> pd.DataFrame:
-    """A row a trial: number, state, metric (of the best epoch), epochs, seconds, parameters, run, what went wrong."""
+    """A row a trial: number, state, metric (of the best epoch; of the last where it was stopped), epochs, seconds, parameters,
+    run, what went wrong."""
     rows = []
     for trial in study.get_trials(deepcopy=False):
         seconds = trial.duration.total_seconds() if trial.duration else float("nan")

@@ -24,13 +24,13 @@ FAILURE = "failure"  # attribute of a trial that failed: the reason. One without
 def open_storage(address: str) -> RDBStorage:
     """address: sqlite:///FILE or postgresql://..., which any number of machines may share. Raises UserError."""
     address = address.replace("postgresql://", "postgresql+psycopg://", 1)
-    again = RetryHeartbeatStaleTrialCallback()
     for left in reversed(range(TRIES)):
         try:
-            if make_url(address).password:
+            url = make_url(address)
+            if url.password or "password" in url.query:
                 raise UserError("storage names a password, which MLflow records: put the password into ~/.pgpass or PGPASSWORD")
-            return RDBStorage(address, heartbeat_interval=ALIVE, grace_period=DEAD, heartbeat_stale_trial_callback=again)
-        except (ArgumentError, ImportError, SQLAlchemyError) as error:
+            return RDBStorage(address, heartbeat_interval=ALIVE, grace_period=DEAD, heartbeat_stale_trial_callback=_again)
+        except (ArgumentError, ImportError, SQLAlchemyError, ValueError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             if left and any(words in reason.lower() for words in ("already exists", "duplicate key", "unique constraint")):
                 time.sleep(1)  # another machine makes the tables at this very moment
@@ -118,14 +118,27 @@ def try_again_what_was_broken_off(study: optuna.Study) -> None:
     trials = study.get_trials(deepcopy=False)
     again = {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
     for trial in trials:
-        if trial.state == TrialState.FAIL and FAILURE not in trial.user_attrs and trial.number not in again:
-            RetryHeartbeatStaleTrialCallback()(study, trial)
+        if trial.state == TrialState.FAIL and trial.number not in again:
+            _again(study, trial)
+
+
+def _again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Put a trial that was broken off before all others; not one that failed for a reason and was killed while it said so."""
+    if FAILURE not in trial.user_attrs:
+        RetryHeartbeatStaleTrialCallback()(study, trial)
+
+
+def under_way(study: optuna.Study) -> int:
+    """How many trials run now, here or elsewhere. Those that were killed are first given up, and put before all others."""
+    optuna.storages.fail_stale_trials(study)
+    return len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that count: those that ended, were stopped early, or failed for a reason. Not those that were broken off."""
     return [trial for trial in study.get_trials(deepcopy=False)
-            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or FAILURE in trial.user_attrs]  # fmt: skip
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            or (trial.state == TrialState.FAIL and FAILURE in trial.user_attrs)]  # fmt: skip
 
 
 def failures_in_a_row(study: optuna.Study) -> list[str]:

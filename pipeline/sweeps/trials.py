@@ -12,10 +12,11 @@ from mlflow.entities import Run
 from mlflow.projects.submitted_run import SubmittedRun
 
 from crystal_eyes.errors import UserError
-from pipeline.get_or_run import _get_or_run
+from pipeline.get_or_run import _get_or_run, key_of
 from pipeline.step import FAILURE as STEP_FAILURE
 from pipeline.sweeps.format import SweepFile
 from pipeline.sweeps.study import FAILURE, suggest
+from pipeline.workspace import discard
 
 POLL = 1.0  # seconds
 RUN = "run_id"  # attribute of a trial: the MLflow run of its training
@@ -34,19 +35,34 @@ class Trials:
     parent: Run
     use_cache: bool
     stopped: threading.Event  # set where the sweep is interrupted
+    broken: BaseException | None = None  # what no trial may fail for: Optuna doesn't pass on what its last threads raise
 
     def __call__(self, trial: optuna.Trial) -> float:
         """The trial's value: that of its best epoch. Raises TrialFailed, or TrialPruned where it is stopped early."""
+        try:
+            return self._value(trial)
+        except (TrialFailed, optuna.TrialPruned):
+            raise
+        except BaseException as error:
+            self.broken = error
+            raise
+
+    def _value(self, trial: optuna.Trial) -> float:
         values = suggest(trial, self.file.space)
         said = ", ".join(f"{name}={_short(value)}" for name, value in values.items())
         print(f"trial {trial.number}: {said}", flush=True)
-        trial.set_user_attr("sweep", self.parent.info.run_id)
+        trial.set_user_attr(RUN, "")  # one that is tried again has that of before
         try:
             run = _get_or_run("train", self.parameters | values, self.use_cache, self.parent, self._watch(trial))
             trial.set_user_attr(RUN, run.info.run_id)
             history = _history(run.info.run_id, self.file.metric)
             self._report(trial, history)
             value = best(history, self.file, run)
+        except optuna.TrialPruned:
+            discard(key_of("train", self.parameters | values).digest)
+            # the training says that it failed as it ends
+            MlflowClient().set_terminated(trial.user_attrs[RUN], "KILLED")
+            raise
         except UserError as error:
             reason = str(error)
             if found := trial.user_attrs.get(RUN):
@@ -66,8 +82,11 @@ class Trials:
                 if self.stopped.wait(POLL):
                     raise KeyboardInterrupt
                 history = _history(submitted.run_id, self.file.metric)
-                # after its last epoch there is nothing to save any more
-                if self._report(trial, history) and max(history) < last and trial.should_prune():
+                if not self._report(trial, history):
+                    continue
+                newest = max(history)
+                # after its last epoch there is nothing to save any more; no number is no reason to call others better
+                if newest < last and not math.isnan(history[newest]) and trial.should_prune():
                     print(f"trial {trial.number}: stopped early, others were better by then", flush=True)
                     raise optuna.TrialPruned
 
@@ -76,7 +95,7 @@ class Trials:
     @staticmethod
     def _report(trial: optuna.Trial, history: dict[int, float]) -> bool:
         """Tell Optuna the epochs that it doesn't know yet; whether there were any."""
-        known = trial.study.trials[trial.number].intermediate_values
+        known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         new = sorted(history.keys() - known.keys())
         for step in new:
             trial.report(history[step], step)

@@ -6,9 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from pipeline.digests import digest_path
+from pipeline.step import FAILURE, _told
 from tests.runs import ROOT, TINY, Project, draw_heads
 
 TRAINING = {**TINY, "epochs": 4}
@@ -110,3 +112,29 @@ def test_an_interruption_that_python_drops_while_it_tidies_up_comes_again():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 130 and "step: interrupted" in done.stderr
+
+
+@pytest.mark.parametrize(("before", "code"), [("SIG_DFL", 130), ("SIG_IGN", 0)])
+def test_a_closed_terminal_interrupts_unless_it_is_to_be_survived(before, code):
+    program = (
+        "import os, signal\n"
+        f"signal.signal(signal.SIGHUP, signal.{before})\n"
+        "from pipeline.step import one_line_errors\n"
+        "with one_line_errors('here'):\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == code, ended.stderr
+    assert ("here: interrupted: run the same command again" in ended.stderr) == (code == 130)
+
+
+def test_why_a_step_crashed_is_written_on_its_run(tmp_path, monkeypatch):
+    """Also where nobody foresaw it: a sweep's table and the UI show it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+    def body(*_):
+        raise RuntimeError("out of memory\nand much more")
+
+    with mlflow.start_run() as run, pytest.raises(RuntimeError):
+        _told(body, None, {}, tmp_path)
+    assert mlflow.get_run(run.info.run_id).data.tags[FAILURE] == "RuntimeError: out of memory"

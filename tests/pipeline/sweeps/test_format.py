@@ -51,7 +51,8 @@ def test_the_projects_own_file():
         ("batch_size", {"min": 16, "max": 64}, IntDistribution(16, 64)),
         ("epochs", {"distribution": "int_uniform", "min": 1, "max": 9}, IntDistribution(1, 9)),
         ("batch_size", {"values": [16, 32]}, CategoricalDistribution([16, 32])),
-        ("recipe", {"distribution": "categorical", "values": ["best", "2020"]}, CategoricalDistribution(["best", "2020"])),
+        ("backbone", {"distribution": "categorical", "values": ["mixnet_s", "mixnet_m"]},
+         CategoricalDistribution(["mixnet_s", "mixnet_m"])),
     ],
 )  # fmt: skip
 def test_ranges_and_choices(file, name, parameter, expected):
@@ -64,9 +65,7 @@ def test_what_has_one_value_is_fixed(file):
 
 
 def test_a_command_may_give_parameters_to_every_trial(file):
-    found = read(
-        file(command=["${env}", "python" and "${interpreter}", "${program}", "--epochs=2", "--wandb=online", "${args}"])
-    )
+    found = read(file(command=["${env}", "${interpreter}", "${program}", "--epochs=2", "--wandb=online", "${args}"]))
     assert found.fixed == {"epochs": 2}
 
 
@@ -88,9 +87,16 @@ def test_early_termination(file, stop, expected):
     ("changes", "said"),
     [
         ({"method": "annealing"}, "method: 'annealing' is not one of"),
+        ({"method": "custom"}, "method custom can't be honoured here: choose one of bayes, random, grid"),
         ({"method": None}, "'method' is a required property"),
         ({"metric": None}, "metric is missing"),
         ({"parameters": None}, "parameters is missing"),
+        ({"parameters": [1]}, "parameters: "),
+        ({"parameters": "x"}, "parameters: "),
+        ({"parameters": {"recipe": {"values": ["best", "2020"]}}}, "recipe can't be searched, .*: give it one value"),
+        ({"parameters": {"seed": {"min": 0, "max": 9}}}, "seed can't be searched, .*: give it one value"),
+        ({"parameters": {"backbone": {"min": 1, "max": 3}}}, "backbone is text: give values"),
+        ({"parameters": {"learning_rate": {"distribution": "log_uniform", "min": -1, "max": 1000}}}, "range"),
         ({"parameters": {"drop_rate": {"min": 0.5, "max": 0.5}}}, "drop_rate: its range is empty, min 0.5 is not below"),
         ({"parameters": {"drop_rate": {"values": []}}}, "parameter drop_rate: .* is none of the forms"),
         ({"parameters": {"drop_rate": {"min": 0.0}}}, "parameter drop_rate: .* is none of the forms"),
@@ -108,9 +114,13 @@ def test_early_termination(file, stop, expected):
         ({"early_terminate": {"type": "hyperband", "min_iter": 2, "strict": True}}, "early_terminate.strict can't be honoured"),
         ({"early_terminate": {"type": "envelope"}}, "early_terminate"),
         ({"early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 1.5}}, "eta 1.5 can't be honoured"),
+        ({"early_terminate": {"type": "hyperband", "min_iter": 2, "eta": float("inf")}}, "infinity"),
+        ({"early_terminate": {"type": "hyperband", "min_iter": 2, "max_iter": 9, "s": 2}}, "min_iter stands alone"),
         ({"program": "other.py"}, "program other.py can't be run"),
         ({"command": ["python", "other.py"]}, "command: python can't be honoured"),
         ({"command": ["${env}", "${args}"]}, "command starts another program"),
+        ({"command": ["${program}", "--epochs=2"]}, r"command: \$\{args\} is missing"),
+        ({"command": ["${program}", "--drop_rate=0.2", "${args}"]}, "drop_rate is given in command too"),
         ({"command": ["${program}", "--dropout=2"]}, "command: --dropout=2 can't be honoured"),
         ({"entity": "me"}, "key entity can't be honoured here: take it out"),
         ({"nonsense": 1}, "key nonsense can't be honoured"),

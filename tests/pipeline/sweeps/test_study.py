@@ -1,6 +1,7 @@
 """What Optuna is asked to do: proposals, early stopping, going on, on objectives that cost nothing."""
 
 import dataclasses
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import optuna
@@ -19,9 +20,12 @@ from pipeline.sweeps.study import (
     open_study,
     suggest,
     try_again_what_was_broken_off,
+    under_way,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore::FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::optuna.exceptions.ExperimentalWarning", "ignore::FutureWarning", "ignore:Heartbeat of storage"
+)
 SPACE = {"drop_rate": FloatDistribution(0.0, 1.0), "weight_decay": FloatDistribution(0.0, 1.0)}
 FILE = SweepFile("test", "random", "map_at_r", True, SPACE, {}, 0, 2, None)
 
@@ -65,9 +69,9 @@ def test_a_grid_visits_every_point_once(storage):
 
 
 def test_values_are_told_from_those_that_a_search_cannot_find():
-    space = {"drop_rate": FloatDistribution(0.1, 0.5), "recipe": CategoricalDistribution(["best", "2020"])}
-    assert holds(space, {"drop_rate": 0.1, "recipe": "2020"})
-    assert not holds(space, {"drop_rate": 0.0, "recipe": "2020"}) and not holds(space, {"drop_rate": 0.1, "recipe": "none"})
+    space = {"drop_rate": FloatDistribution(0.1, 0.5), "batch_size": CategoricalDistribution([16, 32])}
+    assert holds(space, {"drop_rate": 0.1, "batch_size": 32})
+    assert not holds(space, {"drop_rate": 0.0, "batch_size": 32}) and not holds(space, {"drop_rate": 0.1, "batch_size": 8})
 
 
 def test_bayes_comes_closer_than_random(storage):
@@ -162,6 +166,27 @@ def test_failures_count_and_are_counted_in_a_row(storage):
     assert rows == [[], ["reason 1"], [], ["reason 3"], ["reason 4", "reason 3"]] and len(finished(found)) == 5
 
 
+def test_a_trial_counts_as_failed_when_it_is_over_not_while_it_says_why(storage):
+    found = open_study(FILE, storage, "failing", 0)
+    ended, failing = found.ask(SPACE), found.ask(SPACE)
+    for trial in (ended, failing):
+        trial.set_user_attr(FAILURE, "a reason")
+    found.tell(ended, state=optuna.trial.TrialState.FAIL)
+    assert len(finished(found)) == 1 and failures_in_a_row(found) == ["a reason"]
+
+
+def test_a_killed_trial_is_under_way_until_it_is_given_up_and_then_tried_again(storage):
+    found = open_study(FILE, storage, "killed", 0)
+    trial = found.ask(SPACE)
+    storage.record_heartbeat(trial._trial_id)
+    assert under_way(found) == 1
+    storage.grace_period = 1
+    time.sleep(2.5)
+    assert under_way(found) == 0
+    (again,) = found.get_trials(states=(optuna.trial.TrialState.WAITING,))
+    assert again.params == trial.params
+
+
 def test_several_at_once_share_a_study_and_repeat_nothing(storage, tmp_path):
     def join(number: int):
         return search(open_storage(f"sqlite:///{tmp_path}/sweeps.db"), FILE, 5, name="joined")
@@ -178,10 +203,20 @@ def test_several_that_make_the_same_database_at_once_all_open_it(tmp_path):
     assert all(storage.get_all_studies() == [] for storage in opened)
 
 
-@pytest.mark.parametrize("address", ["nonsense", "sqlite:////no/such/folder/x.db", "postgresql://nobody@127.0.0.1:1/none"])
+@pytest.mark.parametrize(
+    "address",
+    ["nonsense", "sqlite:////no/such/folder/x.db", "postgresql://nobody@127.0.0.1:1/none", "postgresql://me@here:abc/x"],
+)
 def test_a_storage_that_cannot_be_opened_is_named_with_the_remedy(address):
     with pytest.raises(UserError, match="storage can't be opened .*: give sqlite:///FILE or postgresql://"):
         open_storage(address)
+
+
+def test_a_storage_that_names_a_password_is_refused():
+    for address in ("postgresql://me:secret@127.0.0.1/none", "postgresql://me@127.0.0.1/none?password=secret"):
+        with pytest.raises(UserError, match="put the password into ~/.pgpass") as raised:
+            open_storage(address)
+        assert "secret" not in str(raised.value)
 
 
 def test_a_gain_is_told_with_its_spread_and_noise_is_not_sold_as_tuning():

@@ -163,6 +163,40 @@ def test_a_crash_and_an_unknown_metric_are_named_and_the_sweep_goes_on(heads, tm
     assert "no trial reached its end" in output
 
 
+def test_a_trial_that_is_stopped_early_leaves_no_work_behind(heads, tmp_path):
+    project = begin(tmp_path / "state")
+    config = written(
+        tmp_path, metric={"name": "learning_rate", "goal": "maximize"},
+        parameters={"learning_rate": {"min": 1e-5, "max": 1e-3}},  # the default, which is tried first, is the best
+        early_terminate={"type": "hyperband", "min_iter": 1, "eta": 2},
+    )  # fmt: skip
+    parameters = {**OWN, "epochs": 60, "dataset": heads, "config": config, "trials": 2, "seeds": 0}
+    output = project.run("sweep", parameters)
+    assert "trial 1: stopped early, others were better by then" in output
+    table = pd.read_csv(artifacts(project) / "trials.csv").set_index("state")
+    assert sorted(table.index) == ["complete", "pruned"] and table["epochs"]["pruned"] < 60
+    assert project.client.get_run(table["run"]["pruned"]).info.status == "KILLED"
+    assert list((tmp_path / "state" / "cache" / "work").iterdir()) == []
+    used = output.strip().splitlines()[-1]
+    assert used.startswith("To use it:") and f"-P dataset={heads} " in used and "-P epochs=60" in used
+
+
+def test_a_metric_that_is_no_number_is_named_though_trials_are_stopped_early(heads, tmp_path):
+    project = begin(tmp_path / "state")
+    config = written(tmp_path, early_terminate={"type": "hyperband", "min_iter": 1, "eta": 2})
+    # one picture of each character that the epochs are judged by: none has a neighbour
+    few = {"train_per_character": 1, "test_per_character": 7}
+    parameters = {**OWN, **few, "epochs": 8, "dataset": heads, "config": config, "trials": 2, "seeds": 0}
+    output = project.run("sweep", parameters, code=1)
+    assert "stopped early" not in output and "trial 1 failed: metric map_at_r was no number in any of 8 epochs" in output
+
+
+def test_what_file_and_command_line_say_differently_is_refused(heads, tmp_path):
+    config = written(tmp_path, parameters={**FILE["parameters"], "epochs": {"value": 9}})
+    output = begin(tmp_path / "state").run("sweep", {**OWN, "dataset": heads, "config": config}, code=1)
+    assert "epochs=2 is given, and" in output and "says 9: leave one out" in output
+
+
 def test_a_missing_file_is_one_line(tmp_path):
     output = begin(tmp_path / "state").run("sweep", {"config": tmp_path / "none.yaml"}, code=1)
     assert output.strip().splitlines()[-1] == f"sweep: config={tmp_path}/none.yaml can't be read (No such file or directory)"

@@ -1,14 +1,16 @@
 """What a training's curve is worth to a sweep."""
 
 import dataclasses
+import threading
 from types import SimpleNamespace
 
+import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
 from crystal_eyes.errors import UserError
 from pipeline.sweeps.format import SweepFile
-from pipeline.sweeps.trials import best
+from pipeline.sweeps.trials import Trials, best
 
 FILE = SweepFile("test", "random", "map_at_r", True, {"drop_rate": FloatDistribution(0.0, 1.0)}, {}, 0, 2, None)
 RUN = SimpleNamespace(data=SimpleNamespace(metrics={"loss": 1.0, "map_at_r": 0.5}))
@@ -25,3 +27,10 @@ def test_a_metric_that_never_was_a_number_or_was_never_logged_is_named():
         best({1: float("nan"), 2: float("nan")}, FILE, RUN)
     with pytest.raises(UserError, match="metric accuracy was never logged by train: it logs loss, map_at_r"):
         best({}, dataclasses.replace(FILE, metric="accuracy"), RUN)
+
+
+def test_what_no_trial_may_fail_for_is_kept_for_the_sweep():
+    # no epochs: a fault of ours, that Optuna's last threads would swallow
+    trials = Trials(FILE, {}, None, True, threading.Event())
+    optuna.create_study().optimize(trials, n_trials=2, n_jobs=2, catch=(UserError,))
+    assert isinstance(trials.broken, KeyError)
