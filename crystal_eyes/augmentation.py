@@ -17,7 +17,8 @@ def augment(picture: Image.Image, size: int, rng: np.random.Generator, views: st
 
     light: background, crop jitter, flip, colour, now and then grey. serving: what people upload besides: line art, screentone,
     crops that are too wide or askew, coloured light, JPEG, pictures that were small.
-    Hue is kept: colour is part of who a character is. Resizing kernels vary, because those of the pictures' makers do.
+    Hue is kept, but for a little coloured light: colour is part of who a character is. Resizing kernels vary, because those of
+    the pictures' makers do.
     """
     background = WHITE if rng.random() < 0.5 else tuple(int(v) for v in rng.integers(0, 256, 3))
     picture = flatten(picture, background)

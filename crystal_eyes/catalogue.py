@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
 )
 
 
-class PictureChanged(Exception):
+class PictureChanged(UserError):
     """The bytes of a picture are not those that the catalogue was written with."""
 
 
@@ -80,7 +80,7 @@ class Catalogue:
             self._handle = os.open(self.folder / PICTURES, os.O_RDONLY)
         data = os.pread(self._handle, length, offset)
         if hashlib.sha256(data).hexdigest() != digest:
-            raise PictureChanged("damaged since the catalogue was written")
+            raise PictureChanged("damaged since the catalogue was written, or of another catalogue: run prepare again")
         return data
 
     def __getstate__(self) -> dict:

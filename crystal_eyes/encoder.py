@@ -5,6 +5,7 @@ what it sees in serving.
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"
 
 # Channel mean and deviation the pretrained weights expect, of values from 0 to 255
 TENSORFLOW = ((127.5,) * 3, (127.5,) * 3)
+# those of Google's that geffnet's own README names
+INCEPTION_STYLE = re.compile("^tf_(efficientnet_(lite|cc|es|em|el)|efficientnet_b._ap|mobilenetv3)")
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 
@@ -48,7 +51,7 @@ class Encoder(torch.nn.Module):
         super().__init__()
         self.description = description
         self.backbone = create_backbone(description)
-        mean, deviation = TENSORFLOW if description.backbone.startswith("tf_efficientnet_lite") else IMAGENET
+        mean, deviation = TENSORFLOW if INCEPTION_STYLE.search(description.backbone) else IMAGENET
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
         self.set_embedding_layer()

@@ -9,10 +9,10 @@ def retrieval(embeddings: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """map_at_r and precision_at_1 of float32 [n, d] embeddings with labels [n], each picture a query among the others.
 
     MAP@R: Musgrave et al., A Metric Learning Reality Check, 2020. A picture alone in its class is no query.
-    Both are nan where no class has two pictures.
+    Both are nan where no class has two pictures, and of a single class, where every neighbour is right.
     """
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    if not (counts > 1).any():
+    if len(counts) < 2 or not (counts > 1).any():
         return {"map_at_r": float("nan"), "precision_at_1": float("nan")}
     names = {"mean_average_precision_at_r": "map_at_r", "precision_at_1": "precision_at_1"}
     calculator = AccuracyCalculator(include=tuple(names), k="max_bin_count", device=torch.device("cpu"))

@@ -9,6 +9,7 @@ from typing import Any
 from crystal_eyes.errors import UserError
 
 RECIPES_OWN = -1.0  # of a rate that may be 0
+LEAST_SIZE = 8  # of an embedding: in two dimensions one lies exactly on its ArcFace centre, where the gradient is infinite
 LEAST_SIDE = 32  # pixels: what backbones halve five times
 
 
@@ -63,8 +64,8 @@ def filled(config: Any) -> Any:
         config = replace(config, drop_connect_rate=recipe.drop_connect_rate)
     if config.drop_connect_rate < 0:
         raise UserError(f"drop_connect_rate={config.drop_connect_rate}: the least is 0, or -1 for the recipe's")
-    if config.embedding_size < 2:
-        raise UserError(f"embedding_size={config.embedding_size}: the least is 2, or 0 for the recipe's")
+    if config.embedding_size < LEAST_SIZE:
+        raise UserError(f"embedding_size={config.embedding_size}: the least is {LEAST_SIZE}, or 0 for the recipe's")
     if config.image_size < LEAST_SIDE:
         raise UserError(f"image_size={config.image_size}: the least is {LEAST_SIDE}, or 0 for the recipe's")
     return config

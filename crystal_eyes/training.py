@@ -1,7 +1,7 @@
 """The training loop of the encoder: metric learning, judged by MAP@R on characters it never sees.
 
 Everything random is drawn anew at the start of an epoch from (seed, epoch), and an augmentation from (seed, epoch,
-position), so a training resumed at an epoch's end gives the same encoder, whatever the number of workers.
+position), so a training resumed at an epoch's end gives the same encoder on a CPU, whatever the number of workers.
 """
 
 import math
@@ -104,6 +104,8 @@ def train(
     learned = [*encoder.parameters(), *objective.parameters()]
     optimizer = torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay)
     workers = worker_count(device)
+    # older GPUs only emulate it, which is slower than float32
+    mixed = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
     history: list[dict[str, float]] = []
     best = _named("best.", encoder)
@@ -131,7 +133,7 @@ def train(
             rate = config.learning_rate * schedule((epoch - 1) * steps + step, config.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+            with torch.autocast("cuda", torch.bfloat16, enabled=mixed):
                 embeddings = encoder(pictures.to(device))
             loss = objective(embeddings, torch.from_numpy(labels[rows.numpy()]).to(device))
             if not torch.isfinite(loss):
@@ -141,7 +143,10 @@ def train(
             optimizer.step()
             losses.append(loss.item())
         seconds = time.perf_counter() - start
-        judged = retrieval(embed(encoder, catalogue, judge, config.image_size, device, workers), judge["character"])
+        shown = embed(encoder, catalogue, judge, config.image_size, device, workers)
+        if not np.isfinite(shown).all():  # the last step may have gone too far
+            raise UserError(f"the embeddings became {shown.sum()} in epoch {epoch}: lower learning_rate")
+        judged = retrieval(shown, judge["character"])
         metrics = {"loss": float(np.mean(losses)), **judged, "pictures_per_second": len(losses) * batch / seconds,
                    "learning_rate": rate}  # fmt: skip
         history.append(metrics)
@@ -163,7 +168,7 @@ def worker_count(device: torch.device) -> int:
     None without a GPU: the cores take turns, pictures, then the network. A worker beside it would make each of its layers wait
     for the core that they share.
     """
-    return max(1, (os.cpu_count() or 2) // 2) if device.type == "cuda" else 0
+    return max(1, len(os.sched_getaffinity(0)) // 2) if device.type == "cuda" else 0
 
 
 def whiten(encoder: Encoder, catalogue: Catalogue, table: pd.DataFrame, labels: np.ndarray, size: int, device, workers) -> None:
@@ -175,9 +180,9 @@ def whiten(encoder: Encoder, catalogue: Catalogue, table: pd.DataFrame, labels: 
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
-    """The epoch (from 1) with the highest map_at_r, the first of equals; the last one where none could be measured."""
+    """The epoch (from 1) with the highest map_at_r, the last of equals; the last one where none could be measured."""
     values = np.array([metrics["map_at_r"] for metrics in history])
-    return len(history) if np.isnan(values).all() else int(np.nanargmax(values)) + 1
+    return len(history) if np.isnan(values).all() else int(np.flatnonzero(values == np.nanmax(values))[-1]) + 1
 
 
 def schedule(step: int, total: int) -> float:

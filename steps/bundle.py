@@ -21,7 +21,7 @@ from crystal_eyes.embedder import read_embeddings
 from crystal_eyes.errors import UserError
 from crystal_eyes.model_card import model_card
 from crystal_eyes.onnx_encoder import OnnxEncoder
-from crystal_eyes.pictures import flatten, open_picture
+from crystal_eyes.pictures import flatten, load_head, open_picture
 from crystal_eyes.progress import track
 from crystal_eyes.recipes import RECIPES
 from crystal_eyes.recognizer import bundle as files
@@ -29,6 +29,7 @@ from crystal_eyes.recognizer import gallery
 from crystal_eyes.sketches import embed_sketches
 from pipeline.step import run_step
 
+CHECKED = 8  # heads that are embedded again
 SKETCHES = 1000  # made for each of calibration, report and strangers
 
 
@@ -36,6 +37,7 @@ def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -
     embeddings, arrow = read_embeddings(inputs["embeddings"])
     table, catalogue = arrow.to_pandas(), Catalogue(inputs["catalogue"])
     encoder = OnnxEncoder(only(inputs["onnx"], "*.onnx", config.onnx))
+    check_belongs(encoder, embeddings, table, catalogue, config)
     rows, character = bundling.parts(table), table["character"].to_numpy(dtype=str)
     if not len(rows["calibration"]) or not len(rows["report"]):
         raise UserError(f"{config.embeddings}: too few test heads to calibrate on: run prepare on more pictures")
@@ -108,6 +110,18 @@ def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -
     mlflow.log_metric("bundle_bytes", size)
     print(f"bundle: {len(known.names)} characters, {size / 1e6:.1f} MB\n{bundling.summary(figures)}")
     return {"bundle": folder}
+
+
+def check_belongs(
+    encoder: OnnxEncoder, embeddings: np.ndarray, table: pd.DataFrame, catalogue: Catalogue, config: Bundle
+) -> None:
+    """Raises UserError where the encoder gives other embeddings of the first heads: every answer would be noise."""
+    rows = table.head(CHECKED)
+    places = zip(rows["offset"], rows["length"], rows["digest"])
+    again = encoder(np.stack([load_head(catalogue.read(*place), encoder.image_size) for place in places]))
+    given = embeddings[: len(rows)]
+    if again.shape != given.shape or np.abs(again - given).max() > 0.01:
+        raise UserError(f"{config.embeddings} was not made with {config.onnx}: give the embeddings of this encoder")
 
 
 def fitted(config: Bundle, embeddings: np.ndarray, characters: np.ndarray) -> Linear:

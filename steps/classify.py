@@ -18,6 +18,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.metrics import bootstrap_interval, rank_of_truth, top_k_accuracy
 from crystal_eyes.pictures import flatten, open_picture
 from crystal_eyes.sheets import sheet
+from pipeline.metric_names import metric_name
 from pipeline.step import run_step
 
 CANDIDATES = 5
@@ -78,7 +79,7 @@ def log_accuracy(ranks: np.ndarray, tested: pd.DataFrame, seed: int) -> None:
             mlflow.log_metric(f"top_{k}_unseen", top_k_accuracy(ranks[unseen], k))
         if tested["set"].nunique() > 1:
             for name, rows in tested.groupby("set"):
-                mlflow.log_metric(f"top_{k}/{name or 'none'}", top_k_accuracy(ranks[rows.index], k))
+                mlflow.log_metric(metric_name(f"top_{k}/{name or 'none'}"), top_k_accuracy(ranks[rows.index], k))
 
 
 def picture(catalogue: Catalogue, row: pd.Series) -> Image.Image:

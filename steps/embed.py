@@ -14,6 +14,7 @@ from crystal_eyes.embedder import embed_catalogue, read_embeddings
 from crystal_eyes.errors import UserError
 from crystal_eyes.metrics import retrieval
 from crystal_eyes.onnx_encoder import OnnxEncoder
+from pipeline.metric_names import metric_name
 from pipeline.step import run_step
 
 
@@ -49,7 +50,7 @@ def report_retrieval(suffix: str, embeddings: np.ndarray, table: pd.DataFrame) -
     """MAP@R and precision@1 on characters that neither training nor the choice of an epoch saw."""
     found = retrieval(embeddings, table["character"].to_numpy())
     if np.isfinite(found["map_at_r"]):
-        mlflow.log_metrics({f"{name}_unseen{suffix}": value for name, value in found.items()})
+        mlflow.log_metrics({metric_name(f"{name}_unseen{suffix}"): value for name, value in found.items()})
         print(
             f"MAP@R {found['map_at_r']:.3f}, precision@1 {found['precision_at_1']:.3f} on {len(table)} pictures of "
             f"{table['character'].nunique()} unseen characters{suffix and ' of ' + suffix[1:]}"

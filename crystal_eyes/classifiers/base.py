@@ -1,10 +1,14 @@
 """The interface of a classifier, and how scores become candidates."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 from scipy.special import softmax
+
+Candidates = tuple[np.ndarray, np.ndarray]  # labels and scores, as top_k gives them
+CHUNK = 1024  # queries at a time: scores are [CHUNK, classes]
 
 
 class Classifier(Protocol):
@@ -35,3 +39,9 @@ def best_of_logits(logits: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The same of logits [n, classes], scores: their softmax. Ranked before it: far behind the first, softmax is 0 for all."""
     labels, _ = best(logits, k)
     return labels, np.take_along_axis(softmax(logits, axis=1), labels, axis=1).astype(np.float32)
+
+
+def in_pieces(top_k: Callable[[np.ndarray], Candidates], embeddings: np.ndarray) -> Candidates:
+    """What top_k gives of embeddings [n, d], asked in pieces: memory does not grow with queries times classes."""
+    found = [top_k(embeddings[start : start + CHUNK]) for start in range(0, len(embeddings), CHUNK)]
+    return np.concatenate([labels for labels, _ in found]), np.concatenate([scores for _, scores in found])

@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file, save_file
 
-from crystal_eyes.classifiers.base import best_of_logits
+from crystal_eyes.classifiers.base import best_of_logits, in_pieces
 
 FILE = "linear.safetensors"
 
@@ -24,7 +24,7 @@ class Linear:
         return np.asarray(embeddings, dtype=np.float32) @ self.weight.T + self.bias
 
     def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        return best_of_logits(self.logits(embeddings), k)
+        return in_pieces(lambda piece: best_of_logits(self.logits(piece), k), embeddings)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

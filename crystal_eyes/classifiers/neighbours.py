@@ -7,10 +7,9 @@ from typing import Self
 import faiss
 import numpy as np
 
-from crystal_eyes.classifiers.base import best
+from crystal_eyes.classifiers.base import Candidates, best, in_pieces
 
 INDEX, LABELS, SETTINGS = "neighbours.faiss", "labels.npy", "settings.json"
-CHUNK = 1024  # queries at a time: the table of votes is [CHUNK, classes]
 
 
 class FaissNeighbours:
@@ -29,15 +28,15 @@ class FaissNeighbours:
         """See Classifier. A class that no neighbour has gets score 0 and comes after the others, in order of its label."""
         classes = int(self.labels.max()) + 1
         count = min(self.neighbors, self.index.ntotal)
-        found = []
-        for start in range(0, len(embeddings), CHUNK):
-            queries = np.ascontiguousarray(embeddings[start : start + CHUNK], dtype=np.float32)
-            similarity, rows = self.index.search(queries, count)
+
+        def voted(queries: np.ndarray) -> Candidates:
+            similarity, rows = self.index.search(np.ascontiguousarray(queries, dtype=np.float32), count)
             votes = np.zeros((len(queries), classes), np.float32)
             # a neighbour at an angle of 90 degrees or more has no vote
             np.add.at(votes, (np.arange(len(queries))[:, None], self.labels[rows]), similarity.clip(min=1e-6))
-            found.append(best(votes / votes.sum(axis=1, keepdims=True), k))
-        return np.concatenate([labels for labels, _ in found]), np.concatenate([scores for _, scores in found])
+            return best(votes / votes.sum(axis=1, keepdims=True), k)
+
+        return in_pieces(voted, embeddings)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

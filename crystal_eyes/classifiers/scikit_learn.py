@@ -10,13 +10,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.svm import LinearSVC
 
-from crystal_eyes.classifiers.base import best
+from crystal_eyes.classifiers.base import best, in_pieces
 from crystal_eyes.config import Classify
 
 FILE = "model.skops"
 TRUSTED = ["sklearn.tree._tree.Tree"]  # the only type in these models that skops doesn't know by itself
 FOREST_BYTES = 2**30
-CHUNK = 1024  # queries at a time: scores are [CHUNK, classes]
 
 
 class ScikitLearn:
@@ -53,8 +52,7 @@ class ScikitLearn:
             self.model.within_class_std_dev_ = np.where(np.isfinite(deviation), deviation, 0.0)
 
     def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        found = [best(self._scores(embeddings[i : i + CHUNK]), k) for i in range(0, len(embeddings), CHUNK)]
-        return np.concatenate([labels for labels, _ in found]), np.concatenate([scores for _, scores in found])
+        return in_pieces(lambda piece: best(self._scores(piece), k), embeddings)
 
     def _scores(self, embeddings: np.ndarray) -> np.ndarray:
         # a nearest centroid's probabilities are 0 for all but a few classes, which would then stand in no order

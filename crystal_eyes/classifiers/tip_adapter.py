@@ -6,11 +6,10 @@ from typing import Self
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from crystal_eyes.classifiers.base import best_of_logits
+from crystal_eyes.classifiers.base import best_of_logits, in_pieces
 from crystal_eyes.classifiers.perceptron import Perceptron
 
 FILE = "cache.safetensors"
-CHUNK = 1024  # queries at a time: the table of likenesses is [CHUNK, training embeddings]
 
 
 class TipAdapter:
@@ -34,9 +33,7 @@ class TipAdapter:
         return self.perceptron.logits(x) + self.alpha * np.add.reduceat(alike, starts, axis=1)
 
     def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        pieces = (embeddings[start : start + CHUNK] for start in range(0, len(embeddings), CHUNK))
-        found = [best_of_logits(self.logits(piece), k) for piece in pieces]
-        return np.concatenate([labels for labels, _ in found]), np.concatenate([scores for _, scores in found])
+        return in_pieces(lambda piece: best_of_logits(self.logits(piece), k), embeddings)
 
     def save(self, folder: Path) -> None:
         self.perceptron.save(folder)

@@ -46,7 +46,10 @@ def test_the_order_of_the_colours_and_the_sides_matter(make_encoder):
     assert (embed(encoder, pictures().transpose(1, 2)) - whole).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("backbone, grey", [("tf_efficientnet_lite0", 127.5), ("mnasnet_small", (123.675, 116.28, 103.53))])
+@pytest.mark.parametrize(
+    "backbone, grey",
+    [("tf_efficientnet_lite0", 127.5), ("tf_mobilenetv3_small_075", 127.5), ("mnasnet_small", (123.675, 116.28, 103.53))],
+)
 def test_pictures_are_normalised_as_the_pretrained_weights_expect(make_encoder, backbone, grey):
     encoder = make_encoder(backbone=backbone).eval()
     seen = []

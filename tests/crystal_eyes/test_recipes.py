@@ -40,5 +40,5 @@ def test_a_rate_below_nothing_is_refused():
 
 
 def test_an_embedding_of_one_number_is_refused():
-    with pytest.raises(UserError, match="embedding_size=1: the least is 2"):
+    with pytest.raises(UserError, match="embedding_size=1: the least is 8"):
         filled(Train(embedding_size=1))

@@ -293,7 +293,15 @@ def test_a_checkpoint_is_not_replaced_by_one_that_could_not_be_written(tmp_path)
     assert_holds(folder, 1)
 
 
+def test_embeddings_that_became_nan_with_the_last_step_are_named(catalogue_folder, make_encoder, tmp_path):
+    encoder = make_encoder()
+    # as running statistics of batch normalisation do, which no loss of the epoch has seen
+    encoder.register_forward_hook(lambda module, _, found: found if module.training else found * float("nan"))
+    with pytest.raises(UserError, match="embeddings became nan in epoch 1: lower learning_rate"):
+        run(encoder, catalogue_folder, tmp_path, Stop())
+
+
 def test_the_last_epoch_is_kept_where_no_epoch_could_be_judged():
     nan = float("nan")
     assert best_epoch([{"map_at_r": nan}, {"map_at_r": nan}]) == 2
-    assert best_epoch([{"map_at_r": 0.1}, {"map_at_r": 0.3}, {"map_at_r": 0.3}, {"map_at_r": nan}]) == 2
+    assert best_epoch([{"map_at_r": 0.1}, {"map_at_r": 0.3}, {"map_at_r": 0.3}, {"map_at_r": nan}]) == 3

@@ -16,13 +16,16 @@ import mlflow
 import numpy as np
 import pytest
 
+from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.classifiers.perceptron import Perceptron
 from crystal_eyes.classifiers.scikit_linear import ScikitLinear
 from crystal_eyes.config import Bundle
+from crystal_eyes.embedder import read_embeddings
 from crystal_eyes.errors import UserError
+from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.bundle import read_bundle
-from steps.bundle import fitted
+from steps.bundle import check_belongs, fitted
 from tests.runs import ROOT, TINY, Project, draw_head
 
 
@@ -42,6 +45,18 @@ def test_the_recipe_says_which_classifier_names():
     for recipe, classifier in (("best", ScikitLinear), ("2020", Perceptron)):
         layer = fitted(Bundle(recipe=recipe, perceptron_epochs=2), x, names)
         assert type(layer) is classifier and layer.logits(x).shape == (30, 3)
+
+
+def test_embeddings_of_another_encoder_are_refused(tiny_main):
+    folders = {step: Path(tiny_main.project.runs(step)[-1].info.artifact_uri.removeprefix("file://"))
+               for step in ("prepare", "export", "embed")}  # fmt: skip
+    embeddings, table = read_embeddings(folders["embed"] / "embeddings")
+    encoder, catalogue = OnnxEncoder(folders["export"] / "onnx" / "encoder.onnx"), Catalogue(folders["prepare"] / "catalogue")
+    config = Bundle(onnx="this.onnx", embeddings="those")
+    check_belongs(encoder, embeddings, table.to_pandas(), catalogue, config)
+    for others in (-embeddings, embeddings[:, 1:]):
+        with pytest.raises(UserError, match="those was not made with this.onnx: give the embeddings of this encoder"):
+            check_belongs(encoder, others, table.to_pandas(), catalogue, config)
 
 
 @pytest.fixture
