@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from crystal_eyes import classifiers
+from crystal_eyes.classifiers import scikit_linear
 from crystal_eyes.classifiers.base import best, best_of_logits
 from crystal_eyes.classifiers.neighbours import FaissNeighbours
 from crystal_eyes.config import CLASSIFIERS, Classify
+from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
 
 SMALL = {"perceptron_epochs": 20, "random_forest_trees": 20}
@@ -107,6 +109,13 @@ def test_an_answer_does_not_depend_on_the_other_queries(name):
     assert len(labels) == len(many) > 1024
     assert_same((labels, scores), tuple(np.tile(part, (15, 1)) for part in classifier.top_k(x, 3)))
     assert_same((labels[:1], scores[:1]), alone)
+
+
+@pytest.mark.parametrize("name", ["ridge", "logistic_regression"])
+def test_more_characters_than_fit_into_memory_are_refused(name, monkeypatch):
+    monkeypatch.setattr(scikit_linear, "memory", lambda: 500)
+    with pytest.raises(UserError, match="72 embeddings of 6 characters take .*: leave it out of classifiers"):
+        fitted(name, *separable())
 
 
 @EVERY
