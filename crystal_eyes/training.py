@@ -19,7 +19,7 @@ from pytorch_metric_learning.utils import common_functions
 from torch.utils.data import DataLoader, Dataset
 
 from crystal_eyes.augmentation import augment
-from crystal_eyes.catalogue import Catalogue, PictureChanged
+from crystal_eyes.catalogue import Catalogue, PictureChanged, artworks
 from crystal_eyes.checkpoint import load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from crystal_eyes.config import Train
 from crystal_eyes.encoder import Encoder
@@ -146,7 +146,7 @@ def train(
         shown = embed(encoder, catalogue, judge, config.image_size, device, workers)
         if not np.isfinite(shown).all():  # the last step may have gone too far
             raise UserError(f"the embeddings became {shown.sum()} in epoch {epoch}: lower learning_rate")
-        judged = retrieval(shown, judge["character"])
+        judged = retrieval(shown, judge["character"], artworks(judge))
         metrics = {"loss": float(np.mean(losses)), **judged, "pictures_per_second": len(losses) * batch / seconds,
                    "learning_rate": rate}  # fmt: skip
         history.append(metrics)

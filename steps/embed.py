@@ -8,7 +8,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from crystal_eyes.catalogue import Catalogue
+from crystal_eyes.catalogue import Catalogue, artworks
 from crystal_eyes.config import Embed
 from crystal_eyes.embedder import embed_catalogue, read_embeddings
 from crystal_eyes.errors import UserError
@@ -36,7 +36,7 @@ def embed(config: Embed, inputs: Mapping[str, Path | None], workspace: Path) -> 
     mlflow.log_text(pd.DataFrame(skipped, columns=["file", "why"]).to_csv(index=False), "skipped.csv")
     for file, why in skipped[:10]:
         print(f"skipped {file}: {why}")
-    table = arrow.select(["character", "set", "encoder_split"]).to_pandas()
+    table = arrow.select(["file", "character", "set", "artwork", "encoder_split"]).to_pandas()
     unseen = (table["encoder_split"] == "test").to_numpy()
     if unseen.any():
         report_retrieval("", embeddings[unseen], table[unseen])
@@ -48,7 +48,7 @@ def embed(config: Embed, inputs: Mapping[str, Path | None], workspace: Path) -> 
 
 def report_retrieval(suffix: str, embeddings: np.ndarray, table: pd.DataFrame) -> None:
     """MAP@R and precision@1 on characters that neither training nor the choice of an epoch saw."""
-    found = retrieval(embeddings, table["character"].to_numpy())
+    found = retrieval(embeddings, table["character"].to_numpy(), artworks(table))
     if np.isfinite(found["map_at_r"]):
         mlflow.log_metrics({metric_name(f"{name}_unseen{suffix}"): value for name, value in found.items()})
         print(

@@ -9,7 +9,7 @@ import numpy as np
 
 from crystal_eyes.classifiers.base import best
 from crystal_eyes.classifiers.perceptron import Perceptron
-from crystal_eyes.metrics import rank_of_truth, top_k_accuracy
+from crystal_eyes.metrics import rank_of_truth, retrieval, top_k_accuracy
 from crystal_eyes.open_set import open_set
 from crystal_eyes.recognizer.naming import mean_embedding
 from crystal_eyes.selection import stable_number
@@ -32,20 +32,7 @@ class Heads:
 
 
 def map_at_r(heads: Heads) -> float:
-    """Mean average precision at R (Musgrave et al., 2020), each head a query, R: heads of its character in other artworks."""
-    found = []
-    for start in range(0, len(heads.character), 512):
-        rows = np.arange(start, min(start + 512, len(heads.character)))
-        similar = heads.embeddings[rows] @ heads.embeddings.T
-        similar[heads.artwork[rows][:, None] == heads.artwork[None]] = -2
-        same = (heads.character[rows][:, None] == heads.character[None]) & (similar > -2)
-        order = np.argsort(-similar, axis=1)
-        hit, count = np.take_along_axis(same, order, axis=1), same.sum(axis=1)
-        for hits, r in zip(hit, count):
-            if r:
-                hits = hits[:r]
-                found.append(float((np.cumsum(hits) / np.arange(1, r + 1) * hits).sum() / r))
-    return float(np.mean(found))
+    return retrieval(heads.embeddings, heads.character, heads.artwork)["map_at_r"]
 
 
 def drawn(heads: Heads, learn: int, test: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:

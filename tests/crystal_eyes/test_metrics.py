@@ -2,9 +2,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
+from crystal_eyes import metrics
 from crystal_eyes.metrics import bootstrap_interval, rank_of_truth, retrieval, top_k_accuracy
 
 
@@ -13,14 +16,14 @@ def random_embeddings(seed: int, count: int, d: int = 5) -> np.ndarray:
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def naive_retrieval(embeddings: np.ndarray, labels) -> tuple[float, float]:
-    """MAP@R and precision@1 by loops, as Musgrave et al. define them."""
+def naive_retrieval(embeddings: np.ndarray, labels, artworks) -> tuple[float, float]:
+    """MAP@R and precision@1 by loops, as Musgrave et al. define them, without pictures of the query's artwork."""
     maps, firsts = [], []
     for query in range(len(labels)):
-        r = sum(label == labels[query] for label in labels) - 1
+        others = [i for i in range(len(labels)) if artworks[i] != artworks[query]]
+        r = sum(labels[i] == labels[query] for i in others)
         if r == 0:
             continue
-        others = [i for i in range(len(labels)) if i != query]
         others.sort(key=lambda i: float(((embeddings[i].astype(float) - embeddings[query]) ** 2).sum()))
         hits, total = 0, 0.0
         for place, i in enumerate(others[:r], 1):
@@ -29,18 +32,33 @@ def naive_retrieval(embeddings: np.ndarray, labels) -> tuple[float, float]:
                 total += hits / place
         maps.append(total / r)
         firsts.append(labels[others[0]] == labels[query])
-    return float(np.mean(maps)), float(np.mean(firsts))
+    return (float(np.mean(maps)), float(np.mean(firsts))) if maps and len(set(labels)) > 1 else (math.nan, math.nan)
 
 
 @settings(max_examples=60, deadline=None)
-@given(labels=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=30), seed=st.integers(0, 1000))
-def test_retrieval_is_what_loops_find(labels, seed):
-    embeddings = random_embeddings(seed, len(labels))
-    found = retrieval(embeddings, np.array(labels))
-    if len(set(labels)) in (1, len(labels)):
-        assert math.isnan(found["map_at_r"]) and math.isnan(found["precision_at_1"])
-    else:
-        assert (found["map_at_r"], found["precision_at_1"]) == pytest.approx(naive_retrieval(embeddings, labels), abs=1e-6)
+@given(
+    labels=st.lists(st.sampled_from("abcdefgh"), min_size=4, max_size=30),
+    works=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+    chunk=st.sampled_from([1, 7, 512]),
+)
+def test_retrieval_is_what_loops_find(labels, works, seed, chunk):
+    embeddings, labels = random_embeddings(seed, len(labels)), np.array(labels)
+    artworks = np.random.default_rng(seed).integers(0, works, len(labels))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "CHUNK", chunk)
+        for given_artworks, meant in ((artworks, artworks), (None, np.arange(len(labels)))):
+            found = retrieval(embeddings, labels, given_artworks)
+            expected = naive_retrieval(embeddings, labels, meant)
+            assert (found["map_at_r"], found["precision_at_1"]) == pytest.approx(expected, abs=1e-6, nan_ok=True)
+
+
+def test_retrieval_is_what_the_field_s_library_finds():
+    embeddings, labels = random_embeddings(0, 700), np.random.default_rng(1).integers(0, 30, 700)
+    names = {"mean_average_precision_at_r": "map_at_r", "precision_at_1": "precision_at_1"}
+    library = AccuracyCalculator(include=tuple(names), k="max_bin_count", device=torch.device("cpu"))
+    expected = library.get_accuracy(torch.from_numpy(embeddings), torch.from_numpy(labels))
+    assert retrieval(embeddings, labels) == pytest.approx({mine: expected[name] for name, mine in names.items()}, abs=1e-6)
 
 
 def test_perfect_and_hopeless_retrieval():
