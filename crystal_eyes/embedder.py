@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -55,6 +56,12 @@ def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, ba
     if not written:
         raise UserError(f"none of the {len(catalogue)} pictures could be read, the first: {skipped[0] if skipped else '-'}")
     return skipped
+
+
+def load_heads(catalogue: Catalogue, rows: pd.DataFrame, size: int) -> np.ndarray:
+    """uint8 RGB [rows, size, size, 3] of some rows of a catalogue's table. Raises PictureChanged, PictureError."""
+    places = zip(rows["offset"], rows["length"], rows["digest"])
+    return np.stack([load_head(catalogue.read(*place), size) for place in places])
 
 
 def _header(array: BinaryIO, rows: int, width: int) -> None:

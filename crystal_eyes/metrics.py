@@ -14,25 +14,24 @@ def retrieval(embeddings: np.ndarray, labels: np.ndarray, artworks: np.ndarray |
     """
     _, codes = np.unique(labels, return_inverse=True)
     works = np.arange(len(codes)) if artworks is None else np.unique(artworks, return_inverse=True)[1]
-    found: dict[str, list[np.ndarray]] = {"map_at_r": [], "precision_at_1": []}
+    r, precision, first = np.zeros(len(codes), int), np.zeros(len(codes)), np.zeros(len(codes))
     for start in range(0, len(codes), CHUNK):
         rows = slice(start, start + CHUNK)
         own = works[rows, None] == works
         same = (codes[rows, None] == codes) & ~own
         similar = np.where(own, -np.inf, embeddings[rows] @ embeddings.T)
-        r = same.sum(axis=1)
-        most = max(1, r.max())
+        r[rows] = same.sum(axis=1)
+        most = max(1, r[rows].max())
         nearest = np.argpartition(-similar, most - 1, axis=1)[:, :most]
         order = np.take_along_axis(nearest, np.argsort(-np.take_along_axis(similar, nearest, axis=1), axis=1), axis=1)
         places = np.arange(1, most + 1)
-        hit = np.take_along_axis(same, order, axis=1) & (places <= r[:, None])
-        asked = r > 0
-        precision = (np.cumsum(hit, axis=1) / places * hit).sum(axis=1)
-        found["map_at_r"].append(precision[asked] / r[asked])
-        found["precision_at_1"].append(hit[asked, 0].astype(float))
-    measured = {name: np.concatenate([*values, []]) for name, values in found.items()}
-    one_class = codes.max(initial=0) == 0
-    return {name: float("nan") if one_class or not len(values) else float(values.mean()) for name, values in measured.items()}
+        hit = np.take_along_axis(same, order, axis=1) & (places <= r[rows, None])
+        precision[rows] = (np.cumsum(hit, axis=1) / places * hit).sum(axis=1)
+        first[rows] = hit[:, 0]
+    asked = r > 0
+    if codes.max(initial=0) == 0 or not asked.any():
+        return {"map_at_r": float("nan"), "precision_at_1": float("nan")}
+    return {"map_at_r": float((precision[asked] / r[asked]).mean()), "precision_at_1": float(first[asked].mean())}
 
 
 def rank_of_truth(candidates: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -28,14 +28,20 @@ from pipeline.main import Finished
 from pipeline.step import one_line_errors
 from pipeline.sweeps import format, report, study
 from pipeline.sweeps.trials import POLL, TrialFailed, Trials
+from pipeline.tuned import with_values
 from pipeline.workspace import cache_home
 
 STUDY = "crystal_eyes.study"  # tag of a sweep's run
 TOO_MANY = 10  # failures in a row: then the sweep itself is at fault
 
 
+def _of_steps() -> list[dataclasses.Field]:
+    """The parameters of prepare and train, without those that the sweep fills in."""
+    return [f for step in ("prepare", "train") for f in dataclasses.fields(STEPS[step]) if f.name != "catalogue"]
+
+
 def _fields() -> list[tuple[str, Any, Any]]:
-    """Those of prepare and train, without those that the sweep fills in, then its own."""
+    """The sweep's own, then those of its steps."""
     fields: dict[str, tuple[str, Any, Any]] = {
         "config": ("config", str, parameter("sweeps/drop_rates.yaml", "sweep file, in W&B's format")),
         "trials": ("trials", int, parameter(20, "trials in all, those of an earlier call included", low=1, high=100_000)),
@@ -45,10 +51,8 @@ def _fields() -> list[tuple[str, Any, Any]]:
             "", "database of the trials, shared by machines: postgresql://USER@HOST/NAME; empty: a file of this user's")),
         "cache": ("cache", str, parameter("on", "reuse finished steps", choices=("on", "off"))),
     }  # fmt: skip
-    for step in ("prepare", "train"):
-        for f in dataclasses.fields(STEPS[step]):
-            if f.name != "catalogue":
-                fields.setdefault(f.name, (f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata)))
+    for f in _of_steps():
+        fields.setdefault(f.name, (f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata)))
     return list(fields.values())
 
 
@@ -57,13 +61,8 @@ Sweep.__doc__ = "Search parameters of train with one of W&B's sweep files; finis
 
 
 def sweep(config: Any) -> None:
-    file, given = format.read(config.config), config
-    for f in dataclasses.fields(config):
-        if f.name in file.fixed and getattr(config, f.name) not in (f.default, file.fixed[f.name]):
-            raise UserError(
-                f"{f.name}={getattr(config, f.name)} is given, and {config.config} says {file.fixed[f.name]}: leave one out"
-            )
-    config = filled(dataclasses.replace(config, **file.fixed))
+    file, changed = format.read(config.config), _changed(config)
+    config = filled(with_values(config, file.fixed, config.config))
     parent, use_cache = mlflow.active_run(), config.cache == "on"
 
     def own(step: str) -> dict[str, Any]:
@@ -105,15 +104,14 @@ def sweep(config: Any) -> None:
         print(compared.verdict())
         if not compared.clear:
             return
-    given = [f"-P {name}={shlex.quote(str(value))}" for name, value in _changed(given).items() if name not in best]
+    given = [f"-P {name}={shlex.quote(str(value))}" for name, value in changed.items() if name not in best]
     command = f"mlflow run . -e main --env-manager local -P params=runs:/{parent.info.run_id}/{report.BEST}"
     print("To use it: ", command, *given)
 
 
 def _changed(config: Any) -> dict[str, Any]:
     """What prepare and train are given that isn't their default."""
-    fields = {f.name: f for step in ("prepare", "train") for f in dataclasses.fields(STEPS[step]) if f.name != "catalogue"}
-    return {name: getattr(config, name) for name, f in fields.items() if getattr(config, name) != f.default}
+    return {f.name: getattr(config, f.name) for f in _of_steps() if getattr(config, f.name) != f.default}
 
 
 def _adopt(parent: Run, study_name: str) -> None:

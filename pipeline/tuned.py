@@ -29,6 +29,12 @@ def with_tuned(config: Any) -> Any:
         if name not in fields:
             raise UserError(f"params={config.params}: {name} is no parameter of train")
         said[name] = convert(fields[name], str(value))
-        if getattr(config, name) not in (fields[name].default, said[name]):
-            raise UserError(f"{name}={getattr(config, name)} is given, and params says {said[name]}: leave one out")
+    return with_values(config, said, "params")
+
+
+def with_values(config: Any, said: dict[str, Any], where: str) -> Any:
+    """The configuration with the values that a file says. Raises UserError where the command line says other."""
+    for f in dataclasses.fields(config):
+        if f.name in said and getattr(config, f.name) not in (f.default, said[f.name]):
+            raise UserError(f"{f.name}={getattr(config, f.name)} is given, and {where} says {said[f.name]}: leave one out")
     return dataclasses.replace(config, **said)

@@ -17,11 +17,11 @@ from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.config import Bundle, Classify
 from crystal_eyes.detector import runner
-from crystal_eyes.embedder import read_embeddings
+from crystal_eyes.embedder import load_heads, read_embeddings
 from crystal_eyes.errors import UserError
 from crystal_eyes.model_card import model_card
 from crystal_eyes.onnx_encoder import OnnxEncoder
-from crystal_eyes.pictures import flatten, load_head, open_picture
+from crystal_eyes.pictures import flatten, open_picture
 from crystal_eyes.progress import track
 from crystal_eyes.recipes import RECIPES
 from crystal_eyes.recognizer import bundle as files
@@ -116,10 +116,7 @@ def check_belongs(
     encoder: OnnxEncoder, embeddings: np.ndarray, table: pd.DataFrame, catalogue: Catalogue, config: Bundle
 ) -> None:
     """Raises UserError where the encoder gives other embeddings of the first heads: every answer would be noise."""
-    rows = table.head(CHECKED)
-    places = zip(rows["offset"], rows["length"], rows["digest"])
-    again = encoder(np.stack([load_head(catalogue.read(*place), encoder.image_size) for place in places]))
-    given = embeddings[: len(rows)]
+    again, given = encoder(load_heads(catalogue, table.head(CHECKED), encoder.image_size)), embeddings[:CHECKED]
     if again.shape != given.shape or np.abs(again - given).max() > 0.01:
         raise UserError(f"{config.embeddings} was not made with {config.onnx}: give the embeddings of this encoder")
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Export
+from crystal_eyes.embedder import load_heads
 from crystal_eyes.encoder import load_encoder
 from crystal_eyes.onnx_export import export_onnx, largest_difference
-from crystal_eyes.pictures import load_head
 from pipeline.step import run_step
 
 CHECKED = 32  # pictures
@@ -26,10 +26,7 @@ def export(config: Export, inputs: Mapping[str, Path | None], workspace: Path) -
 
     catalogue = Catalogue(inputs["catalogue"])
     rows = catalogue.table().iloc[np.linspace(0, len(catalogue) - 1, CHECKED).astype(int)]
-    size = encoder.description.image_size
-    places = zip(rows["offset"], rows["length"], rows["digest"])
-    pictures = np.stack([load_head(catalogue.read(*place), size) for place in places])
-    difference = largest_difference(encoder, path, pictures)
+    difference = largest_difference(encoder, path, load_heads(catalogue, rows, encoder.description.image_size))
     mlflow.log_metrics({"largest_difference": difference, "onnx_bytes": path.stat().st_size})
     print(f"encoder.onnx: {path.stat().st_size / 1e6:.1f} MB, differs from torch by at most {difference:.1e}")
     return {"onnx": folder}
