@@ -21,6 +21,7 @@ class Recipe:
     epochs: int
     sides: tuple[float, ...]  # side in training as a share of image_size, each for an equal part of the epochs
     arcface: float  # weight of the sub-centre ArcFace loss beside MultiSimilarityLoss; 0: none
+    one_set_a_batch: bool  # whether a batch's characters are all of one of the dataset's sets: told apart by more than style
     views: str  # what augmentation shows: light, or serving (sketches, crops that are off, JPEG...)
     whiten: bool  # whether variation within characters is evened out in the embedding layer at the end
     drop_connect_rate: float
@@ -35,6 +36,7 @@ RECIPES = {
         epochs=24,
         sides=(1.0,),
         arcface=0.0,
+        one_set_a_batch=False,
         views="light",
         whiten=False,
         drop_connect_rate=0.0,  # the original tuned it; what it found is not known
@@ -47,6 +49,7 @@ RECIPES = {
         epochs=9,
         sides=(1 / 2, 2 / 3, 5 / 6),
         arcface=0.25,
+        one_set_a_batch=True,
         views="serving",
         whiten=True,
         drop_connect_rate=0.3,

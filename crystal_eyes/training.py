@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_metric_learning.samplers import MPerClassSampler
-from pytorch_metric_learning.utils import common_functions
 from torch.utils.data import DataLoader, Dataset
 
 from crystal_eyes.augmentation import augment
@@ -29,6 +27,7 @@ from crystal_eyes.objective import Objective
 from crystal_eyes.pictures import fit, open_picture
 from crystal_eyes.progress import track
 from crystal_eyes.recipes import Recipe
+from crystal_eyes.sampling import epoch_rows, joined
 from crystal_eyes.whitening import SHRINKAGE, fold, whitening_matrix, within_covariance
 
 WARMUP = 0.1  # share of all steps
@@ -96,6 +95,8 @@ def train(
     if batch < 2 * per_class:
         raise UserError(f"batch_size {config.batch_size} holds fewer than 2 characters of {per_class} pictures: raise it")
     steps = max(1, len(learn) // batch)
+    sets = learn["set"].to_numpy(str) if recipe.one_set_a_batch else np.zeros(len(learn), str)
+    groups = joined(labels, sets, batch // per_class)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder.to(device, memory_format=torch.channels_last)  # 1.5 times as fast as the default layout on CPUs
@@ -120,12 +121,10 @@ def train(
             on_epoch(epoch, metrics)
     for epoch in range(len(history) + 1, config.epochs + 1):
         torch.manual_seed(config.seed * 100_003 + epoch)
-        common_functions.NUMPY_RANDOM.seed((config.seed * 100_003 + epoch) % 2**32)
-        # a new one each epoch: it keeps the order of its last draw
-        sampler = MPerClassSampler(labels, per_class, batch, length_before_new_iter=steps * batch)
+        rows = epoch_rows(labels, groups, per_class, batch, steps, config.seed * 100_003 + epoch)
         # small is cheap, and what was learned of it holds (Tan and Le, 2021; larger when it serves: Touvron et al., 2019)
         size = round(config.image_size * recipe.sides[(epoch - 1) * len(recipe.sides) // config.epochs])
-        heads = Heads(catalogue, learn, list(sampler), size, (config.seed, epoch), recipe.views)
+        heads = Heads(catalogue, learn, rows, size, (config.seed, epoch), recipe.views)
         loader = DataLoader(heads, batch, num_workers=workers, drop_last=True, prefetch_factor=4 if workers else None)
         encoder.train()
         start, losses, rate = time.perf_counter(), [], 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,6 +76,7 @@ class Project:
     def on(cls, code: Path, state: Path) -> "Project":
         """code: where the project lies; state: where store and cache go."""
         uri = f"sqlite:///{state}/mlflow.db"
+        SqlAlchemyStore(uri, (state / "mlruns").as_uri())  # by itself it puts artifacts into the working folder: this tree
         own = {
             "MLFLOW_TRACKING_URI": uri,
             "CRYSTAL_EYES_CACHE": str(state / "cache"),
