@@ -148,6 +148,33 @@ def test_training_learns_to_tell_its_characters_apart(catalogue_folder, make_enc
     assert told.history[-1]["loss"] < told.history[0]["loss"]
 
 
+class TwoSets(Catalogue):
+    """The characters are of two sets by turns."""
+
+    def table(self):
+        table = super().table()
+        return table.assign(set=np.array(["a", "b"])[np.unique(table["character"], return_inverse=True)[1] % 2])
+
+
+@pytest.mark.parametrize("recipe", ["best", "2020"])
+def test_only_the_best_recipe_keeps_a_batch_to_one_set(catalogue_folder, make_encoder, tmp_path, monkeypatch, recipe):
+    catalogue, shown = TwoSets(catalogue_folder), []
+
+    class Watched(Heads):
+        def __getitems__(self, positions):
+            if self.seed is not None:
+                shown.append([self.order[position] for position in positions])
+            return super().__getitems__(positions)
+
+    monkeypatch.setattr(training, "Heads", Watched)
+    config = Train(**SMALL | {"epochs": 4, "batch_size": 4})
+    train(make_encoder(), catalogue, config, dataclasses.replace(RECIPES[recipe], whiten=False), tmp_path, Stop())
+    table = catalogue.table()
+    sets = table[table["encoder_split"] == "train"]["set"].to_numpy(str)
+    mixed = [len(set(sets[batch])) > 1 for batch in shown]
+    assert len(mixed) >= 8 and any(mixed) == (recipe == "2020")
+
+
 def test_weights_that_are_not_finite_are_the_users_to_mend(catalogue_folder, make_encoder, tmp_path):
     encoder = make_encoder()
     torch.nn.init.constant_(encoder.backbone.classifier.weight, float("nan"))
