@@ -12,9 +12,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 
 from crystal_eyes.artifacts import local_path
+from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Candidate, Head, Reference
 from crystal_eyes.recognizer.bundle import CARD, LISTING, read_bundle
 from crystal_eyes.recognizer.gallery import Gallery
+from crystal_eyes.recognizer.recognizer import bundle_folder
 from pipeline.cache_key import ROOT
 from pipeline.chain import Chained, Runner
 from pipeline.digests import digest_file
@@ -43,6 +45,10 @@ def _promote(chained: Chained, run: Runner) -> str:
         return "\n".join([*lines, f"{NAME} version {version.version} is the champion: there was none"])
     if champion.version == version.version:
         return "\n".join([*lines, f"{NAME} version {version.version} is the champion already"])
+    if reason := _unreadable(champion):
+        client.set_registered_model_alias(NAME, "champion", version.version)
+        why = f"version {champion.version} can't be used any more ({reason})"
+        return "\n".join([*lines, f"{NAME} version {version.version} is the new champion: {why}"])
     mine, theirs = (
         run("evaluate", {"bundle": f"models:/{NAME}/{one.version}", "catalogue": chained.catalogue}).run.data.metrics
         for one in (version, champion)
@@ -61,6 +67,15 @@ def _champion(client: MlflowClient) -> ModelVersion | None:
         return client.get_model_version_by_alias(NAME, "champion")
     except MlflowException:
         return None
+
+
+def _unreadable(version: ModelVersion) -> str:
+    """Why a version's bundle can't be read (an older format, deleted, damaged); empty where it can."""
+    try:
+        read_bundle(bundle_folder(f"models:/{NAME}/{version.version}"))
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def _registered(client: MlflowClient, digest: str) -> ModelVersion | None:

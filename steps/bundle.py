@@ -92,7 +92,7 @@ def bundle(config: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -
     folder.mkdir()
     shutil.copy(only(inputs["detector"], runner.FILE, config.detector), folder / files.DETECTOR)
     shutil.copy(only(inputs["onnx"], "*.onnx", config.onnx), folder / files.ENCODER)
-    known.layer.export_onnx(folder / files.PERCEPTRON)
+    known.layer.export_onnx(folder / files.CLASSIFIER)
     series = table.groupby("character")["series"].first()
     write_json(folder / files.CHARACTERS, [[name, series[name]] for name in known.names])
     np.save(folder / files.MEANS, known.means, allow_pickle=False)

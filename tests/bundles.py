@@ -52,7 +52,7 @@ def make_bundle(folder: Path, catalogue: Catalogue, encoder: Path) -> Path:
 
     shutil.copy(HEAD_DETECTOR / "detector.onnx", folder / bundle.DETECTOR)
     shutil.copy(encoder, folder / bundle.ENCODER)
-    perceptron.export_onnx(folder / bundle.PERCEPTRON)
+    perceptron.export_onnx(folder / bundle.CLASSIFIER)
     series = [[name, f"Series {label}" if label % 2 else ""] for label, name in enumerate(known.names.tolist())]
     (folder / bundle.CHARACTERS).write_text(json.dumps(series))
     np.save(folder / bundle.MEANS, known.means)

@@ -3,7 +3,7 @@
 bundle.json       format, digests of all files, where it comes from
 detector.onnx     picture -> heads
 encoder.onnx      head -> embedding
-perceptron.onnx   embedding -> a logit a character: one linear layer, whichever classifier found it
+classifier.onnx   embedding -> a logit a character: one linear layer, whichever classifier found it
 characters.json   [character, series], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
 gallery.*, thumbnails.bin   reference heads
@@ -23,8 +23,8 @@ from typing import Any
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import gallery
 
-FORMAT = 1
-LISTING, DETECTOR, ENCODER, PERCEPTRON = "bundle.json", "detector.onnx", "encoder.onnx", "perceptron.onnx"
+FORMAT = 2
+LISTING, DETECTOR, ENCODER, CLASSIFIER = "bundle.json", "detector.onnx", "encoder.onnx", "classifier.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
 ENROLLED, CHARACTER = "enrolled", "character.json"  # the folder of characters added later; what each is
 SAFE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")  # names in a listing: below the folder, nothing hidden
@@ -66,7 +66,7 @@ def read_bundle(folder: str | Path) -> Bundle:
     for name in files:
         if not SAFE.fullmatch(name):
             raise UserError(f"{folder / LISTING} names {name!r}, which is no file of a bundle: take the bundle anew")
-    missing = {DETECTOR, ENCODER, PERCEPTRON, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
+    missing = {DETECTOR, ENCODER, CLASSIFIER, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
     for own in {name.rsplit("/", 1)[0] for name in files if name.startswith(f"{ENROLLED}/")}:
         missing |= {f"{own}/{name}" for name in (CHARACTER, *gallery.FILES)} - files.keys()
     if missing:

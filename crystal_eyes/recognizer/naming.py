@@ -7,7 +7,7 @@ import numpy as np
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
-from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, MEANS, PERCEPTRON, Bundle
+from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, Bundle
 from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
@@ -30,10 +30,10 @@ class Naming:
     def __init__(self, bundle: Bundle, threads: int | None = None):
         self.characters = bundle.characters  # (character, series) by label
         try:
-            self._perceptron = open_session((bundle.folder / PERCEPTRON).read_bytes(), threads)
+            self._classifier = open_session((bundle.folder / CLASSIFIER).read_bytes(), threads)
         except Exception as error:  # onnxruntime has its own exception types, none of them public
             reason = str(error).splitlines()[0]
-            raise UserError(f"{bundle.folder / PERCEPTRON} can't be read ({reason}): take the bundle anew") from None
+            raise UserError(f"{bundle.folder / CLASSIFIER} can't be read ({reason}): take the bundle anew") from None
         means = [np.load(bundle.folder / MEANS, allow_pickle=False).astype(np.float32)]
         for folder in bundle.enrolled:
             said = json.loads((folder / CHARACTER).read_text("utf-8"))
@@ -46,13 +46,13 @@ class Naming:
         self.colour, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
         self.enrolled_logits = EnrolledLogits(**values["enrolled_logits"])
-        known = self._perceptron.get_outputs()[0].shape[1]
+        known = self._classifier.get_outputs()[0].shape[1]
         if not known == len(bundle.characters) == len(means[0]):
             raise UserError(f"{bundle.folder}: its files name different numbers of characters: take the bundle anew")
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         """embeddings: float32 [n, d], unit length."""
-        logits = self._perceptron.run(None, {"embeddings": embeddings})[0]
+        logits = self._classifier.run(None, {"embeddings": embeddings})[0]
         to_means = cosines(embeddings, self.means)
         added = self.enrolled_logits(to_means[:, logits.shape[1] :])
         return Evidence(np.concatenate([logits, added], axis=1), to_means, cosines(embeddings, self.gallery.embeddings))

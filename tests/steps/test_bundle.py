@@ -190,6 +190,15 @@ def test_the_champion_moves_only_to_a_challenger_that_is_not_worse_and_main_says
     assert "crystal-eyes version 1 stays the champion: the challenger's top-5" in output
     assert (alias("champion"), alias("challenger")) == (1, 2)
 
+    # a champion that this version can't read any more is none
+    own.client.set_registered_model_alias("crystal-eyes", "champion", "2")
+    source = own.client.get_model_version_download_uri("crystal-eyes", "2").removeprefix("file://")
+    listing = Path(source) / "artifacts" / "bundle" / "bundle.json"
+    listing.write_text(listing.read_text().replace('"format": 2', '"format": 1'))
+    output = own.run("main", PARAMETERS)
+    assert "crystal-eyes version 1 is the new champion: version 2 can't be used any more" in output
+    assert "has format 1, this version reads 2" in output and alias("champion") == 1
+
 
 def test_evaluate_measures_the_heads_that_the_bundle_was_not_calibrated_on(own, tiny_main):
     from crystal_eyes.bundling import parts

@@ -13,7 +13,7 @@ from crystal_eyes.recognizer import Recognizer, bundle, gallery
 from crystal_eyes.recognizer.bundle import LISTING, read_bundle, write_listing
 from tests.bundles import add_character
 
-NEEDED = ("detector.onnx", "encoder.onnx", "perceptron.onnx", "characters.json", "means.npy", "calibration.json")
+NEEDED = ("detector.onnx", "encoder.onnx", "classifier.onnx", "characters.json", "means.npy", "calibration.json")
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_files_that_name_different_numbers_of_characters_are_refused(copy):
     assert Recognizer.load(copy)
 
 
-@pytest.mark.parametrize("name", ["detector.onnx", "encoder.onnx", "perceptron.onnx"])
+@pytest.mark.parametrize("name", ["detector.onnx", "encoder.onnx", "classifier.onnx"])
 def test_a_network_of_another_kind_is_refused_in_one_line(copy, name):
     (copy / name).write_bytes(b"no network")
     write_listing(copy, {}, files_in(copy))

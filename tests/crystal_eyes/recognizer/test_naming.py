@@ -51,7 +51,7 @@ def softmax(row: np.ndarray, temperature: float) -> list[float]:
 def test_the_evidence_is_what_the_files_say(naming, bundle_folder):
     x = unit(6)
     found = naming.evidence(x)
-    logits = onnxruntime.InferenceSession(bundle_folder / "perceptron.onnx").run(None, {"embeddings": x})[0]
+    logits = onnxruntime.InferenceSession(bundle_folder / "classifier.onnx").run(None, {"embeddings": x})[0]
     np.testing.assert_allclose(found.logits, logits, atol=1e-5)
     means, references = (np.load(bundle_folder / name).astype(float) for name in ("means.npy", "gallery.npy"))
     for name, rows in (("to_means", means), ("to_gallery", references)):

@@ -116,7 +116,7 @@ def test_fewer_characters_than_five_are_all_the_candidates(bundle_folder, tmp_pa
     x = np.load(folder / "means.npy").astype(np.float32)[:2]
     perceptron = Perceptron(5, 1e-2, 0)
     perceptron.fit(x, np.arange(2))
-    perceptron.export_onnx(folder / "perceptron.onnx")
+    perceptron.export_onnx(folder / "classifier.onnx")
     np.save(folder / "means.npy", x)
     (folder / "characters.json").write_text('[["A", ""], ["B", "b"]]')
     gallery.write(folder, x, ["A", "B"], [draw_head(0, 0), draw_head(1, 0)])
