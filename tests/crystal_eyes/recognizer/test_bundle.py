@@ -10,7 +10,7 @@ from PIL import Image
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer, bundle, gallery
-from crystal_eyes.recognizer.bundle import LISTING, read_bundle, write_listing
+from crystal_eyes.recognizer.bundle import FORMAT, LISTING, read_bundle, write_listing
 from tests.bundles import add_character
 
 NEEDED = ("detector.onnx", "encoder.onnx", "classifier.onnx", "characters.json", "means.npy", "calibration.json")
@@ -90,14 +90,19 @@ def test_an_enrolled_character_whose_files_are_not_all_listed_is_refused(copy, n
 
 
 def test_a_newer_format_asks_for_an_update(copy):
-    change(copy, lambda listing: listing.update(format=2))
-    refused(copy, "format 2", "update crystal-eyes")
+    change(copy, lambda listing: listing.update(format=FORMAT + 1))
+    refused(copy, f"format {FORMAT + 1}", "update crystal-eyes")
+
+
+def test_an_older_format_asks_for_the_bundle_anew(copy):
+    change(copy, lambda listing: listing.update(format=FORMAT - 1))
+    refused(copy, f"format {FORMAT - 1}", "take the bundle anew")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no json", "[]", "3", "null", "{}", '{"format": 1}', '{"format": 1, "files": 5}', '{"format": 1, "files": null}',
-     '{"files": {}}', '{"format": 1, "files": ["a"]}', b"\xff\xfe\x00"],
+    ["", "no json", "[]", "3", "null", "{}", f'{{"format": {FORMAT}}}', f'{{"format": {FORMAT}, "files": 5}}',
+     f'{{"format": {FORMAT}, "files": null}}', '{"files": {}}', f'{{"format": {FORMAT}, "files": ["a"]}}', b"\xff\xfe\x00"],
 )  # fmt: skip
 def test_a_listing_that_is_none_is_told_in_one_line(copy, text):
     (copy / LISTING).write_bytes(text if isinstance(text, bytes) else text.encode())
