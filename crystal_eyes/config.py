@@ -59,9 +59,27 @@ class Train:
     weight_decay: float = parameter(1e-2, "weight decay of AdamW", low=0.0, high=1.0)
     drop_rate: float = parameter(0.0, "dropout before the embedding layer", low=0.0, high=0.9)
     drop_connect_rate: float = parameter(
-        RECIPES_OWN, "drop connect (stochastic depth) in the backbone; -1: the recipe's", low=RECIPES_OWN, high=0.9
+        float(RECIPES_OWN), "drop connect (stochastic depth) in the backbone; -1: the recipe's", low=RECIPES_OWN, high=0.9
     )
     wandb: str = parameter("off", "log to Weights & Biases too", choices=("off", "offline", "online"))
+    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Distill:
+    """Let one encoder learn what two of different seeds know together; keep its best epoch as train does."""
+
+    catalogue: str = parameter("", "catalogue that both were trained on (runs:/ID/catalogue or a folder)", input="files")
+    encoder: str = parameter("", "encoder that train wrote: the new one starts as it (runs:/ID/encoder)", input="files")
+    other: str = parameter("", "encoder that train wrote with another seed", input="files")
+    recipe: str = parameter("best", "how the encoder learns and what names (crystal_eyes/recipes.py)", choices=tuple(RECIPES))
+    distill_epochs: int = parameter(
+        RECIPES_OWN, "passes over the training pictures; 0: main trains one encoder and distils none; -1: the recipe's",
+        low=RECIPES_OWN, high=10_000,
+    )  # fmt: skip
+    distill_learning_rate: float = parameter(5e-4, "peak learning rate of AdamW", low=1e-7, high=1.0)
+    batch_size: int = parameter(32, "pictures a batch", low=4, high=4096)
+    weight_decay: float = parameter(1e-2, "weight decay of AdamW", low=0.0, high=1.0)
     seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
 
 
@@ -171,6 +189,7 @@ STEPS = {
     "crop": Crop,
     "prepare": Prepare,
     "train": Train,
+    "distill": Distill,
     "export": Export,
     "embed": Embed,
     "classify": Classify,

@@ -66,9 +66,15 @@ class Encoder(torch.nn.Module):
 
     def outputs(self, pictures: torch.Tensor) -> torch.Tensor:
         """Of the embedding layer: embeddings before they are brought to unit length."""
+        return self.backbone(self._normalised(pictures)).float()
+
+    def features(self, pictures: torch.Tensor) -> torch.Tensor:
+        """What the embedding layer is given: float32 [n, features]."""
+        return self.backbone.features(self._normalised(pictures)).mean(dim=(2, 3)).float()
+
+    def _normalised(self, pictures: torch.Tensor) -> torch.Tensor:
         # the permuted view of stored pictures already is torch's channels_last layout, the fast one on CPUs
-        x = (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.deviation
-        return self.backbone(x).float()
+        return (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.deviation
 
 
 def create_backbone(description: Description) -> torch.nn.Module:

@@ -8,9 +8,15 @@ from typing import Any
 
 from crystal_eyes.errors import UserError
 
-RECIPES_OWN = -1.0  # of a rate that may be 0
-LEAST_SIZE = 8  # of an embedding: in two dimensions one lies exactly on its ArcFace centre, where the gradient is infinite
-LEAST_SIDE = 32  # pixels: what backbones halve five times
+RECIPES_OWN = -1  # of what may be 0
+# parameters whose values the recipe gives where they are this
+OWN = {"backbone": "", "embedding_size": 0, "image_size": 0, "epochs": 0, "drop_connect_rate": RECIPES_OWN,
+       "distill_epochs": RECIPES_OWN}  # fmt: skip
+LEAST = {
+    "drop_connect_rate": (0, RECIPES_OWN),
+    "embedding_size": (8, 0),  # in two dimensions one lies exactly on its ArcFace centre, where the gradient is infinite
+    "image_size": (32, 0),  # pixels: what backbones halve five times
+}
 
 
 @dataclass(frozen=True)
@@ -21,10 +27,11 @@ class Recipe:
     epochs: int
     sides: tuple[float, ...]  # side in training as a share of image_size, each for an equal part of the epochs
     arcface: float  # weight of the sub-centre ArcFace loss beside MultiSimilarityLoss; 0: none
-    one_set_a_batch: bool  # whether a batch's characters are all of one of the dataset's sets: told apart by more than style
+    one_set: float  # share of batches whose characters are all of one of the dataset's sets: told apart by more than style
     views: str  # what augmentation shows: light, or serving (sketches, crops that are off, JPEG...)
     whiten: bool  # whether variation within characters is evened out in the embedding layer at the end
     drop_connect_rate: float
+    distill_epochs: int  # in which one encoder learns what two of different seeds know together; 0: one is trained
     classifier: str  # a linear one, for the bundle
 
 
@@ -36,10 +43,11 @@ RECIPES = {
         epochs=24,
         sides=(1.0,),
         arcface=0.0,
-        one_set_a_batch=False,
+        one_set=0.0,
         views="light",
         whiten=False,
         drop_connect_rate=0.0,  # the original tuned it; what it found is not known
+        distill_epochs=0,
         classifier="perceptron",
     ),
     "best": Recipe(
@@ -49,26 +57,26 @@ RECIPES = {
         epochs=9,
         sides=(1 / 2, 2 / 3, 5 / 6),
         arcface=0.25,
-        one_set_a_batch=True,
+        one_set=0.5,
         views="serving",
         whiten=True,
         drop_connect_rate=0.3,
+        distill_epochs=6,
         classifier="logistic_regression",
     ),
 }
 
 
 def filled(config: Any) -> Any:
-    """The configuration of train with the recipe's values where it has none of its own (empty, 0, or -1). Raises UserError."""
+    """The configuration of a step (or of a chain of them) with the recipe's values where it has none of its own.
+
+    None is empty, 0, or -1 where 0 is a value. Raises UserError on a value that can't be trained with.
+    """
     recipe = RECIPES[config.recipe]
-    names = ("backbone", "embedding_size", "image_size", "epochs")
-    config = replace(config, **{name: getattr(config, name) or getattr(recipe, name) for name in names})
-    if config.drop_connect_rate == RECIPES_OWN:
-        config = replace(config, drop_connect_rate=recipe.drop_connect_rate)
-    if config.drop_connect_rate < 0:
-        raise UserError(f"drop_connect_rate={config.drop_connect_rate}: the least is 0, or -1 for the recipe's")
-    if config.embedding_size < LEAST_SIZE:
-        raise UserError(f"embedding_size={config.embedding_size}: the least is {LEAST_SIZE}, or 0 for the recipe's")
-    if config.image_size < LEAST_SIDE:
-        raise UserError(f"image_size={config.image_size}: the least is {LEAST_SIDE}, or 0 for the recipe's")
+    for name, none in OWN.items():
+        if hasattr(config, name) and getattr(config, name) == none:
+            config = replace(config, **{name: getattr(recipe, name)})
+    for name, (least, said) in LEAST.items():
+        if hasattr(config, name) and getattr(config, name) < least:
+            raise UserError(f"{name}={getattr(config, name)}: the least is {least}, or {said} for the recipe's")
     return config

@@ -4,20 +4,26 @@ import numpy as np
 from pytorch_metric_learning.samplers import MPerClassSampler
 from pytorch_metric_learning.utils import common_functions
 
+EVERY = -1  # the group of all rows
 
-def epoch_rows(labels: np.ndarray, groups: np.ndarray, per_class: int, batch: int, steps: int, seed: int) -> np.ndarray:
-    """int64 [steps * batch]: rows of steps batches; each is of one group, per_class heads of batch / per_class characters.
+
+def epoch_rows(
+    labels: np.ndarray, groups: np.ndarray, one_group: float, per_class: int, batch: int, steps: int, seed: int
+) -> np.ndarray:
+    """int64 [steps * batch]: rows of steps batches, each per_class heads of batch / per_class characters.
 
     labels, groups: int [n], a character's rows all in one group, and in each group enough characters for a batch (joined sees
-    to it). A group comes as often as it has characters, and each of its characters as often as the others.
+    to it). one_group: the share of batches that are of one group, drawn by how many characters it has; the others are of
+    all. So each character comes as often as any other.
     """
     rng = np.random.default_rng(seed)
     common_functions.NUMPY_RANDOM.seed(seed % 2**32)
     sizes = [len(np.unique(labels[groups == group])) for group in range(int(groups.max()) + 1)]
     drawn = rng.choice(len(sizes), steps, p=np.divide(sizes, sum(sizes)))
+    drawn[rng.random(steps) >= one_group] = EVERY
     rows = np.zeros((steps, batch), np.int64)
     for group in np.unique(drawn):
-        mine, turns = np.flatnonzero(groups == group), np.flatnonzero(drawn == group)
+        mine, turns = np.flatnonzero((groups == group) | (group == EVERY)), np.flatnonzero(drawn == group)
         sampler = MPerClassSampler(labels[mine], per_class, batch, length_before_new_iter=len(turns) * batch)
         rows[turns] = mine[list(sampler)].reshape(len(turns), batch)
     return rows.ravel()

@@ -39,7 +39,7 @@ def _main_fields() -> list[tuple[str, Any, Any]]:
 
 
 Main = dataclasses.make_dataclass("Main", _main_fields(), frozen=True)
-Main.__doc__ = "(Detector, crop,) prepare, train, export, embed, compare classifiers, bundle; finished steps are reused."
+Main.__doc__ = "(Detector, crop,) prepare, train, distill, export, embed, compare classifiers, bundle; reuses finished steps."
 
 
 class Result(Protocol):
@@ -87,6 +87,10 @@ def run_chain(config: Any, run: Runner) -> Chained:
         dataset["dataset"] = run("crop", own("crop") | {"detector": detector}).output("heads")
     catalogue = run("prepare", dataset).output("catalogue")
     encoder = run("train", {"catalogue": catalogue, **own("train")}).output("encoder")
+    if config.distill_epochs:
+        other = run("train", {"catalogue": catalogue, **own("train"), "seed": config.seed + 1}).output("encoder")
+        both = {"catalogue": catalogue, "encoder": encoder, "other": other}
+        encoder = run("distill", both | own("distill")).output("encoder")
     onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")
     embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own("embed")}).output("embeddings")
     results = {}

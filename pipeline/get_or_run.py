@@ -60,6 +60,9 @@ def _get_or_run(
 
 
 def label(entry_point: str, parameters: dict[str, Any]) -> str:
+    """What a step is called where several of its kind run: by its classifier, or by its seed where that isn't 0."""
+    if entry_point == "train" and int(parameters.get("seed", 0)):
+        return f"train seed {parameters['seed']}"
     return f"{entry_point} {parameters['classifier']}" if "classifier" in parameters else entry_point
 
 

@@ -15,11 +15,11 @@ from PIL import Image
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Train
 from crystal_eyes.encoder import Description, Encoder, save_encoder
+from crystal_eyes.heads import Heads
+from crystal_eyes.metric_learning import train as train_encoder
 from crystal_eyes.pretrained import load_weights
 from crystal_eyes.recipes import RECIPES, Recipe, filled
 from crystal_eyes.sheets import sheet
-from crystal_eyes.training import Heads
-from crystal_eyes.training import train as train_encoder
 from pipeline.digests import digest_path
 from pipeline.step import run_step
 

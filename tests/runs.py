@@ -17,14 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CODE = ("MLproject", "conda.yaml", "README.md", "crystal_eyes", "models", "pipeline", "steps", "sweeps")
 HEAD_DETECTOR = ROOT / "models" / "head-detector"  # the one that comes with the project
 SIDE = 48
-TINY = {
-    "backbone": "mnasnet_small",
-    "epochs": 1,
-    "image_size": 32,
-    "weights": "none",
-    "embedding_size": 16,
-    "classifiers": "perceptron,faiss",
-}
+TINY_TRAINING = {"backbone": "mnasnet_small", "epochs": 1, "image_size": 32, "weights": "none", "embedding_size": 16}
+TINY = {**TINY_TRAINING, "distill_epochs": 0, "classifiers": "perceptron,faiss"}
 
 
 def draw_head(character: int, number: int) -> Image.Image:

@@ -18,7 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from crystal_eyes import training
+from crystal_eyes import metric_learning, training
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Train
 from crystal_eyes.encoder import Description, Encoder
@@ -54,7 +54,7 @@ def main(catalogue: str, name: str = "best", rounds: str = "6", image_size: str 
     torch.manual_seed(0)
     encoder = Encoder(Description(recipe.backbone, recipe.embedding_size, config.image_size))
     with contextlib.suppress(Enough):
-        training.train(encoder, Catalogue(Path(catalogue)), config, recipe, Path(tempfile.mkdtemp()), print)
+        metric_learning.train(encoder, Catalogue(Path(catalogue)), config, recipe, Path(tempfile.mkdtemp()), print)
     for what, values in seconds.items():
         rates = STEPS * config.batch_size / np.array(values)
         print(f"{what}: {np.median(rates):.1f} pictures/s ({rates.min():.1f} to {rates.max():.1f})")

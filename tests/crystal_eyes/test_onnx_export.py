@@ -8,10 +8,10 @@ import torch
 
 from crystal_eyes.catalogue import Catalogue, write
 from crystal_eyes.errors import UserError
+from crystal_eyes.heads import Heads
 from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.onnx_export import TOLERANCE, largest_difference
 from crystal_eyes.pictures import load_head
-from crystal_eyes.training import Heads
 
 
 def pictures(count: int) -> np.ndarray:

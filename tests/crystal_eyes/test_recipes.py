@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from crystal_eyes.config import CLASSIFIERS, Train
+from crystal_eyes.config import CLASSIFIERS, Distill, Train
 from crystal_eyes.encoder import backbones
 from crystal_eyes.errors import UserError
 from crystal_eyes.recipes import RECIPES, filled
@@ -27,6 +27,11 @@ def test_what_is_said_counts():
 def test_all_else_stays_as_it_was():
     before, after = (dataclasses.asdict(config) for config in (Train(seed=5), filled(Train(seed=5))))
     assert {key for key in before if before[key] != after[key]} == FILLED
+
+
+def test_a_step_is_given_only_what_it_has():
+    assert filled(Distill(recipe="best")).distill_epochs == RECIPES["best"].distill_epochs
+    assert filled(Distill(recipe="best", distill_epochs=0)).distill_epochs == 0
 
 
 def test_a_side_too_small_for_any_backbone_is_refused():

@@ -13,8 +13,8 @@ NAMES = np.concatenate([np.repeat(name, sum(heads)) for name, heads in SETS.item
 LABELS = np.repeat(np.arange(32), np.concatenate(list(SETS.values())))
 
 
-def drawn(groups: np.ndarray, steps: int = 200, seed: int = 0) -> np.ndarray:
-    return epoch_rows(LABELS, groups, per_class=2, batch=16, steps=steps, seed=seed).reshape(steps, 16)
+def drawn(groups: np.ndarray, one_group: float = 1.0, steps: int = 200, seed: int = 0) -> np.ndarray:
+    return epoch_rows(LABELS, groups, one_group, per_class=2, batch=16, steps=steps, seed=seed).reshape(steps, 16)
 
 
 def test_a_batch_is_of_one_group_and_two_heads_of_each_of_eight_characters():
@@ -25,15 +25,23 @@ def test_a_batch_is_of_one_group_and_two_heads_of_each_of_eight_characters():
         assert len(characters) == 8 and set(heads) == {2}
 
 
-def test_every_character_comes_about_as_often_whatever_its_set_and_heads():
-    counts = np.bincount(LABELS[drawn(joined(LABELS, NAMES, 8), steps=4000).ravel()])
+def test_the_share_of_batches_that_are_of_one_group_is_the_asked_one():
+    groups = joined(LABELS, NAMES, 8)
+    alone = [len(set(groups[batch])) == 1 for batch in drawn(groups, 0.75, steps=2000)]
+    assert 0.72 < np.mean(alone) < 0.79  # of all characters, too, eight may happen to be of one set
+
+
+@pytest.mark.parametrize("one_group", [0.0, 0.5, 1.0])
+def test_every_character_comes_about_as_often_whatever_its_set_and_heads(one_group):
+    counts = np.bincount(LABELS[drawn(joined(LABELS, NAMES, 8), one_group, steps=4000).ravel()])
     assert counts.min() > 0.85 * counts.mean() and counts.max() < 1.15 * counts.mean()
 
 
-def test_without_groups_the_batches_are_the_librarys():
+@pytest.mark.parametrize("groups, one_group", [(joined(LABELS, NAMES, 8), 0.0), (np.zeros(len(LABELS), int), 1.0)])
+def test_of_all_characters_the_batches_are_the_librarys(groups, one_group):
     common_functions.NUMPY_RANDOM.seed(7)
     theirs = list(MPerClassSampler(LABELS, 2, 16, length_before_new_iter=160))
-    assert drawn(np.zeros(len(LABELS), int), steps=10, seed=7).ravel().tolist() == theirs
+    assert drawn(groups, one_group, steps=10, seed=7).ravel().tolist() == theirs
 
 
 def test_a_seed_gives_the_same_batches_and_another_gives_others():
@@ -64,11 +72,11 @@ def test_every_group_has_characters_for_a_batch_and_no_set_is_torn(sizes, least)
     assert sorted(set(groups)) == list(range(groups.max() + 1))
     assert all(len(set(labels[groups == group])) >= least for group in set(groups))
     assert all(len(set(groups[names == name])) == 1 for name in set(names))
-    epoch_rows(labels, groups, 2, 2 * least, 3, 0)
+    epoch_rows(labels, groups, 0.5, 2, 2 * least, 3, 0)
 
 
 @pytest.mark.parametrize("per_class", [1, 4])
 def test_a_character_with_too_few_heads_repeats_them(per_class):
     labels = np.array([0, 1, 1, 1, 1])
-    batch = epoch_rows(labels, np.zeros(5, int), per_class, 2 * per_class, 1, 0)
+    batch = epoch_rows(labels, np.zeros(5, int), 1.0, per_class, 2 * per_class, 1, 0)
     assert np.bincount(labels[batch]).tolist() == [per_class, per_class]

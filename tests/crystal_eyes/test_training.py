@@ -12,10 +12,12 @@ from crystal_eyes.catalogue import PICTURES, Catalogue, write
 from crystal_eyes.checkpoint import STATE, TENSORS, load_checkpoint, save_checkpoint
 from crystal_eyes.config import Train
 from crystal_eyes.errors import UserError
+from crystal_eyes.heads import Heads
+from crystal_eyes.metric_learning import train
 from crystal_eyes.metrics import retrieval
 from crystal_eyes.pictures import load_head
 from crystal_eyes.recipes import RECIPES
-from crystal_eyes.training import Heads, best_epoch, embed, schedule, train
+from crystal_eyes.training import best_epoch, embed, schedule
 
 SMALL = {"weights": "none", "embedding_size": 16, "image_size": 32, "epochs": 3, "batch_size": 8, "pictures_per_class": 2}
 RECIPE = dataclasses.replace(RECIPES["best"], whiten=False)  # which is only done after the last epoch
@@ -70,7 +72,7 @@ def test_the_encoder_ends_with_the_weights_that_scored_best(uninterrupted, catal
     assert not encoder.training and not same_weights(encoder, make_encoder(**DROPS))
     table = Catalogue(catalogue_folder).table()
     judge = table[table["encoder_split"] == "validation"].reset_index(drop=True)
-    found = retrieval(embed(encoder, Catalogue(catalogue_folder), judge, 32, torch.device("cpu"), 1), judge["character"])
+    found = retrieval(embed(encoder, Catalogue(catalogue_folder), judge, 32, torch.device("cpu")), judge["character"])
     assert found["map_at_r"] == pytest.approx(history[best - 1]["map_at_r"], abs=1e-6)
 
 
@@ -156,8 +158,8 @@ class TwoSets(Catalogue):
         return table.assign(set=np.array(["a", "b"])[np.unique(table["character"], return_inverse=True)[1] % 2])
 
 
-@pytest.mark.parametrize("recipe", ["best", "2020"])
-def test_only_the_best_recipe_keeps_a_batch_to_one_set(catalogue_folder, make_encoder, tmp_path, monkeypatch, recipe):
+@pytest.mark.parametrize("one_set", [0.0, 1.0])
+def test_batches_are_of_one_set_as_often_as_the_recipe_says(catalogue_folder, make_encoder, tmp_path, monkeypatch, one_set):
     catalogue, shown = TwoSets(catalogue_folder), []
 
     class Watched(Heads):
@@ -168,11 +170,11 @@ def test_only_the_best_recipe_keeps_a_batch_to_one_set(catalogue_folder, make_en
 
     monkeypatch.setattr(training, "Heads", Watched)
     config = Train(**SMALL | {"epochs": 4, "batch_size": 4})
-    train(make_encoder(), catalogue, config, dataclasses.replace(RECIPES[recipe], whiten=False), tmp_path, Stop())
+    train(make_encoder(), catalogue, config, dataclasses.replace(RECIPE, one_set=one_set), tmp_path, Stop())
     table = catalogue.table()
     sets = table[table["encoder_split"] == "train"]["set"].to_numpy(str)
     mixed = [len(set(sets[batch])) > 1 for batch in shown]
-    assert len(mixed) >= 8 and any(mixed) == (recipe == "2020")
+    assert len(mixed) >= 8 and any(mixed) == (one_set == 0)
 
 
 def test_weights_that_are_not_finite_are_the_users_to_mend(catalogue_folder, make_encoder, tmp_path):

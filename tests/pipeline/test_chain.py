@@ -9,6 +9,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.parameters import parse
 from crystal_eyes.recipes import RECIPES
 from pipeline.chain import Main, run_chain
+from pipeline.get_or_run import label
 
 
 @dataclass
@@ -16,13 +17,14 @@ class Told:
     """A runner that notes what each step is given."""
 
     steps: dict[str, dict] = field(default_factory=dict)
+    last: str = ""
 
     def __call__(self, entry_point, parameters):
-        self.steps[" ".join([entry_point, *filter(None, [parameters.get("classifier")])])] = parameters
-        return self
+        self.steps[label(entry_point, parameters)] = parameters
+        return Told(self.steps, label(entry_point, parameters))
 
     def output(self, name: str) -> str:
-        return f"pending:/{name}"
+        return f"pending:/{self.last}/{name}"
 
 
 def told(*arguments: str) -> dict[str, dict]:
@@ -72,3 +74,19 @@ def test_a_size_that_is_too_small_is_found_before_anything_runs():
     with pytest.raises(UserError, match="image_size=8: the least is 32"):
         run_chain(parse(Main, ["--dataset", "heads", "--image_size", "8"]), runner)
     assert runner.steps == {}
+
+
+def test_best_trains_two_seeds_and_goes_on_with_what_both_know():
+    steps = told("--seed", "4")
+    first, second, distill = steps["train seed 4"], steps["train seed 5"], steps["distill"]
+    assert second == first | {"seed": 5}
+    assert distill["encoder"] == "pending:/train seed 4/encoder" and distill["other"] == "pending:/train seed 5/encoder"
+    assert distill["distill_epochs"] == RECIPES["best"].distill_epochs and distill["seed"] == 4
+    assert steps["export"]["encoder"] == "pending:/distill/encoder"
+
+
+@pytest.mark.parametrize("arguments", [("--recipe", "2020"), ("--distill_epochs", "0")])
+def test_without_epochs_to_distil_one_encoder_is_trained(arguments):
+    steps = told(*arguments)
+    assert "distill" not in steps and [name for name in steps if name.startswith("train")] == ["train"]
+    assert steps["export"]["encoder"] == "pending:/train/encoder"

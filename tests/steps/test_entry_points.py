@@ -13,7 +13,7 @@ from PIL import Image
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.embedder import read_embeddings
 from crystal_eyes.onnx_encoder import OnnxEncoder
-from tests.runs import ROOT, TINY
+from tests.runs import ROOT, TINY, TINY_TRAINING
 
 
 @pytest.fixture
@@ -140,8 +140,7 @@ def test_a_step_alone_takes_runs_and_registered_models(tiny_main, child, artifac
 
 
 def test_train_logs_to_weights_and_biases_offline(tiny_main, child, tmp_path):
-    parameters = {**TINY, "catalogue": f"runs:/{child['prepare'].info.run_id}/catalogue", "wandb": "offline"}
-    del parameters["classifiers"]
+    parameters = {**TINY_TRAINING, "catalogue": f"runs:/{child['prepare'].info.run_id}/catalogue", "wandb": "offline"}
     tiny_main.project.run("train", parameters, WANDB_DIR=str(tmp_path))
     newest = tiny_main.project.runs("train")[0]
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")

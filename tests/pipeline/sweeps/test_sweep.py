@@ -15,10 +15,9 @@ import yaml
 from mlflow.entities import Run
 from PIL import Image
 
-from tests.runs import ROOT, TINY, Project, draw_heads
+from tests.runs import ROOT, TINY_TRAINING, Project, draw_heads
 
-OWN = {**TINY, "epochs": 2}
-del OWN["classifiers"]
+OWN = {**TINY_TRAINING, "epochs": 2}
 FILE = {
     "program": "steps/train.py",
     "method": "bayes",

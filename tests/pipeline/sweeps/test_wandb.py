@@ -7,10 +7,9 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from tests import wandb_file
-from tests.runs import ROOT, TINY
+from tests.runs import ROOT, TINY_TRAINING
 
-ARGUMENTS = {**TINY, "epochs": 2, "drop_rate": 0.25, "drop_connect_rate": 0.1}
-del ARGUMENTS["classifiers"]
+ARGUMENTS = {**TINY_TRAINING, "epochs": 2, "drop_rate": 0.25, "drop_connect_rate": 0.1}
 
 
 def agents_command(arguments: dict) -> list[str]:
@@ -53,7 +52,7 @@ def test_both_runs_name_each_other(trial):
 def test_the_offline_run_holds_config_epochs_system_metrics_pictures_and_its_end(trial):
     run, records, home = trial
     said = wandb_file.config(records)
-    assert said["drop_rate"] == 0.25 and said["drop_connect_rate"] == 0.1 and said["backbone"] == TINY["backbone"]
+    assert said["drop_rate"] == 0.25 and said["drop_connect_rate"] == 0.1 and said["backbone"] == TINY_TRAINING["backbone"]
     rows = wandb_file.history(records)
     epochs = [row for row in rows if "map_at_r" in row]
     assert [row["_step"] for row in epochs] == [1, 2] and epochs[1]["loss"] == pytest.approx(run.data.metrics["loss"])

@@ -1,0 +1,114 @@
+"""Distillation: one encoder learns what two of another seed know together, and costs no more than one of them.
+
+Teachers and student look at the very same views, half of them blends of two heads: what is to be learned is how the teachers
+see, between heads too, and not by heart where they put those that they were trained on (Beyer et al., Knowledge distillation:
+A good teacher is patient and consistent, 2022).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from crystal_eyes.catalogue import Catalogue
+from crystal_eyes.config import Distill
+from crystal_eyes.encoder import Encoder
+from crystal_eyes.training import Course, device_here, embed, parts, run_course
+
+BLENDED = 0.5  # share of views
+SIDE = 5 / 6  # of what the encoder sees when it serves: what the teachers saw last
+PENALTY = 1e-2  # of the first guess of the student's layer, as a share of its features' mean square
+
+
+class Ensemble(torch.nn.Module):
+    """What encoders see together: their embeddings side by side, turned so that the most of it lies in one's length of them."""
+
+    def __init__(self, encoders: Sequence[Encoder], projection: np.ndarray):
+        """projection: float [length of all embeddings, d], orthonormal columns."""
+        super().__init__()
+        self.encoders = torch.nn.ModuleList(encoders)
+        self.register_buffer("projection", torch.from_numpy(projection).float())
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Unit-length float32 [n, d] of pictures [n, side, side, 3]."""
+        beside = torch.cat([encoder(pictures) for encoder in self.encoders], dim=1)
+        return torch.nn.functional.normalize(beside @ self.projection, dim=1)
+
+
+def main_directions(values: np.ndarray, count: int) -> np.ndarray:
+    """float64 [d, count]: orthonormal directions in which most of float [n, d] lies, not centred (so that angles stay)."""
+    _, vectors = np.linalg.eigh(values.T.astype(np.float64) @ values)
+    return vectors[:, ::-1][:, :count].copy()  # torch takes no reversed views
+
+
+def fitted_layer(features: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weight [d, features] and bias [d] of the linear layer that comes nearest to wanted [n, d], by ridge regression."""
+    features, wanted = features.astype(np.float64), wanted.astype(np.float64)
+    middle, goal = features.mean(axis=0), wanted.mean(axis=0)
+    square = (features - middle).T @ (features - middle)
+    square += PENALTY * np.trace(square) / len(square) * np.eye(len(square))
+    weight = np.linalg.solve(square, (features - middle).T @ (wanted - goal)).T
+    return weight, goal - weight @ middle
+
+
+def blended(pictures: torch.Tensor) -> torch.Tensor:
+    """float32: pictures [n, ...], a share of them mixed with another of the batch, by random parts."""
+    n = len(pictures)
+    part = torch.where(torch.rand(n) < BLENDED, torch.rand(n), 1.0).to(pictures.device).view(n, *[1] * (pictures.ndim - 1))
+    pictures = pictures.float()
+    return part * pictures + (1 - part) * pictures[torch.randperm(n)]
+
+
+class OfEnsemble(torch.nn.Module):
+    """The objective: the ensemble's embedding of the same view (see training.Objective)."""
+
+    def __init__(self, ensemble: Ensemble, heads: int, batch: int):
+        super().__init__()
+        self.ensemble = [ensemble]  # in a list, so that checkpoints don't hold it: it never changes
+        self.heads, self.batch = heads, batch
+
+    def rows(self, seed: int) -> np.ndarray:
+        return np.random.default_rng(seed).permutation(self.heads)[: self.heads // self.batch * self.batch]
+
+    def forward(self, encoder, pictures: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        pictures = blended(pictures)
+        with torch.no_grad():
+            wanted = self.ensemble[0](pictures)
+        return 1 - (encoder(pictures) * wanted).sum(dim=1).mean()
+
+
+def distil(
+    teachers: Sequence[Encoder],
+    catalogue: Catalogue,
+    config: Distill,
+    views: str,
+    workspace: Path,
+    on_epoch: Callable[[int, dict[str, float]], None],
+) -> tuple[Encoder, int]:
+    """A new encoder that sees as the teachers do together, and its best epoch (from 1). It starts as the first of them.
+
+    workspace, on_epoch: see training.run_course. Raises UserError where the catalogue has too few characters.
+    """
+    learn, _ = parts(catalogue)
+    first, device = teachers[0], device_here()
+    size = first.description.image_size
+    # a layer's noise would keep the student from what is exactly given
+    student = Encoder(replace(first.description, drop_rate=0.0, drop_connect_rate=0.0))
+    student.load_state_dict(first.state_dict())
+    for teacher in teachers:
+        teacher.to(device, memory_format=torch.channels_last).eval()
+    seen = [embed(teacher, catalogue, learn, size, device) for teacher in teachers]
+    beside = np.concatenate(seen, axis=1)
+    ensemble = Ensemble(teachers, main_directions(beside, first.description.embedding_size)).to(device)
+    features = embed(first, catalogue, learn, size, device, first.features)
+    weight, bias = fitted_layer(features, beside @ ensemble.projection.cpu().numpy())
+    with torch.no_grad():
+        student.backbone.classifier.weight.copy_(torch.from_numpy(weight))
+        student.backbone.classifier.bias.copy_(torch.from_numpy(bias))
+    batch = min(config.batch_size, len(learn))
+    sides = (round(size * SIDE),) * config.distill_epochs
+    course = Course(sides, batch, config.distill_learning_rate, config.weight_decay, views, config.seed)
+    best = run_course(student, OfEnsemble(ensemble, len(learn), batch), catalogue, course, workspace, on_epoch)
+    return student.to("cpu").eval(), best

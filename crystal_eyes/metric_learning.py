@@ -1,0 +1,67 @@
+"""Trains an encoder by metric learning: heads of a character close together, those of others far away."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from crystal_eyes.catalogue import Catalogue
+from crystal_eyes.config import Train
+from crystal_eyes.encoder import Encoder
+from crystal_eyes.errors import UserError
+from crystal_eyes.objective import Objective
+from crystal_eyes.recipes import Recipe
+from crystal_eyes.sampling import epoch_rows, joined
+from crystal_eyes.training import Course, device_here, embed, parts, run_course
+from crystal_eyes.whitening import SHRINKAGE, fold, whitening_matrix, within_covariance
+
+
+class OfCharacters(torch.nn.Module):
+    """The objective with the batches that it takes (see training.Objective)."""
+
+    def __init__(self, objective: Objective, labels: np.ndarray, rows: Callable[[int], np.ndarray]):
+        super().__init__()
+        self.objective, self.labels, self.rows = objective, labels, rows
+
+    def forward(self, encoder, pictures: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        return self.objective(encoder(pictures), torch.from_numpy(self.labels[rows]).to(pictures.device))
+
+
+def train(
+    encoder: Encoder,
+    catalogue: Catalogue,
+    config: Train,
+    recipe: Recipe,
+    workspace: Path,
+    on_epoch: Callable[[int, dict[str, float]], None],
+) -> int:
+    """Train in place and leave the encoder with the weights of its best epoch; returns that epoch (from 1).
+
+    workspace, on_epoch: see training.run_course. Raises UserError where the catalogue has too few characters.
+    """
+    learn, _ = parts(catalogue)
+    names, labels = np.unique(learn["character"], return_inverse=True)
+    per_class = config.pictures_per_class
+    batch = min(config.batch_size // per_class, len(names)) * per_class
+    if batch < 2 * per_class:
+        raise UserError(f"batch_size {config.batch_size} holds fewer than 2 characters of {per_class} pictures: raise it")
+    steps = max(1, len(learn) // batch)
+    groups = joined(labels, learn["set"].to_numpy(str), batch // per_class)
+    torch.manual_seed(config.seed)
+    objective = OfCharacters(
+        Objective(recipe, len(names), encoder.description.embedding_size),
+        labels,
+        lambda seed: epoch_rows(labels, groups, recipe.one_set, per_class, batch, steps, seed),
+    )
+    # small is cheap, and what was learned of it holds (Tan and Le, 2021; larger when it serves: Touvron et al., 2019)
+    shares = [recipe.sides[epoch * len(recipe.sides) // config.epochs] for epoch in range(config.epochs)]
+    sides = tuple(round(config.image_size * share) for share in shares)
+    course = Course(sides, batch, config.learning_rate, config.weight_decay, recipe.views, config.seed)
+    best = run_course(encoder, objective, catalogue, course, workspace, on_epoch)
+    if recipe.whiten:
+        outputs = embed(encoder, catalogue, learn, config.image_size, device_here(), encoder.outputs)
+        encoder.to("cpu")
+        fold(whitening_matrix(within_covariance(outputs, labels), SHRINKAGE), outputs.mean(axis=0), encoder.backbone.classifier)
+    encoder.to("cpu").eval()
+    return best

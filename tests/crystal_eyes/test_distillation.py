@@ -1,0 +1,112 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from crystal_eyes.catalogue import Catalogue
+from crystal_eyes.checkpoint import load_checkpoint
+from crystal_eyes.config import Distill
+from crystal_eyes.distillation import Ensemble, blended, distil, fitted_layer, main_directions
+from crystal_eyes.encoder import Encoder
+from tests.crystal_eyes.test_training import Stop, same_weights, what_was_learned
+
+RNG = np.random.default_rng(0)
+
+
+def distilled(teachers, folder, workspace, told, **changes) -> tuple[Encoder, int]:
+    config = Distill(**{"distill_epochs": 3, "batch_size": 8} | changes)
+    return distil(copy.deepcopy(teachers), Catalogue(folder), config, "light", workspace, told)
+
+
+@pytest.fixture(scope="module")
+def teachers(make_encoder) -> list[Encoder]:
+    return [make_encoder(seed=seed, drop_connect_rate=0.2).eval() for seed in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def finished(teachers, catalogue_folder, tmp_path_factory):
+    """(student, best epoch, history, workspace)"""
+    told, workspace = Stop(), tmp_path_factory.mktemp("distilled")
+    student, best = distilled(teachers, catalogue_folder, workspace, told, distill_epochs=6)
+    return student, best, told.history, workspace
+
+
+def pictures(count: int = 16, side: int = 32) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(1).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
+
+
+def test_the_main_directions_are_those_of_a_singular_value_decomposition():
+    values = RNG.normal(size=(50, 6)) * [9, 1, 7, 2, 5, 3]
+    found = main_directions(values, 3)
+    expected = np.linalg.svd(values)[2][:3].T
+    np.testing.assert_allclose(np.abs(np.sum(found * expected, axis=0)), 1, atol=1e-6)
+
+
+def test_angles_stay_where_all_directions_are_kept():
+    values = RNG.normal(size=(20, 5))
+    turned = values @ main_directions(values, 5)
+    np.testing.assert_allclose(turned @ turned.T, values @ values.T, atol=1e-9)
+
+
+def test_the_layer_that_is_fitted_comes_near_to_the_one_that_made_the_values():
+    features = RNG.normal(size=(400, 7)) + 3
+    weight, bias = RNG.normal(size=(4, 7)), RNG.normal(size=4)
+    found, middle = fitted_layer(features, features @ weight.T + bias)
+    np.testing.assert_allclose(found, weight, atol=0.05)
+    np.testing.assert_allclose(features @ found.T + middle, features @ weight.T + bias, atol=0.3)
+
+
+def test_a_layer_can_be_fitted_to_fewer_heads_than_features():
+    weight, bias = fitted_layer(RNG.normal(size=(5, 40)), RNG.normal(size=(5, 3)))
+    assert weight.shape == (3, 40) and np.isfinite(weight).all() and np.isfinite(bias).all()
+
+
+def test_about_half_of_the_views_are_blends_and_every_blend_lies_between_two_of_them():
+    torch.manual_seed(0)
+    given = pictures(400, 4)
+    found = blended(given)
+    same = (found == given).flatten(1).all(dim=1)
+    assert 0.4 < same.float().mean() < 0.6 and found.dtype == torch.float32
+    for row in torch.nonzero(~same)[:20, 0]:
+        apart, others = found[row] - given[row], given.float() - given[row]
+        # a step towards one other view: the same share of the way in every pixel and channel
+        shares = (apart * others).flatten(1).sum(1) / (others**2).flatten(1).sum(1).clamp(min=1e-9)
+        off = (apart - shares[:, None, None, None] * others).flatten(1).abs().amax(1)
+        assert off.min() < 0.01 and 0 < shares[off.argmin()] < 1
+
+
+def test_an_ensembles_likeness_is_the_mean_of_its_encoders_likenesses(teachers):
+    length = 2 * teachers[0].description.embedding_size
+    with torch.no_grad():
+        together = Ensemble(teachers, np.eye(length))(pictures())
+        alone = [teacher(pictures()) for teacher in teachers]
+    mean = (alone[0] @ alone[0].T + alone[1] @ alone[1].T) / 2
+    torch.testing.assert_close(together @ together.T, mean, atol=1e-5, rtol=0)
+
+
+def test_a_student_comes_nearer_to_the_ensemble_epoch_by_epoch(finished, teachers):
+    student, best, history, _ = finished
+    assert len(history) == 6 and 1 <= best <= 6
+    assert history[-1]["loss"] < 0.95 * history[0]["loss"]
+    assert not student.training and student.description.embedding_size == teachers[0].description.embedding_size
+    assert student.description.drop_connect_rate == 0
+
+
+def test_the_teachers_stay_as_they_were_and_are_in_no_checkpoint(finished, teachers, catalogue_folder, tmp_path):
+    given = copy.deepcopy(teachers)
+    distil(given, Catalogue(catalogue_folder), Distill(distill_epochs=1, batch_size=8), "light", tmp_path, Stop())
+    assert all(same_weights(one, other) for one, other in zip(given, teachers))
+    tensors, _ = load_checkpoint(finished[3] / "checkpoint")
+    assert not [name for name in tensors if "ensemble" in name]
+
+
+def test_an_interrupted_distillation_goes_on_to_the_same_bit(teachers, catalogue_folder, tmp_path):
+    whole, told = Stop(), Stop()
+    expected, best = distilled(teachers, catalogue_folder, tmp_path / "whole", whole)
+    with pytest.raises(KeyboardInterrupt):
+        distilled(teachers, catalogue_folder, tmp_path / "broken", Stop(after=1))
+    student, again = distilled(teachers, catalogue_folder, tmp_path / "broken", told)
+    assert again == best and told.epochs == [1, 2, 3]
+    assert what_was_learned(told.history) == what_was_learned(whole.history)
+    assert same_weights(student, expected)
