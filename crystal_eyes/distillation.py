@@ -19,6 +19,7 @@ from crystal_eyes.training import Course, device_here, embed, parts, run_course
 
 BLENDED = 0.5  # share of views
 SIDE = 5 / 6  # of what the encoder sees when it serves: what the teachers saw last
+FITTED = 4096  # heads at most that the directions and the first guess of the student's layer are taken from
 PENALTY = 1e-2  # of the first guess of the student's layer, as a share of its features' mean square
 
 
@@ -35,6 +36,14 @@ class Ensemble(torch.nn.Module):
         """Unit-length float32 [n, d] of pictures [n, side, side, 3]."""
         beside = torch.cat([encoder(pictures) for encoder in self.encoders], dim=1)
         return torch.nn.functional.normalize(beside @ self.projection, dim=1)
+
+
+def embeddings(encoder: Encoder, features: np.ndarray) -> np.ndarray:
+    """float32 [n, d], unit length: what an encoder makes of float32 [n, features] that its embedding layer is given."""
+    layer = encoder.backbone.classifier
+    with torch.inference_mode():
+        outputs = layer(torch.from_numpy(features).to(layer.weight.device))
+        return torch.nn.functional.normalize(outputs, dim=1).cpu().numpy()
 
 
 def main_directions(values: np.ndarray, count: int) -> np.ndarray:
@@ -99,11 +108,11 @@ def distil(
     student.load_state_dict(first.state_dict())
     for teacher in teachers:
         teacher.to(device, memory_format=torch.channels_last).eval()
-    seen = [embed(teacher, catalogue, learn, size, device) for teacher in teachers]
-    beside = np.concatenate(seen, axis=1)
+    some = learn.sample(min(len(learn), FITTED), random_state=config.seed).reset_index(drop=True)
+    features = [embed(teacher, catalogue, some, size, device, teacher.features) for teacher in teachers]
+    beside = np.concatenate([embeddings(teacher, given) for teacher, given in zip(teachers, features)], axis=1)
     ensemble = Ensemble(teachers, main_directions(beside, first.description.embedding_size)).to(device)
-    features = embed(first, catalogue, learn, size, device, first.features)
-    weight, bias = fitted_layer(features, beside @ ensemble.projection.cpu().numpy())
+    weight, bias = fitted_layer(features[0], beside @ ensemble.projection.cpu().numpy())
     with torch.no_grad():
         student.backbone.classifier.weight.copy_(torch.from_numpy(weight))
         student.backbone.classifier.bias.copy_(torch.from_numpy(bias))

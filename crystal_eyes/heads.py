@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch.utils.data import Dataset
 
 from crystal_eyes.augmentation import augment
@@ -12,21 +13,37 @@ from crystal_eyes.catalogue import Catalogue, PictureChanged
 from crystal_eyes.errors import UserError
 from crystal_eyes.pictures import fit, open_picture
 
+ROOM = 1 << 30  # bytes of decoded pictures that are kept
+
+
+class Pictures:
+    """The pictures of a catalogue's table by row. Once decoded they are kept, as long as there is room."""
+
+    def __init__(self, catalogue: Catalogue, table: pd.DataFrame, room: int = 0):
+        self.catalogue, self.room = catalogue, room
+        self.places = table[["offset", "length", "digest", "file"]].to_numpy(dtype=object)
+        self.kept: dict[int, Image.Image] = {}
+
+    def __getitem__(self, row: int) -> Image.Image:
+        if row in self.kept:
+            return self.kept[row]
+        offset, length, digest, file = self.places[row]
+        try:
+            picture = open_picture(self.catalogue.read(offset, length, digest))
+        except PictureChanged:
+            raise UserError(f"picture {file} was damaged since prepare checked it: run prepare again") from None
+        size = 4 * picture.width * picture.height
+        if size <= self.room:
+            self.room -= size
+            self.kept[row] = picture
+        return picture
+
 
 class Heads(Dataset):
     """Head pictures by position in `order`, a list of rows; augmented where a seed is given, else as serving sees them."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        table: pd.DataFrame,
-        order,
-        size: int,
-        seed: tuple[int, int] | None = None,
-        views: str = "light",
-    ):
-        self.catalogue, self.size, self.seed, self.views, self.order = catalogue, size, seed, views, order
-        self.places = table[["offset", "length", "digest", "file"]].to_numpy(dtype=object)
+    def __init__(self, pictures: Pictures, order, size: int, seed: tuple[int, int] | None = None, views: str = "light"):
+        self.pictures, self.size, self.seed, self.views, self.order = pictures, size, seed, views, order
 
     def __len__(self) -> int:
         return len(self.order)
@@ -38,11 +55,6 @@ class Heads(Dataset):
 
     def __getitem__(self, position: int) -> tuple[np.ndarray, int]:
         row = self.order[position]
-        offset, length, digest, file = self.places[row]
-        try:
-            picture = open_picture(self.catalogue.read(offset, length, digest))
-        except PictureChanged:
-            raise UserError(f"picture {file} was damaged since prepare checked it: run prepare again") from None
         if self.seed is None:
-            return fit(picture, self.size), row
-        return augment(picture, self.size, np.random.default_rng([*self.seed, position]), self.views), row
+            return fit(self.pictures[row], self.size), row
+        return augment(self.pictures[row], self.size, np.random.default_rng([*self.seed, position]), self.views), row

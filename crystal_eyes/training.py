@@ -21,7 +21,7 @@ from crystal_eyes.catalogue import Catalogue, artworks
 from crystal_eyes.checkpoint import load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from crystal_eyes.encoder import Encoder
 from crystal_eyes.errors import UserError
-from crystal_eyes.heads import Heads
+from crystal_eyes.heads import ROOM, Heads, Pictures
 from crystal_eyes.metrics import retrieval
 from crystal_eyes.progress import track
 
@@ -85,6 +85,8 @@ def run_course(
     learned = [*encoder.parameters(), *objective.parameters()]
     optimizer = torch.optim.AdamW(learned, course.learning_rate, weight_decay=course.weight_decay)
     workers = worker_count(device)
+    # a worker would keep them for itself, and for one epoch
+    pictures_of = Pictures(catalogue, learn, 0 if workers else ROOM)
     # older GPUs only emulate it, which is slower than float32
     mixed = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
@@ -109,7 +111,7 @@ def run_course(
         torch.manual_seed(seed)
         order = objective.rows(seed)
         steps = len(order) // course.batch
-        heads = Heads(catalogue, learn, order, course.sides[epoch - 1], (course.seed, epoch), course.views)
+        heads = Heads(pictures_of, order, course.sides[epoch - 1], (course.seed, epoch), course.views)
         loader = DataLoader(heads, course.batch, num_workers=workers, drop_last=True, prefetch_factor=4 if workers else None)
         encoder.train()
         start, losses, rate = time.perf_counter(), [], 0.0
@@ -171,7 +173,7 @@ def schedule(step: int, total: int) -> float:
 def embed(encoder: Encoder, catalogue: Catalogue, table: pd.DataFrame, size: int, device, of=None) -> np.ndarray:
     """float32 [rows, d]: embeddings of a table's pictures, not augmented. of: what to take in the encoder's place."""
     encoder.eval()
-    loader = DataLoader(Heads(catalogue, table, range(len(table)), size), 64, num_workers=worker_count(device))
+    loader = DataLoader(Heads(Pictures(catalogue, table), range(len(table)), size), 64, num_workers=worker_count(device))
     with torch.inference_mode():
         return np.concatenate([(of or encoder)(pictures.to(device)).cpu().numpy() for pictures, _ in _batches(loader)])
 

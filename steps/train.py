@@ -15,7 +15,7 @@ from PIL import Image
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Train
 from crystal_eyes.encoder import Description, Encoder, save_encoder
-from crystal_eyes.heads import Heads
+from crystal_eyes.heads import Heads, Pictures
 from crystal_eyes.metric_learning import train as train_encoder
 from crystal_eyes.pretrained import load_weights
 from crystal_eyes.recipes import RECIPES, Recipe, filled
@@ -77,7 +77,7 @@ def views(catalogue: Catalogue, config: Train, recipe: Recipe) -> Image.Image:
     table = catalogue.table()
     learn = table[table["encoder_split"] == "train"].reset_index(drop=True)
     rows = np.random.default_rng(config.seed).permutation(len(learn))[:VIEWS]
-    heads = Heads(catalogue, learn, rows, config.image_size, (config.seed, 0), recipe.views)
+    heads = Heads(Pictures(catalogue, learn), rows, config.image_size, (config.seed, 0), recipe.views)
     pictures = [heads[place][0] for place in range(len(rows))]
     names = learn["character"].to_numpy(str)[rows]
     return sheet([(Image.fromarray(picture), [name], "") for picture, name in zip(pictures, names)], 8)

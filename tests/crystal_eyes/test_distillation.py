@@ -7,7 +7,7 @@ import torch
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.checkpoint import load_checkpoint
 from crystal_eyes.config import Distill
-from crystal_eyes.distillation import Ensemble, blended, distil, fitted_layer, main_directions
+from crystal_eyes.distillation import Ensemble, blended, distil, embeddings, fitted_layer, main_directions
 from crystal_eyes.encoder import Encoder
 from tests.crystal_eyes.test_training import Stop, same_weights, what_was_learned
 
@@ -83,6 +83,12 @@ def test_an_ensembles_likeness_is_the_mean_of_its_encoders_likenesses(teachers):
         alone = [teacher(pictures()) for teacher in teachers]
     mean = (alone[0] @ alone[0].T + alone[1] @ alone[1].T) / 2
     torch.testing.assert_close(together @ together.T, mean, atol=1e-5, rtol=0)
+
+
+def test_embeddings_of_features_are_the_encoders(teachers):
+    with torch.no_grad():
+        found = embeddings(teachers[0], teachers[0].features(pictures()).numpy())
+        np.testing.assert_allclose(found, teachers[0](pictures()).numpy(), atol=1e-5)
 
 
 def test_a_student_comes_nearer_to_the_ensemble_epoch_by_epoch(finished, teachers):

@@ -198,3 +198,10 @@ def test_without_a_network_a_download_says_what_to_give_instead(make_encoder, tm
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     fails("of mixnet_s can't be downloaded .*weights=FILE", load_weights, make_encoder(backbone="mixnet_s"), "pretrained")
+
+
+def test_features_are_what_the_embedding_layer_is_given(make_encoder):
+    encoder = make_encoder().eval()
+    with torch.inference_mode():
+        features = encoder.features(pictures())
+        torch.testing.assert_close(encoder.backbone.classifier(features), encoder.outputs(pictures()), atol=1e-5, rtol=0)

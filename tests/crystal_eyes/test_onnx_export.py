@@ -8,7 +8,7 @@ import torch
 
 from crystal_eyes.catalogue import Catalogue, write
 from crystal_eyes.errors import UserError
-from crystal_eyes.heads import Heads
+from crystal_eyes.heads import Heads, Pictures
 from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.onnx_export import TOLERANCE, largest_difference
 from crystal_eyes.pictures import load_head
@@ -73,7 +73,7 @@ def test_a_file_that_answers_otherwise_is_refused(exported):
 def assert_one_and_the_same(exported, catalogue: Catalogue) -> None:
     encoder, path = exported
     table = catalogue.table()
-    heads = Heads(catalogue, table, range(len(table)), encoder.description.image_size)
+    heads = Heads(Pictures(catalogue, table), range(len(table)), encoder.description.image_size)
     with torch.inference_mode():
         trained = encoder(torch.from_numpy(np.stack([picture for picture, _ in heads]))).numpy()
     places = zip(table["offset"], table["length"], table["digest"])

@@ -5,7 +5,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from crystal_eyes import training
 from crystal_eyes.catalogue import PICTURES, Catalogue, write
@@ -15,7 +14,6 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.heads import Heads
 from crystal_eyes.metric_learning import train
 from crystal_eyes.metrics import retrieval
-from crystal_eyes.pictures import load_head
 from crystal_eyes.recipes import RECIPES
 from crystal_eyes.training import best_epoch, embed, schedule
 
@@ -222,36 +220,6 @@ def test_a_picture_damaged_since_is_named_in_one_line(catalogue_folder, make_enc
     with pytest.raises(UserError, match=r"^picture Character \d/\d.png was damaged.*run prepare again$") as caught:
         run(make_encoder(), tmp_path / "damaged", tmp_path, Stop())
     assert "\n" not in str(caught.value)
-
-
-# What the network is shown
-
-
-def test_heads_without_a_seed_are_what_serving_sees(catalogue):
-    table = catalogue.table()
-    heads = Heads(catalogue, table, [5, 0, 7], 32)
-    assert len(heads) == 3
-    for position, row in enumerate([5, 0, 7]):
-        picture, found = heads[position]
-        assert found == row
-        place = table.loc[row, ["offset", "length", "digest"]]
-        np.testing.assert_array_equal(picture, load_head(catalogue.read(*place), 32))
-
-
-def test_an_augmentation_depends_on_seed_epoch_and_position_only(catalogue):
-    def heads(*seed):
-        return Heads(catalogue, catalogue.table(), [3, 3, 4], 32, seed)
-
-    assert (heads(0, 1)[1][0] == heads(0, 1)[1][0]).all()
-    views = [heads(0, 1)[0][0], heads(0, 1)[1][0], heads(0, 2)[0][0], heads(1, 1)[0][0]]
-    assert len({view.tobytes() for view in views}) == 4
-
-
-def test_transparent_heads_are_shown_on_white_when_not_augmented(tmp_path, catalogue):
-    Image.new("RGBA", (20, 20), (255, 0, 0, 0)).save(tmp_path / "clear.png")
-    write(tmp_path / "c", catalogue.table().head(1), [(tmp_path / "clear.png").read_bytes()])
-    clear = Catalogue(tmp_path / "c")
-    assert (Heads(clear, clear.table(), [0], 16)[0][0] == 255).all()
 
 
 @pytest.mark.parametrize("total", [1, 2, 10, 101])
