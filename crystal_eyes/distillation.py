@@ -1,8 +1,9 @@
 """Distillation: one encoder learns what two of another seed know together, and costs no more than one of them.
 
-Teachers and student look at the very same views, half of them blends of two heads: what is to be learned is how the teachers
-see, between heads too, and not by heart where they put those that they were trained on (Beyer et al., Knowledge distillation:
-A good teacher is patient and consistent, 2022).
+Teachers and student look at the same views, half of them blends of two heads: what is to be learned is how the teachers see,
+between heads too, and not by heart where they put those that they were trained on (Beyer et al., Knowledge distillation: A good
+teacher is patient and consistent, 2022). The teachers see a half of them mirrored, at random: what a student comes to of two
+answers is their mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,27 +16,12 @@ import torch
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.config import Distill
 from crystal_eyes.encoder import Encoder
+from crystal_eyes.recipes import Recipe
 from crystal_eyes.training import Course, device_here, embed, parts, run_course
 
 BLENDED = 0.5  # share of views
-SIDE = 5 / 6  # of what the encoder sees when it serves: what the teachers saw last
 FITTED = 4096  # heads at most that the directions and the first guess of the student's layer are taken from
 PENALTY = 1e-2  # of the first guess of the student's layer, as a share of its features' mean square
-
-
-class Ensemble(torch.nn.Module):
-    """What encoders see together: their embeddings side by side, turned so that the most of it lies in one's length of them."""
-
-    def __init__(self, encoders: Sequence[Encoder], projection: np.ndarray):
-        """projection: float [length of all embeddings, d], orthonormal columns."""
-        super().__init__()
-        self.encoders = torch.nn.ModuleList(encoders)
-        self.register_buffer("projection", torch.from_numpy(projection).float())
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Unit-length float32 [n, d] of pictures [n, side, side, 3]."""
-        beside = torch.cat([encoder(pictures) for encoder in self.encoders], dim=1)
-        return torch.nn.functional.normalize(beside @ self.projection, dim=1)
 
 
 def embeddings(encoder: Encoder, features: np.ndarray) -> np.ndarray:
@@ -70,21 +56,33 @@ def blended(pictures: torch.Tensor) -> torch.Tensor:
     return part * pictures + (1 - part) * pictures[torch.randperm(n)]
 
 
-class OfEnsemble(torch.nn.Module):
-    """The objective: the ensemble's embedding of the same view (see training.Objective)."""
+class Distillation(torch.nn.Module):
+    """The task (see training.Task): what the teachers make of a view together.
 
-    def __init__(self, ensemble: Ensemble, heads: int, batch: int):
+    That is their embeddings side by side, turned so that the most of it lies in as many numbers as one embedding has.
+    """
+
+    def __init__(self, teachers: Sequence[Encoder], projection: np.ndarray, heads: int, batch: int):
+        """projection: float [length of all embeddings, d], orthonormal columns. heads: how many there are to learn from."""
         super().__init__()
-        self.ensemble = [ensemble]  # in a list, so that checkpoints don't hold it: it never changes
+        self.teachers = tuple(teachers)  # no submodules: checkpoints don't hold what never changes
+        # checkpoints hold it: another machine may turn what is equally long another way
+        self.register_buffer("projection", torch.from_numpy(projection).float())
         self.heads, self.batch = heads, batch
 
     def rows(self, seed: int) -> np.ndarray:
         return np.random.default_rng(seed).permutation(self.heads)[: self.heads // self.batch * self.batch]
 
+    def together(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Unit-length float32 [n, d] of pictures [n, side, side, 3]."""
+        with torch.no_grad():
+            beside = torch.cat([teacher(pictures) for teacher in self.teachers], dim=1)
+            return torch.nn.functional.normalize(beside @ self.projection, dim=1)
+
     def forward(self, encoder, pictures: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         pictures = blended(pictures)
-        with torch.no_grad():
-            wanted = self.ensemble[0](pictures)
+        mirrored = (torch.rand(len(pictures)) < 0.5).to(pictures.device).view(-1, 1, 1, 1)
+        wanted = self.together(torch.where(mirrored, pictures.flip(2), pictures))
         return 1 - (encoder(pictures) * wanted).sum(dim=1).mean()
 
 
@@ -92,7 +90,7 @@ def distil(
     teachers: Sequence[Encoder],
     catalogue: Catalogue,
     config: Distill,
-    views: str,
+    recipe: Recipe,
     workspace: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> tuple[Encoder, int]:
@@ -111,13 +109,14 @@ def distil(
     some = learn.sample(min(len(learn), FITTED), random_state=config.seed).reset_index(drop=True)
     features = [embed(teacher, catalogue, some, size, device, teacher.features) for teacher in teachers]
     beside = np.concatenate([embeddings(teacher, given) for teacher, given in zip(teachers, features)], axis=1)
-    ensemble = Ensemble(teachers, main_directions(beside, first.description.embedding_size)).to(device)
-    weight, bias = fitted_layer(features[0], beside @ ensemble.projection.cpu().numpy())
+    projection = main_directions(beside, first.description.embedding_size)
+    weight, bias = fitted_layer(features[0], beside @ projection)
     with torch.no_grad():
         student.backbone.classifier.weight.copy_(torch.from_numpy(weight))
         student.backbone.classifier.bias.copy_(torch.from_numpy(bias))
     batch = min(config.batch_size, len(learn))
-    sides = (round(size * SIDE),) * config.distill_epochs
-    course = Course(sides, batch, config.distill_learning_rate, config.weight_decay, views, config.seed)
-    best = run_course(student, OfEnsemble(ensemble, len(learn), batch), catalogue, course, workspace, on_epoch)
+    task = Distillation(teachers, projection, len(learn), batch)
+    sides = (round(size * recipe.sides[-1]),) * config.distill_epochs  # what the teachers saw last
+    course = Course(sides, batch, config.distill_learning_rate, config.weight_decay, recipe.views, config.seed)
+    best = run_course(student, task, catalogue, course, workspace, on_epoch)
     return student.to("cpu").eval(), best

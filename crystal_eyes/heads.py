@@ -11,9 +11,15 @@ from torch.utils.data import Dataset
 from crystal_eyes.augmentation import augment
 from crystal_eyes.catalogue import Catalogue, PictureChanged
 from crystal_eyes.errors import UserError
+from crystal_eyes.machine import memory
 from crystal_eyes.pictures import fit, open_picture
 
-ROOM = 1 << 30  # bytes of decoded pictures that are kept
+MOST = 1 << 30  # bytes of decoded pictures that are kept
+
+
+def room() -> int:
+    """Bytes for decoded pictures: an eighth of what this machine has, at most MOST."""
+    return min(MOST, memory() // 8)
 
 
 class Pictures:
@@ -33,9 +39,9 @@ class Pictures:
         except PictureChanged:
             raise UserError(f"picture {file} was damaged since prepare checked it: run prepare again") from None
         size = 4 * picture.width * picture.height
-        if size <= self.room:
+        # threads may come to the same picture at once: it counts once
+        if size <= self.room and self.kept.setdefault(row, picture) is picture:
             self.room -= size
-            self.kept[row] = picture
         return picture
 
 

@@ -17,8 +17,8 @@ from crystal_eyes.training import Course, device_here, embed, parts, run_course
 from crystal_eyes.whitening import SHRINKAGE, fold, whitening_matrix, within_covariance
 
 
-class OfCharacters(torch.nn.Module):
-    """The objective with the batches that it takes (see training.Objective)."""
+class MetricLearning(torch.nn.Module):
+    """The task (see training.Task): an objective, and the batches that it takes."""
 
     def __init__(self, objective: Objective, labels: np.ndarray, rows: Callable[[int], np.ndarray]):
         super().__init__()
@@ -49,7 +49,7 @@ def train(
     steps = max(1, len(learn) // batch)
     groups = joined(labels, learn["set"].to_numpy(str), batch // per_class)
     torch.manual_seed(config.seed)
-    objective = OfCharacters(
+    task = MetricLearning(
         Objective(recipe, len(names), encoder.description.embedding_size),
         labels,
         lambda seed: epoch_rows(labels, groups, recipe.one_set, per_class, batch, steps, seed),
@@ -58,7 +58,7 @@ def train(
     shares = [recipe.sides[epoch * len(recipe.sides) // config.epochs] for epoch in range(config.epochs)]
     sides = tuple(round(config.image_size * share) for share in shares)
     course = Course(sides, batch, config.learning_rate, config.weight_decay, recipe.views, config.seed)
-    best = run_course(encoder, objective, catalogue, course, workspace, on_epoch)
+    best = run_course(encoder, task, catalogue, course, workspace, on_epoch)
     if recipe.whiten:
         outputs = embed(encoder, catalogue, learn, config.image_size, device_here(), encoder.outputs)
         encoder.to("cpu")

@@ -17,9 +17,10 @@ calibrated it, {report} more (again of other artworks) gave the figures below. S
 
 ## Recipe
 
-A YOLOv5 detector finds heads; an encoder (geffnet backbone, metric learning) embeds them; one linear layer ({classifier}) names
-the embedding. Probabilities are tempered, colour and line art apart. Unlikeness is {unlikeness}, chosen by AUROC on
-the characters that chose the encoder's epoch; its p-value is conformal on the calibration heads. Made from:
+A YOLOv5 detector finds heads; an encoder (geffnet backbone, metric learning; by the recipe `best`
+distilled from two) embeds them; one linear layer ({classifier}) names the embedding. Probabilities are tempered, colour and
+line art apart. Unlikeness is {unlikeness}, chosen by AUROC on the characters that chose the encoder's epoch; its p-value
+is conformal on the calibration heads. Made from:
 
 {source}
 

@@ -21,7 +21,7 @@ from crystal_eyes.catalogue import Catalogue, artworks
 from crystal_eyes.checkpoint import load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from crystal_eyes.encoder import Encoder
 from crystal_eyes.errors import UserError
-from crystal_eyes.heads import ROOM, Heads, Pictures
+from crystal_eyes.heads import Heads, Pictures, room
 from crystal_eyes.metrics import retrieval
 from crystal_eyes.progress import track
 
@@ -41,7 +41,7 @@ class Course:
     seed: int
 
 
-class Objective(Protocol):
+class Task(Protocol):
     """What an encoder is trained for; also a torch module, whose own parameters are learned beside the encoder's."""
 
     def rows(self, seed: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def parts(catalogue: Catalogue) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def run_course(
     encoder: Encoder,
-    objective: Objective,
+    task: Task,
     catalogue: Catalogue,
     course: Course,
     workspace: Path,
@@ -81,12 +81,12 @@ def run_course(
     learn, judge = parts(catalogue)
     device, size = device_here(), encoder.description.image_size
     encoder.to(device, memory_format=torch.channels_last)  # 1.5 times as fast as the default layout on CPUs
-    objective.to(device)
-    learned = [*encoder.parameters(), *objective.parameters()]
+    task.to(device)
+    learned = [*encoder.parameters(), *task.parameters()]
     optimizer = torch.optim.AdamW(learned, course.learning_rate, weight_decay=course.weight_decay)
     workers = worker_count(device)
     # a worker would keep them for itself, and for one epoch
-    pictures_of = Pictures(catalogue, learn, 0 if workers else ROOM)
+    pictures_of = Pictures(catalogue, learn, 0 if workers else room())
     # older GPUs only emulate it, which is slower than float32
     mixed = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
@@ -100,7 +100,7 @@ def run_course(
         tensors, state = found
         history = state["history"]
         encoder.load_state_dict(_unnamed("last.", tensors))
-        objective.load_state_dict(_unnamed("objective.", tensors))
+        task.load_state_dict(_unnamed("task.", tensors))
         unpack_optimizer(optimizer, tensors)
         best = {name: value for name, value in tensors.items() if name.startswith("best.")}
         for epoch, metrics in enumerate(history, 1):
@@ -109,7 +109,7 @@ def run_course(
     for epoch in range(len(history) + 1, epochs + 1):
         seed = course.seed * 100_003 + epoch
         torch.manual_seed(seed)
-        order = objective.rows(seed)
+        order = task.rows(seed)
         steps = len(order) // course.batch
         heads = Heads(pictures_of, order, course.sides[epoch - 1], (course.seed, epoch), course.views)
         loader = DataLoader(heads, course.batch, num_workers=workers, drop_last=True, prefetch_factor=4 if workers else None)
@@ -119,9 +119,9 @@ def run_course(
             rate = course.learning_rate * schedule((epoch - 1) * steps + step, epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss = objective(embeddings_of, pictures.to(device), rows.numpy())
+            loss = task(embeddings_of, pictures.to(device), rows.numpy())
             if not torch.isfinite(loss):
-                raise UserError(f"the loss became {loss.item()} in epoch {epoch}: lower learning_rate")
+                raise UserError(f"the loss became {loss.item()} in epoch {epoch}: lower the learning rate")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -129,14 +129,14 @@ def run_course(
         seconds = time.perf_counter() - start
         shown = embed(encoder, catalogue, judge, size, device)
         if not np.isfinite(shown).all():  # the last step may have gone too far
-            raise UserError(f"the embeddings became {shown.sum()} in epoch {epoch}: lower learning_rate")
+            raise UserError(f"the embeddings became {shown.sum()} in epoch {epoch}: lower the learning rate")
         judged = retrieval(shown, judge["character"], artworks(judge))
         metrics = {"loss": float(np.mean(losses)), **judged, "pictures_per_second": len(losses) * course.batch / seconds,
                    "learning_rate": rate}  # fmt: skip
         history.append(metrics)
         if best_epoch(history) == epoch:
             best = _named("best.", encoder)
-        tensors = _named("last.", encoder) | _named("objective.", objective) | best | pack_optimizer(optimizer)
+        tensors = _named("last.", encoder) | _named("task.", task) | best | pack_optimizer(optimizer)
         save_checkpoint(workspace / "checkpoint", tensors, {"history": history})
         on_epoch(epoch, metrics)
     encoder.load_state_dict(_unnamed("best.", best))

@@ -88,7 +88,7 @@ def run_chain(config: Any, run: Runner) -> Chained:
     catalogue = run("prepare", dataset).output("catalogue")
     encoder = run("train", {"catalogue": catalogue, **own("train")}).output("encoder")
     if config.distill_epochs:
-        other = run("train", {"catalogue": catalogue, **own("train"), "seed": config.seed + 1}).output("encoder")
+        other = run("train", {"catalogue": catalogue, **own("train"), "seed": (config.seed + 1) % 2**31}).output("encoder")
         both = {"catalogue": catalogue, "encoder": encoder, "other": other}
         encoder = run("distill", both | own("distill")).output("encoder")
     onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")

@@ -44,7 +44,8 @@ def main(config: Any) -> None:
         + ("" if served else f"To look at it:  mlflow ui --backend-store-uri {store}\n")
         + f"This run:       {store if served else 'http://127.0.0.1:5000'}/{run_page(info)}\n"
         "Its description links to each classifier, its artifacts hold comparison.png. Below a classifier: answers.png,\n"
-        "confused_pairs.png and per_character.csv; below prepare: contact_sheet.png; below train: the curves by epoch."
+        "confused_pairs.png and per_character.csv; below prepare: contact_sheet.png;\n"
+        "below train and distill: the curves by epoch."
     )
 
 

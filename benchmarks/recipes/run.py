@@ -2,7 +2,8 @@
 
 Trains on DATASET without the sets of CHOOSE and REPORT, measures on both, adds a line to WORK/results.jsonl. What to keep is
 chosen on CHOOSE; REPORT is only looked at in the end. CHANGE is a recipe's name, or one with fields set, such as
-best,arcface=0,sides=0.6/0.8
+best,arcface=0,sides=0.6/0.8. With distill_epochs a recipe trains seed and seed + 1, and a third encoder learns what both
+know: so take every other seed. pictures_per_second is that of the last training.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from crystal_eyes.recipes import RECIPES, Recipe
 from crystal_eyes.selection import head_bytes, select
 from crystal_eyes.sketches import lines
 from crystal_eyes.training import embed
+from pipeline.cache_key import code_digest
 
 CHOOSE, REPORT = ("umamusume", "hbr", "moeimouto"), ("holoen", "fgo")
 
@@ -83,26 +86,6 @@ def measured(encoder: Encoder, source: Catalogue, part: str) -> dict[str, float]
     return all_measures(heads, made, drawn_so)
 
 
-def trained(recipe: Recipe, config: Train, source: Catalogue, work: Path, said: str) -> tuple[Encoder, float, list[float]]:
-    """An encoder, the seconds that it took and its pictures/s by epoch; taken from work where it was trained before."""
-    # a training is gone on from only where all of this is the same
-    key = hashlib.sha256(repr((dataclasses.replace(recipe, distill_epochs=0), config)).encode()).hexdigest()[:12]
-    workspace = work / f"{said}-{config.seed}-{key}"
-    if (workspace / "took.json").is_file():
-        took = json.loads((workspace / "took.json").read_text())
-        return load_encoder(workspace / "encoder"), took["seconds"], took["rates"]
-    torch.manual_seed(config.seed)
-    drop = recipe.drop_connect_rate
-    encoder = Encoder(Description(recipe.backbone, recipe.embedding_size, recipe.image_size, drop_connect_rate=drop))
-    load_weights(encoder, "pretrained" if recipe.backbone == "tf_efficientnet_lite0" else "none")
-    start, told = time.perf_counter(), Told()
-    train(encoder, source, config, recipe, workspace, told)
-    seconds = time.perf_counter() - start
-    save_encoder(encoder, workspace / "encoder")
-    (workspace / "took.json").write_text(json.dumps({"seconds": seconds, "rates": told.rates}))
-    return encoder, seconds, told.rates
-
-
 class Told:
     """An on_epoch that prints, and keeps the pictures/s."""
 
@@ -114,22 +97,50 @@ class Told:
         print(epoch, {name: round(value, 3) for name, value in metrics.items()}, flush=True)
 
 
+def once(folder: Path, work: Callable[[Told], Encoder]) -> tuple[Encoder, float, float]:
+    """What work gives, its seconds and its pictures/s; from the folder where it was done before."""
+    took = folder / "took.json"
+    if not took.is_file():
+        start, told = time.perf_counter(), Told()
+        save_encoder(work(told), folder / "encoder")
+        took.write_text(json.dumps([time.perf_counter() - start, statistics.harmonic_mean(told.rates)]))
+    return load_encoder(folder / "encoder"), *json.loads(took.read_text())
+
+
+def place(work: Path, module: str, *of) -> Path:
+    """A folder for what comes of these values and of this code: it is gone on from only where all is the same."""
+    return work / hashlib.sha256(repr((of, code_digest(f"crystal_eyes/{module}.py"))).encode()).hexdigest()[:16]
+
+
 def main(dataset: str, work: str, change: str, epochs: str = "0", seed: str = "0") -> None:
     recipe, folder = changed(change), Path(work)
+    one = dataclasses.replace(recipe, distill_epochs=0)
     config = Train(epochs=int(epochs) or recipe.epochs, seed=int(seed), image_size=recipe.image_size)
     source = catalogue(Path(dataset), folder / "catalogue")
-    encoder, seconds, rates = trained(recipe, config, source, folder, change)
+
+    def trained(config: Train) -> tuple[Encoder, float, float]:
+        home = place(folder, "metric_learning", one, config)
+
+        def work(told: Told) -> Encoder:
+            torch.manual_seed(config.seed)
+            drop = recipe.drop_connect_rate
+            encoder = Encoder(Description(recipe.backbone, recipe.embedding_size, recipe.image_size, drop_connect_rate=drop))
+            load_weights(encoder, "pretrained" if recipe.backbone == "tf_efficientnet_lite0" else "none")
+            train(encoder, source, config, recipe, home, told)
+            return encoder
+
+        return once(home, work)
+
+    encoder, seconds, rate = trained(config)
     if recipe.distill_epochs:
-        other, more, _ = trained(recipe, dataclasses.replace(config, seed=config.seed + 1), source, folder, change)
-        start, told = time.perf_counter(), Told()
         asked = Distill(distill_epochs=recipe.distill_epochs, seed=config.seed)
-        key = hashlib.sha256(repr((recipe, config, asked)).encode()).hexdigest()[:12]
-        workspace = folder / f"{change}-{seed}-distilled-{key}"
-        encoder, _ = distil([encoder, other], source, asked, recipe.views, workspace, told)
-        save_encoder(encoder, workspace / "encoder")
-        seconds, rates = seconds + more + time.perf_counter() - start, told.rates
+        home = place(folder, "distillation", recipe, config, asked)
+        other, more, _ = trained(dataclasses.replace(config, seed=config.seed + 1))
+        teachers = [encoder, other]
+        encoder, last, rate = once(home, lambda told: distil(teachers, source, asked, recipe, home, told)[0])
+        seconds += more + last
     found = {"change": change, "epochs": config.epochs, "seed": config.seed, "seconds": round(seconds),
-             "pictures_per_second": round(statistics.harmonic_mean(rates), 1)}  # fmt: skip
+             "pictures_per_second": round(rate, 1)}  # fmt: skip
     found |= {part: measured(encoder, source, part) for part in ("validation", "test")}
     with open(folder / "results.jsonl", "a") as stream:
         stream.write(json.dumps(found) + "\n")

@@ -1,7 +1,5 @@
 """scikit-learn's linear classifiers: they find the layer, the layer answers."""
 
-import os
-
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
@@ -9,6 +7,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.config import Classify
 from crystal_eyes.errors import UserError
+from crystal_eyes.machine import memory
 
 
 def model(config: Classify) -> ClassifierMixin:
@@ -39,8 +38,3 @@ class ScikitLinear(Linear):
         if len(weight) == 1:  # two classes: scikit-learn keeps the difference only
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         self.weight, self.bias = weight.astype(np.float32), bias.astype(np.float32)
-
-
-def memory() -> int:
-    """Bytes that this machine has."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

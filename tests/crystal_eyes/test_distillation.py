@@ -1,22 +1,26 @@
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
 import torch
 
+from crystal_eyes import distillation
 from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.checkpoint import load_checkpoint
 from crystal_eyes.config import Distill
-from crystal_eyes.distillation import Ensemble, blended, distil, embeddings, fitted_layer, main_directions
+from crystal_eyes.distillation import BLENDED, Distillation, blended, distil, embeddings, fitted_layer, main_directions
 from crystal_eyes.encoder import Encoder
+from crystal_eyes.recipes import RECIPES
 from tests.crystal_eyes.test_training import Stop, same_weights, what_was_learned
 
+RECIPE = dataclasses.replace(RECIPES["best"], views="light")
 RNG = np.random.default_rng(0)
 
 
 def distilled(teachers, folder, workspace, told, **changes) -> tuple[Encoder, int]:
     config = Distill(**{"distill_epochs": 3, "batch_size": 8} | changes)
-    return distil(copy.deepcopy(teachers), Catalogue(folder), config, "light", workspace, told)
+    return distil(copy.deepcopy(teachers), Catalogue(folder), config, RECIPE, workspace, told)
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +80,10 @@ def test_about_half_of_the_views_are_blends_and_every_blend_lies_between_two_of_
         assert off.min() < 0.01 and 0 < shares[off.argmin()] < 1
 
 
-def test_an_ensembles_likeness_is_the_mean_of_its_encoders_likenesses(teachers):
+def test_what_encoders_see_together_is_the_mean_of_their_likenesses(teachers):
     length = 2 * teachers[0].description.embedding_size
+    together = Distillation(teachers, np.eye(length), 8, 4).together(pictures())
     with torch.no_grad():
-        together = Ensemble(teachers, np.eye(length))(pictures())
         alone = [teacher(pictures()) for teacher in teachers]
     mean = (alone[0] @ alone[0].T + alone[1] @ alone[1].T) / 2
     torch.testing.assert_close(together @ together.T, mean, atol=1e-5, rtol=0)
@@ -101,10 +105,54 @@ def test_a_student_comes_nearer_to_the_ensemble_epoch_by_epoch(finished, teacher
 
 def test_the_teachers_stay_as_they_were_and_are_in_no_checkpoint(finished, teachers, catalogue_folder, tmp_path):
     given = copy.deepcopy(teachers)
-    distil(given, Catalogue(catalogue_folder), Distill(distill_epochs=1, batch_size=8), "light", tmp_path, Stop())
+    distil(given, Catalogue(catalogue_folder), Distill(distill_epochs=1, batch_size=8), RECIPE, tmp_path, Stop())
     assert all(same_weights(one, other) for one, other in zip(given, teachers))
     tensors, _ = load_checkpoint(finished[3] / "checkpoint")
-    assert not [name for name in tensors if "ensemble" in name]
+    assert [name for name in tensors if name.startswith("task.")] == ["task.projection"]
+
+
+def test_the_student_starts_as_the_first_with_the_layer_that_is_fitted(teachers, catalogue_folder, tmp_path, monkeypatch):
+    layer = teachers[0].backbone.classifier
+    fitted = [np.full(tuple(tensor.shape), 0.5) for tensor in (layer.weight, layer.bias)]
+    monkeypatch.setattr(distillation, "fitted_layer", lambda features, wanted: fitted)
+    student, _ = distilled(teachers, catalogue_folder, tmp_path, Stop(), distill_epochs=1, distill_learning_rate=1e-7)
+    for name, value in student.named_parameters():
+        expected = torch.full_like(value, 0.5) if "classifier" in name else teachers[0].get_parameter(name)
+        torch.testing.assert_close(value, expected, atol=1e-5, rtol=0)
+
+
+def test_teachers_and_student_see_the_same_views_and_the_teachers_half_of_them_mirrored(teachers):
+    seen = {}
+
+    class Watched(torch.nn.Module):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+        def forward(self, given):
+            seen[self.name] = given
+            return torch.nn.functional.normalize(torch.ones(len(given), 4), dim=1)
+
+    torch.manual_seed(0)
+    given = pictures(200, 6)
+    loss = Distillation([Watched("teacher")], np.eye(4), 8, 4)(Watched("student"), given, np.zeros(0))
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    same = (seen["teacher"] == seen["student"]).flatten(1).all(dim=1)
+    mirrored = (seen["teacher"] == seen["student"].flip(2)).flatten(1).all(dim=1)
+    assert (same | mirrored).all() and 0.4 < mirrored.float().mean() < 0.6
+    as_given = (seen["student"] == given).flatten(1).all(dim=1).float().mean()
+    assert abs(1 - BLENDED - as_given) < 0.1
+
+
+def test_the_directions_of_the_first_start_are_gone_on_with(teachers, catalogue_folder, tmp_path, monkeypatch):
+    """Another machine may find others that are as good."""
+    whole, told = Stop(), Stop()
+    distilled(teachers, catalogue_folder, tmp_path / "whole", whole)
+    with pytest.raises(KeyboardInterrupt):
+        distilled(teachers, catalogue_folder, tmp_path / "broken", Stop(after=1))
+    monkeypatch.setattr(distillation, "main_directions", lambda values, count: -main_directions(values, count))
+    distilled(teachers, catalogue_folder, tmp_path / "broken", told)
+    assert what_was_learned(told.history) == what_was_learned(whole.history)
 
 
 def test_an_interrupted_distillation_goes_on_to_the_same_bit(teachers, catalogue_folder, tmp_path):

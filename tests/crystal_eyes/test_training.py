@@ -178,7 +178,7 @@ def test_batches_are_of_one_set_as_often_as_the_recipe_says(catalogue_folder, ma
 def test_weights_that_are_not_finite_are_the_users_to_mend(catalogue_folder, make_encoder, tmp_path):
     encoder = make_encoder()
     torch.nn.init.constant_(encoder.backbone.classifier.weight, float("nan"))
-    with pytest.raises(UserError, match="loss became nan in epoch 1: lower learning_rate"):
+    with pytest.raises(UserError, match="loss became nan in epoch 1: lower the learning rate"):
         run(encoder, catalogue_folder, tmp_path, Stop())
     assert not (tmp_path / "checkpoint").exists()
 
@@ -294,7 +294,7 @@ def test_embeddings_that_became_nan_with_the_last_step_are_named(catalogue_folde
     encoder = make_encoder()
     # as running statistics of batch normalisation do, which no loss of the epoch has seen
     encoder.register_forward_hook(lambda module, _, found: found if module.training else found * float("nan"))
-    with pytest.raises(UserError, match="embeddings became nan in epoch 1: lower learning_rate"):
+    with pytest.raises(UserError, match="embeddings became nan in epoch 1: lower the learning rate"):
         run(encoder, catalogue_folder, tmp_path, Stop())
 
 

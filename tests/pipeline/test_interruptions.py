@@ -11,10 +11,9 @@ import pytest
 
 from pipeline.digests import digest_path
 from pipeline.step import FAILURE, _told
-from tests.runs import ROOT, TINY, Project, draw_heads
+from tests.runs import ROOT, TINY, TINY_TRAINING, Project, draw_heads
 
-TRAINING = {**TINY, "epochs": 4}
-del TRAINING["classifiers"]
+TRAINING = {**TINY_TRAINING, "epochs": 4}
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,9 @@ def mlflow_run(tiny_main, entry_point: str, **parameters) -> str:
 
 
 def test_main_ran_every_step_once_as_its_child(child):
-    assert sorted(child) == ["bundle", "classify faiss", "classify perceptron", "embed", "export", "prepare", "train"]
+    assert sorted(child) == [
+        "bundle", "classify faiss", "classify perceptron", "distill", "embed", "export", "prepare", "train", "train seed 1",
+    ]  # fmt: skip
     assert {run.info.status for run in child.values()} == {"FINISHED"}
     assert {run.data.tags["mlflow.project.env"] for run in child.values() if "mlflow.project.env" in run.data.tags} <= {"local"}
 
@@ -88,7 +90,7 @@ def test_export_says_all_that_a_server_needs(child, artifact):
     path = artifact(child["export"], "onnx/encoder.onnx")
     said = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert said["image_size"] == "32" and said["color_order"] == "RGB" and said["embedding_size"] == "16"
-    assert said["backbone"] == TINY["backbone"] and said["source_run"] == child["train"].info.run_id
+    assert said["backbone"] == TINY["backbone"] and said["source_run"] == child["distill"].info.run_id
     outputs = json.loads(child["prepare"].data.tags["crystal_eyes.outputs"])
     assert said["training_catalogue"] == outputs["catalogue"]
     assert child["export"].data.metrics["largest_difference"] < 1e-4
