@@ -20,8 +20,8 @@ $(VENV)/.installed: conda.yaml pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-main: env  ## train, export, embed and compare on the built-in cast
-	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . -e main --env-manager local
+main: env  ## train (one encoder), export, embed and compare on the built-in cast
+	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . -e main --env-manager local -P distill_epochs=0
 
 ui: env  ## look at the runs in MLflow's UI
 	@echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'
