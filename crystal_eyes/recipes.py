@@ -61,7 +61,7 @@ RECIPES = {
         views="serving",
         whiten=True,
         drop_connect_rate=0.3,
-        distill_epochs=6,
+        distill_epochs=4,
         classifier="logistic_regression",
     ),
 }
