@@ -19,6 +19,7 @@ HEAD_DETECTOR = ROOT / "models" / "head-detector"  # the one that comes with the
 SIDE = 48
 TINY_TRAINING = {"backbone": "mnasnet_small", "epochs": 1, "image_size": 32, "weights": "none", "embedding_size": 16}
 TINY = {**TINY_TRAINING, "distill_epochs": 0, "classifiers": "perceptron,faiss"}
+TINY_MAIN = {**TINY, "characters": 8, "pictures": 8, "distill_epochs": 2}
 
 
 def draw_head(character: int, number: int) -> Image.Image:
@@ -137,8 +138,7 @@ class FinishedMain:
 def run_tiny_main(state: Path) -> FinishedMain:
     """The README's command on a tiny cast, in this very tree."""
     project = Project.on(ROOT, state)
-    parameters = {**TINY, "characters": 8, "pictures": 8, "distill_epochs": 2}
-    arguments = [text for name, value in parameters.items() for text in ("-P", f"{name}={value}")]
+    arguments = [text for name, value in TINY_MAIN.items() for text in ("-P", f"{name}={value}")]
     done = subprocess.run(
         ["mlflow", "run", ".", "-e", "main", "--env-manager", "local", *arguments],
         cwd=ROOT, env=project.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

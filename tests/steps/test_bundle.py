@@ -26,7 +26,7 @@ from crystal_eyes.onnx_encoder import OnnxEncoder
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.bundle import read_bundle
 from steps.bundle import check_belongs, fitted
-from tests.runs import ROOT, TINY, Project, draw_head
+from tests.runs import ROOT, TINY_MAIN, Project, draw_head
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def own(tiny_main, tmp_path) -> Project:
     return project
 
 
-PARAMETERS = {**TINY, "characters": 8, "pictures": 8}
+PARAMETERS = TINY_MAIN
 
 
 def test_an_unchanged_main_registers_nothing_new(own):

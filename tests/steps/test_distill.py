@@ -7,7 +7,7 @@ import pytest
 from mlflow.artifacts import download_artifacts
 
 from crystal_eyes.encoder import load_encoder
-from tests.runs import TINY_TRAINING
+from tests.runs import TINY_MAIN, TINY_TRAINING
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_main_distils_the_encoders_of_two_seeds(tiny_main, children, inputs):
 
 
 def test_its_plan_reuses_both_trainings_and_the_distillation(tiny_main):
-    asked = {**TINY_TRAINING, "characters": 8, "pictures": 8, "classifiers": "faiss", "distill_epochs": 2}
+    asked = TINY_MAIN
     plan = {step: verdict for step, (verdict, _) in tiny_main.project.plan(asked).items()}
     assert {plan[step] for step in ("train", "train seed 1", "distill")} == {"reuse"}
     plan = {step: verdict for step, (verdict, _) in tiny_main.project.plan(asked | {"distill_epochs": 3}).items()}
