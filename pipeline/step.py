@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import mlflow
 
@@ -24,14 +24,18 @@ Config = TypeVar("Config")
 Body = Callable[[Config, Mapping[str, Path | None], Path], Mapping[str, Path]]
 
 
-def run_step(entry_point: str, config_class: type[Config], body: Body) -> None:
+def run_step(
+    entry_point: str, config_class: type[Config], body: Body, filled: Callable[[Config], Config] = lambda config: config
+) -> None:
     """Parse the command line, run the body inside an MLflow run, log its outputs and record them for the cache.
 
+    filled: gives the values that stand for what was left empty; by these the step is known, as main asks for it.
     Exits with 1 after one line on stderr where a user can mend it, with 130 where it was interrupted.
     """
     with one_line_errors(entry_point):
         config = parse(config_class, sys.argv[1:])
         with mlflow.start_run() as run:
+            config = _told(filled, config)
             key = cache_key(entry_point, config)
             known = run.data.params
             mlflow.log_params({n: v for n, v in (values(config) | inputs(config)).items() if n not in known})
@@ -48,10 +52,10 @@ def run_step(entry_point: str, config_class: type[Config], body: Body) -> None:
                     print(f"{entry_point}: an input changed while it was read, so this result will not be reused")
 
 
-def _told(body: Body, *arguments) -> Mapping[str, Path]:
-    """The body's outputs. Why there are none is also written on the run, where a sweep and the UI find it."""
+def _told(work: Callable[..., Any], *arguments) -> Any:
+    """What the work gives. Why it gives nothing is also written on the run, where a sweep and the UI find it."""
     try:
-        return body(*arguments)
+        return work(*arguments)
     except Exception as error:
         said = one_line(error) or f"{type(error).__name__}: {error}".splitlines()[0]
         with suppress(Exception):  # where the disk is full, that is what to say

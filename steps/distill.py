@@ -17,7 +17,6 @@ from pipeline.step import run_step
 
 
 def distill(config: Distill, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
-    config = filled(config)
     if not config.distill_epochs:
         raise UserError(f"distill_epochs is 0 (recipe {config.recipe}), so there is nothing to do: give at least 1")
     teachers = [load_encoder(inputs["encoder"]), load_encoder(inputs["other"])]
@@ -50,4 +49,4 @@ def distill(config: Distill, inputs: Mapping[str, Path | None], workspace: Path)
 
 
 if __name__ == "__main__":
-    run_step("distill", Distill, distill)
+    run_step("distill", Distill, distill, filled)

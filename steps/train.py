@@ -27,7 +27,7 @@ VIEWS = 24  # augmented heads shown
 
 
 def train(config: Train, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
-    config, recipe = filled(config), RECIPES[config.recipe]
+    recipe = RECIPES[config.recipe]
     mlflow.log_dict({"recipe": asdict(recipe), "train": asdict(config)}, "recipe.json")
     torch.manual_seed(config.seed)
     encoder = Encoder(
@@ -105,4 +105,4 @@ def wandb_run(config: Train) -> Iterator[Any]:
 
 
 if __name__ == "__main__":
-    run_step("train", Train, train)
+    run_step("train", Train, train, filled)

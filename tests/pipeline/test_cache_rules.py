@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.runs import TINY, Project, draw_heads
+from tests.runs import TINY, TINY_TRAINING, Project, draw_heads
 
 STEPS = ["prepare", "train", "export", "embed", "classify perceptron", "classify faiss", "bundle"]
 
@@ -189,3 +189,12 @@ def test_cache_off_runs_all_and_the_newest_of_equal_runs_is_taken(finished):
     assert newer.data.tags["crystal_eyes.outputs"] == older.data.tags["crystal_eyes.outputs"]  # same inputs, same digests
     plan = project.plan(parameters)
     assert to_run(plan) == [] and newer.info.run_id in plan["prepare"][1][0]
+
+
+def test_a_training_by_hand_counts_for_main_with_what_the_recipe_gives_left_empty(finished):
+    project, parameters = finished
+    catalogue = f"runs:/{project.runs('prepare')[0].info.run_id}/catalogue"
+    assert "drop_connect_rate" not in TINY_TRAINING  # -1 here, which main replaces by the recipe's before it asks
+    project.run("train", {"catalogue": catalogue, **TINY_TRAINING})
+    verdict, (line, *_) = project.plan(parameters)["train"]
+    assert verdict == "reuse" and project.runs("train")[0].info.run_id in line
