@@ -20,28 +20,44 @@ def augment(picture: Image.Image, size: int, rng: np.random.Generator, views: st
     Hue is kept, but for a little coloured light: colour is part of who a character is. Resizing kernels vary, because those of
     the pictures' makers do.
     """
+    return framed_and_seen(picture, size, rng, views)[1]
+
+
+def framed_and_seen(
+    picture: Image.Image, size: int, rng: np.random.Generator, views: str = "light"
+) -> tuple[np.ndarray, np.ndarray]:
+    """A head as it was cropped and turned, in its own colours, and that view of it which augment gives. Both as augment's."""
     background = WHITE if rng.random() < 0.5 else tuple(int(v) for v in rng.integers(0, 256, 3))
-    picture = flatten(picture, background)
-    return np.array(VIEWS[views](picture, size, background, rng))
+    frame, show = VIEWS[views]
+    framed = frame(flatten(picture, background), size, background, rng)
+    return np.array(framed), np.array(show(framed, size, rng))
 
 
-def light(picture: Image.Image, size: int, background: tuple[int, int, int], rng: np.random.Generator) -> Image.Image:
-    picture = _mirrored(_cropped(picture, size, rng), rng)
+def _framed(picture: Image.Image, size: int, background: tuple[int, int, int], rng: np.random.Generator) -> Image.Image:
+    return _mirrored(_cropped(picture, size, rng), rng)
+
+
+def _light(picture: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:
     picture = _enhanced(picture, rng)
     return grey(picture) if rng.random() < 0.1 else picture
 
 
-def serving(picture: Image.Image, size: int, background: tuple[int, int, int], rng: np.random.Generator) -> Image.Image:
+def _framed_askew(picture: Image.Image, size: int, background: tuple[int, int, int], rng: np.random.Generator) -> Image.Image:
     if rng.random() < 0.3:  # a box up to a fifth too large
         width, height = picture.size
         left, top, right, bottom = (int(v) for v in rng.uniform(0, 0.2, 4) * (width, height, width, height))
         picture = ImageOps.expand(picture, (left, top, right, bottom), background)
-    picture = _mirrored(_cropped(picture, size, rng), rng)
+    picture = _framed(picture, size, background, rng)
     if rng.random() < 0.3:
         picture = picture.rotate(rng.uniform(-20, 20), Image.Resampling.BILINEAR, fillcolor=background)
+    return picture
+
+
+def _serving(picture: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:
     if rng.random() < 0.2:  # something stands before it
         w, h = (int(v) for v in rng.uniform(0.15, 0.4, 2) * size)
         left, top = int(rng.uniform(0, size - w)), int(rng.uniform(0, size - h))
+        picture = picture.copy()
         picture.paste(tuple(int(v) for v in rng.integers(0, 256, 3)), (left, top, left + w, top + h))
     kind = rng.random()
     if kind < 0.2:
@@ -63,7 +79,10 @@ def serving(picture: Image.Image, size: int, background: tuple[int, int, int], r
     return picture
 
 
-VIEWS: dict[str, Callable[..., Image.Image]] = {"light": light, "serving": serving}
+VIEWS: dict[str, tuple[Callable[..., Image.Image], Callable[..., Image.Image]]] = {
+    "light": (_framed, _light),
+    "serving": (_framed_askew, _serving),
+}
 
 
 def _cropped(picture: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:

@@ -3,7 +3,8 @@
 Teachers and student look at the same views, half of them blends of two heads: what is to be learned is how the teachers see,
 between heads too, and not by heart where they put those that they were trained on (Beyer et al., Knowledge distillation: A good
 teacher is patient and consistent, 2022). The teachers see a half of them mirrored, at random: what a student comes to of two
-answers is their mean.
+answers is their mean. Of a view without colour (grey, lines, screentone) they see the head that it was made of, in its own
+colours: where a sketch is to lie is where its character lies.
 """
 
 from collections.abc import Callable, Sequence
@@ -80,10 +81,12 @@ class Distillation(torch.nn.Module):
             return torch.nn.functional.normalize(beside @ self.projection, dim=1)
 
     def forward(self, encoder, pictures: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        pictures = blended(pictures)
-        mirrored = (torch.rand(len(pictures)) < 0.5).to(pictures.device).view(-1, 1, 1, 1)
-        wanted = self.together(torch.where(mirrored, pictures.flip(2), pictures))
-        return 1 - (encoder(pictures) * wanted).sum(dim=1).mean()
+        framed, views = pictures.unbind(1)
+        colourless = (views == views[..., :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
+        shown, views = blended(torch.stack([torch.where(colourless, framed, views), views], dim=1)).unbind(1)
+        mirrored = (torch.rand(len(views)) < 0.5).to(views.device).view(-1, 1, 1, 1)
+        wanted = self.together(torch.where(mirrored, shown.flip(2), shown))
+        return 1 - (encoder(views) * wanted).sum(dim=1).mean()
 
 
 def distil(
@@ -117,6 +120,6 @@ def distil(
     batch = min(config.batch_size, len(learn))
     task = Distillation(teachers, projection, len(learn), batch)
     sides = (round(size * recipe.sides[-1]),) * config.distill_epochs  # what the teachers saw last
-    course = Course(sides, batch, config.distill_learning_rate, config.weight_decay, recipe.views, config.seed)
+    course = Course(sides, batch, config.distill_learning_rate, config.weight_decay, recipe.views, config.seed, framed=True)
     best = run_course(student, task, catalogue, course, workspace, on_epoch)
     return student.to("cpu").eval(), best

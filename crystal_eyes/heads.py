@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from crystal_eyes.augmentation import augment
+from crystal_eyes.augmentation import augment, framed_and_seen
 from crystal_eyes.catalogue import Catalogue, PictureChanged
 from crystal_eyes.errors import UserError
 from crystal_eyes.machine import memory
@@ -46,10 +46,22 @@ class Pictures:
 
 
 class Heads(Dataset):
-    """Head pictures by position in `order`, a list of rows; augmented where a seed is given, else as serving sees them."""
+    """Head pictures by position in `order`, a list of rows; augmented where a seed is given, else as serving sees them.
 
-    def __init__(self, pictures: Pictures, order, size: int, seed: tuple[int, int] | None = None, views: str = "light"):
+    framed: give both, the head as it was framed and the view (uint8 [2, size, size, 3]), not the view alone.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        order,
+        size: int,
+        seed: tuple[int, int] | None = None,
+        views: str = "light",
+        framed: bool = False,
+    ):
         self.pictures, self.size, self.seed, self.views, self.order = pictures, size, seed, views, order
+        self.framed = framed
 
     def __len__(self) -> int:
         return len(self.order)
@@ -63,4 +75,7 @@ class Heads(Dataset):
         row = self.order[position]
         if self.seed is None:
             return fit(self.pictures[row], self.size), row
-        return augment(self.pictures[row], self.size, np.random.default_rng([*self.seed, position]), self.views), row
+        rng = np.random.default_rng([*self.seed, position])
+        if self.framed:
+            return np.stack(framed_and_seen(self.pictures[row], self.size, rng, self.views)), row
+        return augment(self.pictures[row], self.size, rng, self.views), row

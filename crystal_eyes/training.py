@@ -39,6 +39,7 @@ class Course:
     weight_decay: float
     views: str  # what augmentation shows
     seed: int
+    framed: bool = False  # whether the task is given both: each head as it was framed, in its own colours, and the view of it
 
 
 class Task(Protocol):
@@ -48,7 +49,10 @@ class Task(Protocol):
         """int64: which of the heads to learn from an epoch shows, in order."""
 
     def __call__(self, encoder: Network, pictures: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        """The loss of uint8 pictures [n, side, side, 3], which are views of these rows. encoder: gives their embeddings."""
+        """The loss of uint8 pictures [n, side, side, 3], which are views of these rows. encoder: gives their embeddings.
+
+        Where the course says so, [n, 2, side, side, 3]: framed heads, and views of them.
+        """
 
 
 def parts(catalogue: Catalogue) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -111,7 +115,7 @@ def run_course(
         torch.manual_seed(seed)
         order = task.rows(seed)
         steps = len(order) // course.batch
-        heads = Heads(pictures_of, order, course.sides[epoch - 1], (course.seed, epoch), course.views)
+        heads = Heads(pictures_of, order, course.sides[epoch - 1], (course.seed, epoch), course.views, course.framed)
         loader = DataLoader(heads, course.batch, num_workers=workers, drop_last=True, prefetch_factor=4 if workers else None)
         encoder.train()
         start, losses, rate = time.perf_counter(), [], 0.0

@@ -39,7 +39,7 @@ def distill(config: Distill, inputs: Mapping[str, Path | None], workspace: Path)
             flush=True,
         )
 
-    print("looks at the heads to learn from with both encoders: a minute or so on a CPU")
+    print("looks at the heads to learn from with both encoders: two minutes or so on two cores")
     student, best = distil(teachers, Catalogue(inputs["catalogue"]), config, RECIPES[config.recipe], workspace, on_epoch)
     folder = workspace / "encoder"
     save_encoder(student, folder)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crystal_eyes.augmentation import VIEWS, augment
+from crystal_eyes.augmentation import VIEWS, augment, framed_and_seen
 
 every_view = pytest.mark.parametrize("views", VIEWS)
 
@@ -82,3 +82,22 @@ def test_what_serving_meets_is_shown():
     light = [view.reshape(-1, 3).mean(axis=0) for view in found if (view.std(axis=(0, 1)) < 2).all()]
     ratios = np.array([mean[0] / mean[1] for mean in light if np.ptp(mean) > 20])
     assert ratios.max() > 1.25 * np.median(ratios) or ratios.min() < np.median(ratios) / 1.25
+
+
+@every_view
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_framed_head_is_what_its_view_is_made_of_in_its_own_colours(mode, views):
+    colour = (200, 120, 40)
+    halves = Image.new("RGB", (64, 64), colour)
+    halves.paste((20, 60, 120), (0, 0, 24, 64))
+    others = 0
+    for seed in range(60):
+        framed, seen = framed_and_seen(halves.convert(mode), 32, rng(seed), views)
+        np.testing.assert_array_equal(seen, augment(halves.convert(mode), 32, rng(seed), views))
+        assert framed.shape == (32, 32, 3) and framed.dtype == np.uint8
+        assert (framed == colour).all(axis=2).mean() > 0.2  # crops, margins and turns leave much of the larger half
+        others += not (seen == colour).all(axis=2).any()
+        light, dark = (seen[mask].mean() for mask in ((framed == colour).all(axis=2), (framed == (20, 60, 120)).all(axis=2)))
+        if views == "light":  # else it may be lines, or hidden
+            assert light > dark  # both are mirrored, or none is
+    assert others > 30

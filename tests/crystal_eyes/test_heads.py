@@ -62,3 +62,12 @@ def test_views_are_the_same_whether_pictures_are_kept_or_not(catalogue):
     views = [Heads(Pictures(catalogue, table, room), order, 32, (0, 1), "serving") for room in (0, 10**9)]
     for position in [0, 1, 2, 0, 1]:
         np.testing.assert_array_equal(views[0][position][0], views[1][position][0])
+
+
+def test_framed_heads_come_with_the_very_views_that_they_come_without(catalogue):
+    order, table = [3, 4], catalogue.table()
+    both, views = (Heads(Pictures(catalogue, table), order, 32, (0, 1), "serving", framed) for framed in (True, False))
+    for position, row in enumerate(order):
+        (framed, seen), found = both[position]
+        assert found == row and framed.shape == (32, 32, 3)
+        np.testing.assert_array_equal(seen, views[position][0])
