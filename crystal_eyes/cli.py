@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crystal_eyes.errors import UserError, one_line
-from crystal_eyes.pictures import SUFFIXES
+from crystal_eyes.images import SUFFIXES
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
 from crystal_eyes.recognizer.answers import who
@@ -71,7 +71,7 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
 
 def enroll(options: argparse.Namespace) -> int:
     """Add a character to a bundle from a few heads, or take it out again."""
-    from crystal_eyes.recognizer import enrolment
+    from crystal_eyes.recognizer import enrollment as enrolment
 
     source = bundle_folder(bundle(options))
     if options.output:
@@ -107,8 +107,8 @@ def enroll(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """The web page."""
     try:
-        from crystal_eyes.page import app
-        from crystal_eyes.page.settings import Settings
+        from crystal_eyes.web import app
+        from crystal_eyes.web.settings import Settings
     except ImportError as error:
         raise UserError(f"the page needs gradio ({error}): pip install 'crystal-eyes[page]'") from None
     app.serve(Recognizer.load(bundle(options)), Settings(host=options.host, port=options.port))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from crystal_eyes.artifacts import local_path
-from crystal_eyes.config import CLASSIFIERS, STEPS
+from crystal_eyes.encoder.recipes import RECIPES, filled
 from crystal_eyes.errors import UserError
-from crystal_eyes.parameters import parameter
-from crystal_eyes.recipes import RECIPES, filled
-from pipeline.cache_key import ROOT
+from pipeline.cache.key import ROOT
+from pipeline.parameters.declare import parameter
+from pipeline.parameters.steps import CLASSIFIERS, STEPS
 from pipeline.tuned import with_tuned
 
 HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project

@@ -14,12 +14,12 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.projects.submitted_run import SubmittedRun
 
-from crystal_eyes.config import STEPS
 from crystal_eyes.errors import UserError
-from crystal_eyes.parameters import parse
-from pipeline.cache_key import ROOT, CacheKey, cache_key
-from pipeline.records import find
-from pipeline.workspace import only_one
+from pipeline.cache.key import ROOT, CacheKey, cache_key
+from pipeline.cache.records import find
+from pipeline.cache.workspace import only_one
+from pipeline.parameters.declare import parse
+from pipeline.parameters.steps import STEPS
 
 
 def key_of(entry_point: str, parameters: dict[str, Any]) -> CacheKey:

@@ -8,9 +8,9 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from crystal_eyes.parameters import parse
 from pipeline.chain import Main, run_chain
 from pipeline.get_or_run import _get_or_run, current_experiment
+from pipeline.parameters.declare import parse
 from pipeline.plan import print_plan
 from pipeline.promote import promote
 from pipeline.report import as_text, log_comparison, run_page

@@ -5,10 +5,10 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from pipeline.cache_key import PENDING
+from pipeline.cache.key import PENDING
+from pipeline.cache.records import find, nearest
 from pipeline.chain import run_chain
 from pipeline.get_or_run import current_experiment, key_of, label
-from pipeline.records import find, nearest
 
 
 @dataclass

@@ -17,10 +17,10 @@ from crystal_eyes.recognizer import Candidate, Head, Reference
 from crystal_eyes.recognizer.bundle import CARD, LISTING, read_bundle
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.recognizer import bundle_folder
-from pipeline.cache_key import ROOT
+from pipeline.cache.digests import digest_file
+from pipeline.cache.key import ROOT
+from pipeline.cache.workspace import only_one
 from pipeline.chain import Chained, Runner
-from pipeline.digests import digest_file
-from pipeline.workspace import only_one
 
 NAME = "crystal-eyes"
 DIGEST, RUN = "bundle", "bundle_run"  # tags of a version

@@ -13,7 +13,7 @@ from mlflow.entities import Run, RunInfo
 
 from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
-from pipeline.digests import digest_file
+from pipeline.cache.digests import digest_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ import binascii
 import mlflow
 import pandas as pd
 
-from crystal_eyes.pictures import PictureError
+from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer import Recognizer
 
 MOST_BYTES = 50_000_000  # of a picture

@@ -12,11 +12,11 @@ import mlflow
 
 from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import one_line
-from crystal_eyes.parameters import inputs, names_files, parse, values
-from pipeline.cache_key import cache_key
-from pipeline.digests import digest_path
-from pipeline.records import record
-from pipeline.workspace import workspace
+from pipeline.cache.digests import digest_path
+from pipeline.cache.key import cache_key
+from pipeline.cache.records import record
+from pipeline.cache.workspace import workspace
+from pipeline.parameters.declare import inputs, names_files, parse, values
 
 FAILURE = "crystal_eyes.failure"  # tag of a run: why it failed
 Config = TypeVar("Config")

@@ -19,17 +19,17 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.exceptions import ExperimentalWarning
 
-from crystal_eyes.config import STEPS
+from crystal_eyes.encoder.recipes import filled
 from crystal_eyes.errors import UserError
-from crystal_eyes.parameters import parameter, parse
-from crystal_eyes.recipes import filled
+from pipeline.cache.workspace import cache_home
 from pipeline.get_or_run import _get_or_run, key_of
 from pipeline.main import Finished
+from pipeline.parameters.declare import parameter, parse
+from pipeline.parameters.steps import STEPS
 from pipeline.step import one_line_errors
 from pipeline.sweeps import format, report, study
 from pipeline.sweeps.trials import POLL, TrialFailed, Trials
 from pipeline.tuned import with_values
-from pipeline.workspace import cache_home
 
 STUDY = "crystal_eyes.study"  # tag of a sweep's run
 TOO_MANY = 10  # failures in a row: then the sweep itself is at fault

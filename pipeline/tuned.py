@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 from crystal_eyes.artifacts import local_path
-from crystal_eyes.config import STEPS
 from crystal_eyes.errors import UserError
-from crystal_eyes.parameters import convert
+from pipeline.parameters.declare import convert
+from pipeline.parameters.steps import STEPS
 
 
 def with_tuned(config: Any) -> Any:

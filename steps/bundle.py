@@ -10,23 +10,25 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from crystal_eyes import bundling, classifiers, parameters
+from crystal_eyes import classifiers
 from crystal_eyes.artifacts import is_uri
-from crystal_eyes.bundling import Heads, Known
-from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.classifiers.linear import Linear
-from crystal_eyes.config import Bundle, Classify
-from crystal_eyes.detector import runner
-from crystal_eyes.embedder import load_heads, read_embeddings
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.detector import runtime as runner
+from crystal_eyes.encoder.embeddings import load_heads, read_embeddings
+from crystal_eyes.encoder.recipes import RECIPES
+from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.encoder.sketches import embed_sketches
 from crystal_eyes.errors import UserError
-from crystal_eyes.model_card import model_card
-from crystal_eyes.onnx_encoder import OnnxEncoder
-from crystal_eyes.pictures import flatten, open_picture
+from crystal_eyes.images import flatten, open_picture
 from crystal_eyes.progress import track
-from crystal_eyes.recipes import RECIPES
 from crystal_eyes.recognizer import bundle as files
 from crystal_eyes.recognizer import gallery
-from crystal_eyes.sketches import embed_sketches
+from crystal_eyes.recognizer.build import bundling
+from crystal_eyes.recognizer.build.bundling import Heads, Known
+from crystal_eyes.recognizer.build.model_card import model_card
+from pipeline.parameters import declare as parameters
+from pipeline.parameters.steps import Bundle, Classify
 from pipeline.step import run_step
 
 CHECKED = 8  # heads that are embedded again

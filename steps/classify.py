@@ -10,15 +10,15 @@ import pandas as pd
 from PIL import Image
 
 from crystal_eyes import classifiers
-from crystal_eyes.catalogue import Catalogue
-from crystal_eyes.config import Classify
-from crystal_eyes.confusions import confused_pairs, per_character
-from crystal_eyes.embedder import read_embeddings
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.data.contact_sheets import sheet
+from crystal_eyes.encoder.embeddings import read_embeddings
 from crystal_eyes.errors import UserError
-from crystal_eyes.metrics import bootstrap_interval, rank_of_truth, top_k_accuracy
-from crystal_eyes.pictures import flatten, open_picture
-from crystal_eyes.sheets import sheet
+from crystal_eyes.evaluation.confusions import confused_pairs, per_character
+from crystal_eyes.evaluation.metrics import bootstrap_interval, rank_of_truth, top_k_accuracy
+from crystal_eyes.images import flatten, open_picture
 from pipeline.metric_names import metric_name
+from pipeline.parameters.steps import Classify
 from pipeline.step import run_step
 
 CANDIDATES = 5

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from crystal_eyes.config import Crop
-from crystal_eyes.datasets import read_dataset
+from crystal_eyes.data.contact_sheets import boxes_sheet
+from crystal_eyes.data.cropping import crop_head
+from crystal_eyes.data.layouts import read_dataset
+from crystal_eyes.data.left_out import lines
 from crystal_eyes.detector.boxes import as_boxes
-from crystal_eyes.detector.cropping import crop_head
-from crystal_eyes.detector.runner import HeadDetector
+from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.errors import UserError
-from crystal_eyes.left_out import lines
-from crystal_eyes.pictures import PictureError, flatten, open_picture
+from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.progress import track
-from crystal_eyes.sheets import boxes_sheet
+from pipeline.parameters.steps import Crop
 from pipeline.step import run_step
 
 LABELS = ["character", "series", "set", "split"]

@@ -9,20 +9,19 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
-from crystal_eyes import cast
-from crystal_eyes.config import Detector
-from crystal_eyes.detector import dataset
+from crystal_eyes.data import cast
+from crystal_eyes.data.contact_sheets import boxes_sheet
+from crystal_eyes.data.left_out import lines
 from crystal_eyes.detector.boxes import face_to_head
-from crystal_eyes.detector.export import export_onnx, set_image_size
-from crystal_eyes.detector.heads import read_heads
-from crystal_eyes.detector.labels import Labelled, read_labels
-from crystal_eyes.detector.measures import Found, average_precision, matches, measure
-from crystal_eyes.detector.runner import CONFIDENCE, FILE, HeadDetector
-from crystal_eyes.detector.training import WEIGHTS, build, train
+from crystal_eyes.detector.runtime import CONFIDENCE, FILE, HeadDetector
+from crystal_eyes.detector.training.export import export_onnx, set_image_size
+from crystal_eyes.detector.training.heads import read_heads
+from crystal_eyes.detector.training.labels import Labelled, read_labels
+from crystal_eyes.detector.training.trainer import WEIGHTS, build, dataset, train
 from crystal_eyes.errors import UserError
-from crystal_eyes.left_out import lines
+from crystal_eyes.evaluation.detection import Found, average_precision, matches, measure
 from crystal_eyes.progress import track
-from crystal_eyes.sheets import boxes_sheet
+from pipeline.parameters.steps import Detector
 from pipeline.step import run_step
 
 SIZES = (256, 320, 384, 448, 512, 640)  # px that are tried out

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import mlflow
 
-from crystal_eyes.catalogue import Catalogue
-from crystal_eyes.config import Distill
-from crystal_eyes.distillation import distil
-from crystal_eyes.encoder import load_encoder, save_encoder
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder.distillation import distil
+from crystal_eyes.encoder.network import load_encoder, save_encoder
+from crystal_eyes.encoder.recipes import RECIPES, filled
 from crystal_eyes.errors import UserError
-from crystal_eyes.recipes import RECIPES, filled
-from pipeline.digests import digest_path
+from pipeline.cache.digests import digest_path
+from pipeline.parameters.steps import Distill
 from pipeline.step import run_step
 
 

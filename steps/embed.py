@@ -8,13 +8,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from crystal_eyes.catalogue import Catalogue, artworks
-from crystal_eyes.config import Embed
-from crystal_eyes.embedder import embed_catalogue, read_embeddings
+from crystal_eyes.data.catalogue import Catalogue, artworks
+from crystal_eyes.encoder.embeddings import embed_catalogue, read_embeddings
+from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
-from crystal_eyes.metrics import retrieval
-from crystal_eyes.onnx_encoder import OnnxEncoder
+from crystal_eyes.evaluation.metrics import retrieval
 from pipeline.metric_names import metric_name
+from pipeline.parameters.steps import Embed
 from pipeline.step import run_step
 
 

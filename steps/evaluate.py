@@ -7,13 +7,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from crystal_eyes.bundling import parts
-from crystal_eyes.catalogue import Catalogue
-from crystal_eyes.config import Evaluate
+from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.errors import UserError
-from crystal_eyes.metrics import bootstrap_interval
+from crystal_eyes.evaluation.metrics import bootstrap_interval
 from crystal_eyes.progress import track
+from crystal_eyes.recognizer.build.bundling import parts
 from crystal_eyes.recognizer.recognizer import BATCH, Recognizer, pixels
+from pipeline.parameters.steps import Evaluate
 from pipeline.step import run_step
 
 

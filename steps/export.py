@@ -7,11 +7,11 @@ from pathlib import Path
 import mlflow
 import numpy as np
 
-from crystal_eyes.catalogue import Catalogue
-from crystal_eyes.config import Export
-from crystal_eyes.embedder import load_heads
-from crystal_eyes.encoder import load_encoder
-from crystal_eyes.onnx_export import export_onnx, largest_difference
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder.embeddings import load_heads
+from crystal_eyes.encoder.network import load_encoder
+from crystal_eyes.encoder.onnx_export import export_onnx, largest_difference
+from pipeline.parameters.steps import Export
 from pipeline.step import run_step
 
 CHECKED = 32  # pictures

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from crystal_eyes import cast
-from crystal_eyes.catalogue import Catalogue, write
-from crystal_eyes.config import Prepare
-from crystal_eyes.datasets import read_dataset
+from crystal_eyes.data import cast
+from crystal_eyes.data.catalogue import Catalogue, write
+from crystal_eyes.data.contact_sheets import sheet
+from crystal_eyes.data.layouts import read_dataset
+from crystal_eyes.data.left_out import lines
+from crystal_eyes.data.selection import head_bytes, select
+from crystal_eyes.data.splits import assign_splits
 from crystal_eyes.errors import UserError
-from crystal_eyes.left_out import lines
-from crystal_eyes.pictures import flatten, open_picture
+from crystal_eyes.images import flatten, open_picture
 from crystal_eyes.progress import track
-from crystal_eyes.selection import head_bytes, select
-from crystal_eyes.sheets import sheet
-from crystal_eyes.splits import assign_splits
-from pipeline.cache_key import code_digest
+from pipeline.cache.key import code_digest
+from pipeline.cache.workspace import cache_home, only_one
+from pipeline.parameters.steps import Prepare
 from pipeline.step import run_step
-from pipeline.workspace import cache_home, only_one
 
 SHOWN = 8 * 12  # pictures on the contact sheet
 
@@ -69,7 +69,7 @@ def prepare(config: Prepare, inputs: Mapping[str, Path | None], workspace: Path)
 
 def draw_cast(config: Prepare) -> Path:
     """The built-in cast, drawn once for each number of characters and pictures, seed, and version of the drawing code."""
-    name = f"{config.characters}x{config.pictures}-seed{config.seed}-{code_digest('crystal_eyes/cast.py')[:12]}"
+    name = f"{config.characters}x{config.pictures}-seed{config.seed}-{code_digest('crystal_eyes/data/cast/__init__.py')[:12]}"
     folder = cache_home() / "cast" / name
     with only_one(f"cast-{name}", "another run draws the same cast: waiting for it"):
         cast.draw(folder, characters=config.characters, pictures=config.pictures, seed=config.seed)

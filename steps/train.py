@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from crystal_eyes.catalogue import Catalogue
-from crystal_eyes.config import Train
-from crystal_eyes.encoder import Description, Encoder, save_encoder
-from crystal_eyes.heads import Heads, Pictures
-from crystal_eyes.metric_learning import train as train_encoder
-from crystal_eyes.pretrained import load_weights
-from crystal_eyes.recipes import RECIPES, Recipe, filled
-from crystal_eyes.sheets import sheet
-from pipeline.digests import digest_path
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.data.contact_sheets import sheet
+from crystal_eyes.encoder.dataset import Heads, Pictures
+from crystal_eyes.encoder.metric_learning import train as train_encoder
+from crystal_eyes.encoder.network import Description, Encoder, save_encoder
+from crystal_eyes.encoder.recipes import RECIPES, Recipe, filled
+from crystal_eyes.encoder.weights import load_weights
+from pipeline.cache.digests import digest_path
+from pipeline.parameters.steps import Train
 from pipeline.step import run_step
 
 VIEWS = 24  # augmented heads shown

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from crystal_eyes import bundling
-from crystal_eyes.bundling import Heads, Known
-from crystal_eyes.catalogue import Catalogue
 from crystal_eyes.classifiers.perceptron import Perceptron
-from crystal_eyes.embedder import embed_catalogue, read_embeddings
-from crystal_eyes.onnx_encoder import OnnxEncoder
-from crystal_eyes.pictures import flatten, open_picture
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder.embeddings import embed_catalogue, read_embeddings
+from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.encoder.sketches import embed_sketches
+from crystal_eyes.images import flatten, open_picture
 from crystal_eyes.recognizer import bundle, gallery
+from crystal_eyes.recognizer.build import bundling
+from crystal_eyes.recognizer.build.bundling import Heads, Known
 from crystal_eyes.recognizer.naming import EnrolledLogits
-from crystal_eyes.sketches import embed_sketches
 from tests.runs import HEAD_DETECTOR
 
 REFERENCES = 2

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from crystal_eyes.catalogue import Catalogue, write
-from crystal_eyes.datasets import read_dataset
-from crystal_eyes.encoder import Description, Encoder
-from crystal_eyes.onnx_export import export_onnx
-from crystal_eyes.selection import head_bytes, select
-from crystal_eyes.splits import assign_splits
+from crystal_eyes.data.catalogue import Catalogue, write
+from crystal_eyes.data.layouts import read_dataset
+from crystal_eyes.data.selection import head_bytes, select
+from crystal_eyes.data.splits import assign_splits
+from crystal_eyes.encoder.network import Description, Encoder
+from crystal_eyes.encoder.onnx_export import export_onnx
 from tests.bundles import make_bundle
 from tests.runs import ROOT, FinishedDetector, FinishedMain, draw_heads, run_tiny_detector, run_tiny_main
 

@@ -165,7 +165,7 @@ class FinishedDetector:
 
 def draw_labelled(folder: Path, count: int = 9) -> Path:
     """A YOLO folder of composed scenes: images/ and labels/."""
-    from crystal_eyes.detector import dataset
+    from crystal_eyes.detector.training import dataset
 
     dataset.write(folder, "own", dataset.scenes(count, "own", [9, 9], dataset.drawn_heads(2, characters=30)))
     return folder

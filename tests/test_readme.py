@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from crystal_eyes import cli
-from crystal_eyes.config import STEPS
-from crystal_eyes.parameters import parse
 from pipeline.chain import Main
+from pipeline.parameters.declare import parse
+from pipeline.parameters.steps import STEPS
 from pipeline.sweep import Sweep
 from tests.runs import draw_head
 
@@ -63,7 +63,7 @@ def test_the_table_of_entry_points_is_complete():
 
 
 def test_every_picture_is_there_and_every_artist_of_the_cast_is_named():
-    from crystal_eyes.cast import credits
+    from crystal_eyes.data.cast import credits
 
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
     assert pictures and all((ROOT / picture).is_file() for picture in pictures)

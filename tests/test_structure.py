@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from crystal_eyes.config import STEPS
 from pipeline.chain import Main
+from pipeline.parameters.steps import STEPS
 from pipeline.sweep import Sweep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +48,7 @@ def test_arrows_point_one_way(folder, forbidden):
 def test_ultralytics_is_imported_where_the_detector_is_trained_and_nowhere_else():
     using = {path.relative_to(ROOT).as_posix() for folder in ("crystal_eyes", "pipeline", "steps")
              for path, names in tops(folder).items() if "ultralytics" in names}  # fmt: skip
-    assert using == {"crystal_eyes/detector/training.py"}
+    assert using == {"crystal_eyes/detector/training/trainer.py"}
 
 
 def test_nothing_of_ours_reads_or_writes_a_pickle():
@@ -60,7 +60,7 @@ def test_nothing_of_ours_reads_or_writes_a_pickle():
 def project_text() -> str:
     """MLproject as it follows from the configurations."""
     lines = ["name: crystal-eyes", "", "conda_env: conda.yaml", ""]
-    lines += ["# The defaults repeat crystal_eyes/config.py; tests/test_structure.py prints the right text where they differ."]
+    lines += ["# The defaults repeat pipeline/parameters/steps.py; tests/test_structure.py prints the right text."]
     lines += ["entry_points:"]
     for name, config in {"main": Main, "sweep": Sweep, **STEPS}.items():
         lines += [f"  {name}:", "    parameters:"]
@@ -81,7 +81,7 @@ def test_mlproject_repeats_the_configurations():
 
 def test_every_library_that_is_imported_is_pinned():
     pins = {pin.split("=")[0].lower() for pin in yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"][-1]["pip"]}
-    from pipeline.cache_key import PACKAGES
+    from pipeline.cache.key import PACKAGES
 
     ours = {"benchmarks", "crystal_eyes", "pipeline", "steps", "tests"}
     import sys

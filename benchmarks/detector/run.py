@@ -14,10 +14,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from crystal_eyes.detector import dataset
-from crystal_eyes.detector.labels import read_labels
-from crystal_eyes.detector.measures import Found, curve, measure
-from crystal_eyes.detector.runner import CONFIDENCE, HeadDetector
+from crystal_eyes.detector.runtime import CONFIDENCE, HeadDetector
+from crystal_eyes.detector.training import dataset
+from crystal_eyes.detector.training.labels import read_labels
+from crystal_eyes.evaluation.detection import Found, curve, measure
 
 SIZES = (256, 320, 384, 448, 512, 640)
 

@@ -15,8 +15,8 @@ from classic import _already_ran  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.utils.git_utils import get_git_commit  # noqa: E402
 
+from pipeline.cache.records import find  # noqa: E402
 from pipeline.get_or_run import key_of  # noqa: E402
-from pipeline.records import find  # noqa: E402
 
 client, commit, answers = MlflowClient(), get_git_commit(str(ROOT)), []
 for entry_point, parameters in json.loads(sys.argv[1]):

@@ -9,10 +9,10 @@ import numpy as np
 
 from crystal_eyes.classifiers.base import best
 from crystal_eyes.classifiers.perceptron import Perceptron
-from crystal_eyes.metrics import rank_of_truth, retrieval, top_k_accuracy
-from crystal_eyes.open_set import open_set
+from crystal_eyes.data.selection import stable_number
+from crystal_eyes.evaluation.metrics import rank_of_truth, retrieval, top_k_accuracy
+from crystal_eyes.evaluation.open_set import open_set
 from crystal_eyes.recognizer.naming import mean_embedding
-from crystal_eyes.selection import stable_number
 
 SHOTS = 5  # heads a character, for class means
 TRAIN, TEST = 25, 20  # the rule of 2020

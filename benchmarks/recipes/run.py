@@ -22,19 +22,19 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.recipes.measures import Heads, all_measures
-from crystal_eyes.catalogue import Catalogue, artworks, write
-from crystal_eyes.config import Distill, Train
-from crystal_eyes.datasets import read_dataset
-from crystal_eyes.distillation import distil
-from crystal_eyes.encoder import Description, Encoder, load_encoder, save_encoder
-from crystal_eyes.metric_learning import train
-from crystal_eyes.pictures import fit, flatten, open_picture
-from crystal_eyes.pretrained import load_weights
-from crystal_eyes.recipes import RECIPES, Recipe
-from crystal_eyes.selection import head_bytes, select
-from crystal_eyes.sketches import lines
-from crystal_eyes.training import embed
-from pipeline.cache_key import code_digest
+from crystal_eyes.data.catalogue import Catalogue, artworks, write
+from crystal_eyes.data.layouts import read_dataset
+from crystal_eyes.data.selection import head_bytes, select
+from crystal_eyes.encoder.distillation import distil
+from crystal_eyes.encoder.loop import embed
+from crystal_eyes.encoder.metric_learning import train
+from crystal_eyes.encoder.network import Description, Encoder, load_encoder, save_encoder
+from crystal_eyes.encoder.recipes import RECIPES, Recipe
+from crystal_eyes.encoder.sketches import lines
+from crystal_eyes.encoder.weights import load_weights
+from crystal_eyes.images import fit, flatten, open_picture
+from pipeline.cache.key import code_digest
+from pipeline.parameters.steps import Distill, Train
 
 CHOOSE, REPORT = ("umamusume", "hbr", "moeimouto"), ("holoen", "fgo")
 

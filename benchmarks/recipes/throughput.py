@@ -18,12 +18,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from crystal_eyes import metric_learning, training
-from crystal_eyes.catalogue import Catalogue
-from crystal_eyes.config import Train
-from crystal_eyes.encoder import Description, Encoder
-from crystal_eyes.heads import Pictures
-from crystal_eyes.recipes import RECIPES, filled
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder import loop as training
+from crystal_eyes.encoder.dataset import Pictures
+from crystal_eyes.encoder.network import Description, Encoder, metric_learning
+from crystal_eyes.encoder.recipes import RECIPES, filled
+from pipeline.parameters.steps import Train
 
 STEPS, WARM = 10, 5
 

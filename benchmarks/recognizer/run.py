@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from crystal_eyes.looks import is_monochrome
+from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.recognizer import pixels
 

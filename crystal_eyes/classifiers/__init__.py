@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from crystal_eyes.classifiers.base import Classifier
-from crystal_eyes.config import Classify
+from pipeline.parameters.steps import Classify
 
 LINEAR = ("perceptron", "lda", "ridge", "logistic_regression")
 
@@ -21,7 +21,7 @@ def create(config: Classify) -> Classifier:
             return perceptron
         return TipAdapter(perceptron, config.tip_adapter_alpha, config.tip_adapter_beta)
     if config.classifier == "faiss":
-        from crystal_eyes.classifiers.neighbours import FaissNeighbours
+        from crystal_eyes.classifiers.neighbors import FaissNeighbours
 
         return FaissNeighbours(config.faiss_neighbors)
     if config.classifier == "lda":
@@ -44,7 +44,7 @@ def load(name: str, folder: Path) -> Classifier:
     elif name == "tip_adapter":
         from crystal_eyes.classifiers.tip_adapter import TipAdapter as kind
     elif name == "faiss":
-        from crystal_eyes.classifiers.neighbours import FaissNeighbours as kind
+        from crystal_eyes.classifiers.neighbors import FaissNeighbours as kind
     else:
         from crystal_eyes.classifiers.scikit_learn import ScikitLearn as kind
     return kind.load(folder)

@@ -6,7 +6,7 @@ The nearest class mean, where directions in which a character's own heads differ
 import numpy as np
 
 from crystal_eyes.classifiers.linear import Linear
-from crystal_eyes.whitening import class_means, whitening_matrix, within_covariance
+from crystal_eyes.encoder.whitening import class_means, whitening_matrix, within_covariance
 
 SHRINKAGE = 0.8  # chosen in benchmarks/recipes.md: on a whitened encoder little is left to even out
 

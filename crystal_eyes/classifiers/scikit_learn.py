@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.svm import LinearSVC
 
 from crystal_eyes.classifiers.base import best, in_pieces
-from crystal_eyes.config import Classify
+from pipeline.parameters.steps import Classify
 
 FILE = "model.skops"
 TRUSTED = ["sklearn.tree._tree.Tree"]  # the only type in these models that skops doesn't know by itself

@@ -5,9 +5,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
 from crystal_eyes.classifiers.linear import Linear
-from crystal_eyes.config import Classify
 from crystal_eyes.errors import UserError
 from crystal_eyes.machine import memory
+from pipeline.parameters.steps import Classify
 
 
 def model(config: Classify) -> ClassifierMixin:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from crystal_eyes.data.cropping import MARGIN, crop_head
 from crystal_eyes.detector.boxes import clip
-from crystal_eyes.detector.cropping import MARGIN, crop_head
-from crystal_eyes.detector.runner import HeadDetector
+from crystal_eyes.detector.runtime import HeadDetector
 
 FILLED = 0.6  # of the picture's longer side: a head whose crop is larger makes the picture a head crop
 LONGEST_RATIO = 1.6  # of the sides of a head crop

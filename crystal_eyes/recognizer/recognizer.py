@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from crystal_eyes.artifacts import local_path
-from crystal_eyes.detector.runner import HeadDetector
-from crystal_eyes.looks import is_monochrome
-from crystal_eyes.onnx_encoder import OnnxEncoder
-from crystal_eyes.pictures import PictureError, fit, flatten, open_picture, upright
+from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.image_stats import is_monochrome
+from crystal_eyes.images import PictureError, fit, flatten, open_picture, upright
 from crystal_eyes.recognizer.answers import Candidate, Head, Reference
 from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, read_bundle
 from crystal_eyes.recognizer.finding import FoundHead, find_heads

@@ -11,9 +11,9 @@ import jsonschema
 import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from crystal_eyes.config import Train
 from crystal_eyes.errors import UserError
-from crystal_eyes.parameters import convert
+from pipeline.parameters.declare import convert
+from pipeline.parameters.steps import Train
 
 SCHEMA = Path(__file__).with_name("wandb_schema.json")  # of W&B's package `sweeps` 0.3.0, MIT
 METHODS = ("bayes", "random", "grid")

@@ -12,11 +12,11 @@ from mlflow.entities import Run
 from mlflow.projects.submitted_run import SubmittedRun
 
 from crystal_eyes.errors import UserError
+from pipeline.cache.workspace import discard
 from pipeline.get_or_run import _get_or_run, key_of
 from pipeline.step import FAILURE as STEP_FAILURE
 from pipeline.sweeps.format import SweepFile
 from pipeline.sweeps.study import FAILURE, suggest
-from pipeline.workspace import discard
 
 POLL = 1.0  # seconds
 RUN = "run_id"  # attribute of a trial: the MLflow run of its training

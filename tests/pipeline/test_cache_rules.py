@@ -74,10 +74,10 @@ def test_another_parameter_of_one_classifier_runs_that_classifier_alone(finished
 
 def test_a_comment_in_the_training_code_runs_training_and_what_follows_from_it(finished, touched):
     project, parameters = finished
-    touched("crystal_eyes/training.py", "# a thought\n")
+    touched("crystal_eyes/encoder/loop.py", "# a thought\n")
     plan = project.plan(parameters)
     assert to_run(plan) == STEPS[1:]
-    assert "file crystal_eyes/training.py has other contents" in reasons(plan, "train")
+    assert "file crystal_eyes/encoder/loop.py has other contents" in reasons(plan, "train")
     assert "input encoder comes from a step that runs" in reasons(plan, "export")
 
 
@@ -90,9 +90,9 @@ def test_the_readme_runs_nothing(finished, touched):
 def test_a_file_imported_only_inside_a_function_counts(finished, touched):
     project, parameters = finished
     assert "import skops" not in (project.folder / "steps/embed.py").read_text()
-    touched("steps/embed.py", "\n\ndef later():\n    from crystal_eyes import confusions\n    import skops\n")
+    touched("steps/embed.py", "\n\ndef later():\n    from crystal_eyes.evaluation import confusions\n    import skops\n")
     why = reasons(project.plan(parameters), "embed")
-    assert "file crystal_eyes/confusions.py is new" in why and "library skops: not there -> " in why
+    assert "file crystal_eyes/evaluation/confusions.py is new" in why and "library skops: not there -> " in why
 
 
 def test_a_picture_with_other_contents_runs_everything_and_is_named_as_the_dataset(finished, tmp_path):

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from crystal_eyes.config import CLASSIFIERS, STEPS
+from crystal_eyes.encoder.recipes import RECIPES
 from crystal_eyes.errors import UserError
-from crystal_eyes.parameters import parse
-from crystal_eyes.recipes import RECIPES
 from pipeline.chain import Main, run_chain
 from pipeline.get_or_run import label
+from pipeline.parameters.declare import parse
+from pipeline.parameters.steps import CLASSIFIERS, STEPS
 
 
 @dataclass

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipeline.digests import digest_dataset, digest_path
+from pipeline.cache.digests import digest_dataset, digest_path
 from tests.runs import draw_heads
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from pipeline.digests import digest_path
+from pipeline.cache.digests import digest_path
 from pipeline.step import FAILURE, _told
 from tests.runs import ROOT, TINY, TINY_TRAINING, Project, draw_heads
 

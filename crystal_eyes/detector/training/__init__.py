@@ -1,0 +1,1 @@
+"""Training of the head detector. The only place that imports ultralytics (AGPL-3.0)."""

@@ -1,0 +1,1 @@
+"""The encoder: head picture in, unit-length embedding out; its training, distillation and export."""

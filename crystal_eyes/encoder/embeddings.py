@@ -1,0 +1,82 @@
+"""The ONNX encoder over many pictures, streamed: memory does not grow with their number."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crystal_eyes.data.catalogue import SCHEMA, Catalogue, PictureChanged
+from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.errors import UserError
+from crystal_eyes.images import PictureError, load_head
+from crystal_eyes.progress import track
+
+EMBEDDINGS, TABLE = "embeddings.npy", "table.parquet"
+
+
+def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, batch: int) -> list[tuple[str, str]]:
+    """Write embeddings.npy (float32 [n, d]) and table.parquet (the catalogue's rows in the same order).
+
+    Returns the pictures that could not be read, as (file, why); they are in neither output.
+    Raises UserError where none could be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    skipped: list[tuple[str, str]] = []
+
+    def load(place: tuple[int, int, str]) -> np.ndarray | str:
+        try:
+            return load_head(catalogue.read(*place), encoder.image_size)
+        except (PictureChanged, PictureError) as error:
+            return str(error)
+
+    written = 0
+    with (
+        ThreadPoolExecutor() as pool,
+        open(folder / EMBEDDINGS, "wb") as array,
+        pq.ParquetWriter(folder / TABLE, SCHEMA, compression="zstd") as tables,
+    ):
+        _header(array, 0, encoder.embedding_size)
+        for rows in track(catalogue.batches(batch), -(-len(catalogue) // batch), "embed", "batches"):
+            columns = (rows.column(name).to_pylist() for name in ("offset", "length", "digest"))
+            loaded = list(pool.map(load, zip(*columns)))
+            good = [not isinstance(found, str) for found in loaded]
+            files = rows.column("file").to_pylist()
+            skipped += [(file, found) for file, found in zip(files, loaded) if isinstance(found, str)]
+            if any(good):
+                stack = np.stack([found for found in loaded if not isinstance(found, str)])
+                array.write(encoder(stack).astype("<f4").tobytes())
+                tables.write_batch(rows.select(SCHEMA.names).filter(pa.array(good)).cast(SCHEMA))
+                written += sum(good)
+        array.seek(0)
+        _header(array, written, encoder.embedding_size)
+    if not written:
+        raise UserError(f"none of the {len(catalogue)} pictures could be read, the first: {skipped[0] if skipped else '-'}")
+    return skipped
+
+
+def load_heads(catalogue: Catalogue, rows: pd.DataFrame, size: int) -> np.ndarray:
+    """uint8 RGB [rows, size, size, 3] of some rows of a catalogue's table. Raises PictureChanged, PictureError."""
+    places = zip(rows["offset"], rows["length"], rows["digest"])
+    return np.stack([load_head(catalogue.read(*place), size) for place in places])
+
+
+def _header(array: BinaryIO, rows: int, width: int) -> None:
+    # numpy pads its header so that the number of rows can grow in place
+    np.lib.format.write_array_header_1_0(array, {"descr": "<f4", "fortran_order": False, "shape": (rows, width)})
+
+
+def read_embeddings(folder: str | Path) -> tuple[np.ndarray, "pa.Table"]:
+    """What embed_catalogue wrote: float32 [n, d] (mapped from disk) and the table. Raises UserError where it is none."""
+    folder = Path(folder)
+    try:
+        embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
+        table = pq.read_table(folder / TABLE)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"{folder} holds no embeddings ({error}): give what the embed entry point wrote") from None
+    if len(embeddings) != len(table):
+        raise UserError(f"{folder}: {len(embeddings)} embeddings for {len(table)} rows: run embed again")
+    return embeddings, table

@@ -1,0 +1,1 @@
+"""Measures of retrieval, naming, detection, calibration and open-set recognition."""

@@ -1,0 +1,1 @@
+"""Building a bundle: what it knows, its calibration, and its model card."""

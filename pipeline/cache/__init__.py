@@ -1,0 +1,1 @@
+"""The cache of finished steps: keys, digests, records on MLflow runs, and the folder of unfinished work."""

@@ -1,0 +1,88 @@
+"""What a finished step leaves on its MLflow run for the cache, and how it is found again."""
+
+import json
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from crystal_eyes.artifacts import local_path
+from crystal_eyes.errors import UserError
+from pipeline.cache.digests import digest_path
+from pipeline.cache.key import PARTS, CacheKey
+
+STEP, KEY, OUTPUTS = "crystal_eyes.step", "crystal_eyes.key", "crystal_eyes.outputs"
+RECENT = 100  # finished runs of a step that an explanation looks back at
+
+
+def record(client: MlflowClient, run_id: str, key: CacheKey, outputs: dict[str, str]) -> None:
+    """Make a run a match for its key. Called last, when every output is in the store.
+
+    outputs: digests by artifact name. The key itself is set at the very end: a half-recorded run matches nothing.
+    """
+    client.set_tag(run_id, STEP, key.entry_point)
+    for part in PARTS:
+        client.set_tag(run_id, f"crystal_eyes.{part}", json.dumps(getattr(key, part)))
+    client.set_tag(run_id, OUTPUTS, json.dumps(outputs))
+    client.set_tag(run_id, KEY, key.digest)
+
+
+def recorded_key(run: Run) -> CacheKey:
+    """The key that a finished run was recorded with."""
+    tags = run.data.tags
+    return CacheKey(tags[STEP], *(json.loads(tags[f"crystal_eyes.{part}"]) for part in PARTS))
+
+
+def changed_outputs(run: Run) -> list[str]:
+    """The outputs of a run that are gone or no longer have the digests they were logged with."""
+    changed = []
+    for name, digest in json.loads(run.data.tags[OUTPUTS]).items():
+        try:
+            if digest_path(local_path(f"runs:/{run.info.run_id}/{name}")) != digest:
+                changed.append(name)
+        except UserError:
+            changed.append(name)
+    return changed
+
+
+def find(client: MlflowClient, experiment: str, key: CacheKey) -> tuple[Run | None, list[str]]:
+    """The newest finished run with an equal key and intact outputs; and what is wrong with the newest other one."""
+    wrong: list[str] = []
+    for run in _finished(client, experiment, f"tags.`{KEY}` = '{key.digest}'", limit=10):
+        changed = changed_outputs(run)
+        if not changed:
+            return run, []
+        wrong = wrong or [f"output {name} of run {run.info.run_id} was changed or deleted" for name in changed]
+    return None, wrong
+
+
+def nearest(client: MlflowClient, experiment: str, key: CacheKey) -> tuple[Run | None, list[str]]:
+    """The finished run of the same step whose key differs least, the newest of equals, and the differences in words."""
+    best: tuple[Run | None, list[str]] = (None, [])
+    for run in _finished(client, experiment, f"tags.`{STEP}` = '{key.entry_point}'", limit=RECENT):
+        found = differences(recorded_key(run), key)
+        if best[0] is None or len(found) < len(best[1]):
+            best = run, found
+    return best
+
+
+def differences(old: CacheKey, new: CacheKey) -> list[str]:
+    """What differs between two keys, a line each."""
+    lines = []
+    for part, noun in zip(PARTS, ("parameter", "input", "file", "library")):
+        before, after = getattr(old, part), getattr(new, part)
+        for name in sorted(before.keys() | after.keys()):
+            a, b = before.get(name), after.get(name)
+            if a == b:
+                continue
+            if part in ("inputs", "sources"):
+                what = "is new" if a is None else "is gone" if b is None else "has other contents"
+                lines.append(f"{noun} {name} {what}")
+            else:
+                lines.append(f"{noun} {name}: {a if a is not None else 'not there'} -> {b if b is not None else 'not there'}")
+    return lines
+
+
+def _finished(client: MlflowClient, experiment: str, condition: str, limit: int) -> list[Run]:
+    condition = f"{condition} and attributes.status = 'FINISHED'"
+    runs = client.search_runs([experiment], condition, order_by=["attributes.end_time DESC"], max_results=limit)
+    return [run for run in runs if KEY in run.data.tags]

@@ -1,0 +1,165 @@
+import math
+
+import numpy as np
+import pytest
+
+from crystal_eyes.detector.boxes import as_boxes
+from crystal_eyes.detector.training.scenes import LONG_SIDE, Scene, Sprite, background, compose
+
+RED = (255, 0, 0)
+
+
+def head(width: int, height: int, before: int = 12, after: int = 30) -> Sprite:
+    """A red ellipse, off the middle of a transparent picture."""
+    y, x = np.mgrid[: before + height + after, : before + width + 2 * after]
+    inside = ((x + 0.5 - before - width / 2) / (width / 2)) ** 2 + ((y + 0.5 - before - height / 2) / (height / 2)) ** 2 <= 1
+    picture = np.zeros((*inside.shape, 4), np.uint8)
+    picture[inside] = (*RED, 255)
+    return Sprite(picture, (before, before, before + width, before + height))
+
+
+def a_scene(width: int = 400, height: int = 300) -> Scene:
+    return Scene(np.full((height, width, 3), 255, np.uint8))
+
+
+def painted(scene: Scene) -> list[int]:
+    rows, columns = np.nonzero(scene.picture[..., 1] < 128)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
+@pytest.mark.parametrize("side", [6, 20, 49, 51, 77, 120])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("angle", [0, 90, -90, 180, 30, -57])
+def test_the_box_encloses_the_pasted_head(side, mirrored, angle):
+    scene = a_scene()
+    scene.paste(head(100, 60), (190.5, 140.25), side, angle, mirrored)
+    (box,) = scene.visible_boxes()
+    np.testing.assert_allclose(box, painted(scene), atol=2)
+    if angle % 90 == 0:
+        sides = [side, 0.6 * side] if angle % 180 == 0 else [0.6 * side, side]
+        np.testing.assert_allclose(box[2:] - box[:2], sides, atol=0.01)
+    np.testing.assert_allclose((box[:2] + box[2:]) / 2, [190.5, 140.25], atol=0.01)
+
+
+@pytest.mark.parametrize(("angle", "mirrored", "expected"), [(0, False, "left"), (0, True, "right"), (90, False, "top"),
+                                                              (-90, False, "bottom"), (180, True, "left")])  # fmt: skip
+def test_a_head_turns_clockwise_after_it_is_mirrored(angle, mirrored, expected):
+    sprite = head(80, 80)
+    sprite.picture[:, :42, :3] = (0, 0, 255)  # its left is blue
+    scene = a_scene()
+    scene.paste(sprite, (200, 150), 80, angle, mirrored)
+    around = {"left": (180, 150), "right": (220, 150), "top": (200, 130), "bottom": (200, 170)}
+    assert [name for name, (x, y) in around.items() if scene.picture[y, x].tolist() == [0, 0, 255]] == [expected]
+
+
+def test_a_head_mostly_outside_has_no_box():
+    sprite = head(80, 80)
+    for middle in ((-5, 150), (405, 150), (200, -5), (200, 305), (-1000, 150), (200, 1000)):
+        scene = a_scene()
+        scene.paste(sprite, middle, 80, 0, False)
+        assert len(scene.visible_boxes()) == 0
+    for middle, cut in (((10, 150), [0, 110, 50, 190]), ((200, 290), [160, 250, 240, 300])):
+        scene = a_scene()
+        scene.paste(sprite, middle, 80, 0, False)
+        np.testing.assert_allclose(scene.visible_boxes(), [cut], atol=0.01)
+
+
+@pytest.mark.parametrize(("shift", "left"), [(0, 1), (20, 1), (50, 2), (300, 2)])
+def test_a_head_mostly_behind_another_has_no_box(shift, left):
+    scene = a_scene()
+    scene.paste(head(80, 80), (50 + shift, 100), 80, 0, False)
+    scene.paste(head(80, 80), (50, 100), 80, 0, False)
+    boxes = scene.visible_boxes()
+    assert len(boxes) == left
+    np.testing.assert_allclose(boxes[-1], [10, 60, 90, 140], atol=0.01)
+
+
+def test_heads_of_the_ground_can_be_hidden_too():
+    scene = a_scene()
+    scene.add_boxes(as_boxes([[20, 20, 60, 60], [200, 100, 280, 180]]))
+    assert len(scene.visible_boxes()) == 2
+    scene.paste(head(80, 80), (40, 40), 80, 0, False)
+    np.testing.assert_allclose(scene.visible_boxes(), [[200, 100, 280, 180], [0, 0, 80, 80]], atol=0.01)
+
+
+def take(rng: np.random.Generator) -> Sprite:
+    return head(*rng.integers(60, 120, 2))
+
+
+def ground(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return np.full((200, 300, 3), 240, np.uint8), as_boxes([[100, 50, 180, 130]])
+
+
+def composed(seeds, *given):
+    return [compose(np.random.default_rng(seed), take, *given) for seed in seeds]
+
+
+def colours(picture) -> int:
+    """0 of a grey picture; of some of its pixels."""
+    return int(np.ptp(picture[::8, ::8].astype(int), axis=2).max())
+
+
+@pytest.fixture(scope="module")
+def many():
+    return composed(range(150))
+
+
+def test_a_scene_has_its_long_side_and_boxes_inside(many):
+    for picture, boxes in many:
+        height, width = picture.shape[:2]
+        assert picture.dtype == np.uint8 and picture.shape[2] == 3 and max(width, height) == LONG_SIDE
+        assert min(width, height) >= LONG_SIDE // 2
+        assert boxes.dtype == np.float32 and boxes.shape == (len(boxes), 4)
+        assert (boxes >= 0).all() and (boxes <= [width, height] * 2).all()
+        assert (boxes[:, 2:] - boxes[:, :2] > 2).all()
+
+
+def test_scenes_are_of_all_kinds(many):
+    counts = [len(boxes) for _, boxes in many]
+    assert 0.03 < np.mean([count == 0 for count in counts]) < 0.3 and max(counts) >= 6
+    assert len({picture.shape for picture, _ in many}) > 20 and any(p.shape[0] > p.shape[1] for p, _ in many)
+    grey = [colours(picture) == 0 for picture, _ in many]
+    assert 0.03 < np.mean(grey) < 0.3
+    sides = np.concatenate([(boxes[:, 2:] - boxes[:, :2]).max(axis=1) for _, boxes in many])
+    assert sides.min() < 40 and sides.max() > 250
+
+
+def test_what_a_box_holds_is_a_head(many):
+    shares = []
+    for picture, boxes in many:
+        if colours(picture) > 150:
+            parts = [picture[int(y) : math.ceil(b), int(x) : math.ceil(r)] for x, y, r, b in boxes]
+            shares += [((part > 200) == (True, False, False)).all(axis=2).mean() for part in parts]
+    assert len(shares) > 150 and np.mean(np.array(shares) > 0.4) > 0.95
+
+
+def test_the_seed_decides():
+    (first, boxes), (again, same), (other, _) = composed([5, 5, 6])
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(boxes, same)
+    assert first.shape != other.shape or (first != other).any()
+
+
+def test_half_of_the_scenes_stand_on_a_ground_and_keep_its_heads():
+    before, _ = ground(None)
+    on_it = [(picture, boxes) for picture, boxes in composed(range(60), ground) if picture.shape == before.shape]
+    assert 18 < len(on_it) < 42
+    kept = [any(np.allclose(box, [100, 50, 180, 130]) for box in boxes) for _, boxes in on_it]
+    assert np.mean(kept) > 0.7
+    assert any(len(boxes) > 1 for _, boxes in on_it)
+    np.testing.assert_array_equal(ground(None)[0], before)
+
+
+@pytest.mark.parametrize("size", [(640, 320), (7, 90), (1, 1)])
+def test_backgrounds_of_any_size(size):
+    pictures = [background(np.random.default_rng(seed), *size) for seed in range(20)]
+    assert {picture.shape for picture in pictures} == {(size[1], size[0], 3)} and pictures[0].dtype == np.uint8
+    assert len({picture.tobytes() for picture in pictures}) == 20
+
+
+@pytest.mark.parametrize("side", [20, 40, 80, 160, 240, 400])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_an_enlarged_head_fills_its_box(side, mirrored):
+    scene = a_scene(500, 500)
+    scene.paste(Sprite(np.full((40, 40, 4), (255, 0, 0, 255), np.uint8), (0, 0, 40, 40)), (250, 250), side, 0, mirrored)
+    np.testing.assert_allclose(painted(scene), scene.boxes[0], atol=1.01)

@@ -1,0 +1,304 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from crystal_eyes.data.catalogue import PICTURES, Catalogue, write
+from crystal_eyes.encoder import loop as training
+from crystal_eyes.encoder.checkpoint import STATE, TENSORS, load_checkpoint, save_checkpoint
+from crystal_eyes.encoder.dataset import Heads
+from crystal_eyes.encoder.loop import best_epoch, embed, schedule
+from crystal_eyes.encoder.metric_learning import train
+from crystal_eyes.encoder.recipes import RECIPES
+from crystal_eyes.errors import UserError
+from crystal_eyes.evaluation.metrics import retrieval
+from pipeline.parameters.steps import Train
+
+SMALL = {"weights": "none", "embedding_size": 16, "image_size": 32, "epochs": 3, "batch_size": 8, "pictures_per_class": 2}
+RECIPE = dataclasses.replace(RECIPES["best"], whiten=False)  # which is only done after the last epoch
+DROPS = {"drop_rate": 0.2, "drop_connect_rate": 0.2}
+
+
+class Stop:
+    """An on_epoch that notes what it is told, and is interrupted after an epoch."""
+
+    def __init__(self, after: int = 0):
+        self.after, self.epochs, self.history = after, [], []
+
+    def __call__(self, epoch: int, metrics: dict[str, float]) -> None:
+        self.epochs.append(epoch)
+        self.history.append(metrics)
+        if epoch == self.after:
+            raise KeyboardInterrupt
+
+
+def run(encoder, folder, workspace, on_epoch, recipe=RECIPE, **changes) -> int:
+    return train(encoder, Catalogue(folder), Train(**SMALL | changes), recipe, workspace, on_epoch)
+
+
+def what_was_learned(history) -> list[dict[str, float]]:
+    return [{k: v for k, v in metrics.items() if k != "pictures_per_second"} for metrics in history]
+
+
+def same_weights(a, b) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(catalogue_folder, make_encoder, tmp_path_factory):
+    """(encoder, best epoch, history, workspace) of a training in one go, with dropout and drop connect."""
+    encoder, told, workspace = make_encoder(**DROPS), Stop(), tmp_path_factory.mktemp("training")
+    best = run(encoder, catalogue_folder, workspace, told)
+    return encoder, best, told.history, workspace
+
+
+def test_every_epoch_is_told_with_all_its_numbers(uninterrupted):
+    _, best, history, _ = uninterrupted
+    assert len(history) == 3
+    for metrics in history:
+        assert set(metrics) == {"loss", "map_at_r", "precision_at_1", "pictures_per_second", "learning_rate"}
+        assert all(np.isfinite(list(metrics.values()))) and metrics["loss"] > 0 and metrics["pictures_per_second"] > 0
+        assert 0 <= metrics["map_at_r"] <= 1 and 0 <= metrics["precision_at_1"] <= 1
+    assert best == 1 + int(np.argmax([metrics["map_at_r"] for metrics in history]))
+
+
+def test_the_encoder_ends_with_the_weights_that_scored_best(uninterrupted, catalogue_folder, make_encoder):
+    encoder, best, history, _ = uninterrupted
+    assert not encoder.training and not same_weights(encoder, make_encoder(**DROPS))
+    table = Catalogue(catalogue_folder).table()
+    judge = table[table["encoder_split"] == "validation"].reset_index(drop=True)
+    found = retrieval(embed(encoder, Catalogue(catalogue_folder), judge, 32, torch.device("cpu")), judge["character"])
+    assert found["map_at_r"] == pytest.approx(history[best - 1]["map_at_r"], abs=1e-6)
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_an_interrupted_training_goes_on_to_the_same_bit(uninterrupted, catalogue_folder, make_encoder, tmp_path, after):
+    expected, best, history, _ = uninterrupted
+    with pytest.raises(KeyboardInterrupt):
+        run(make_encoder(**DROPS), catalogue_folder, tmp_path, Stop(after))
+    encoder, told = make_encoder(seed=99, **DROPS), Stop()  # whatever it starts from, the checkpoint counts
+    assert run(encoder, catalogue_folder, tmp_path, told) == best
+    assert told.epochs == [1, 2, 3]
+    assert what_was_learned(told.history) == what_was_learned(history)
+    assert same_weights(encoder, expected)
+
+
+def test_a_finished_training_is_told_again_and_not_done_again(uninterrupted, catalogue_folder, make_encoder, tmp_path):
+    expected, best, history, workspace = uninterrupted
+    shutil.copytree(workspace, tmp_path / "copy")
+    encoder, told = make_encoder(seed=99, **DROPS), Stop()
+    assert run(encoder, catalogue_folder, tmp_path / "copy", told) == best
+    assert told.history == history and same_weights(encoder, expected)
+
+
+def test_the_number_of_workers_changes_nothing(uninterrupted, catalogue_folder, make_encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "worker_count", lambda device: 2)
+    told = Stop(after=1)
+    with pytest.raises(KeyboardInterrupt):
+        run(make_encoder(**DROPS), catalogue_folder, tmp_path, told)
+    assert what_was_learned(told.history) == what_was_learned(uninterrupted[2][:1])
+
+
+def test_another_seed_is_another_training(uninterrupted, catalogue_folder, make_encoder, tmp_path):
+    told = Stop(after=1)
+    with pytest.raises(KeyboardInterrupt):
+        run(make_encoder(**DROPS), catalogue_folder, tmp_path, told, seed=1)
+    assert told.history[0]["loss"] != uninterrupted[2][0]["loss"]
+
+
+def test_whitening_comes_after_the_best_epoch_and_spreads_characters_evenly(
+    uninterrupted, catalogue_folder, make_encoder, tmp_path
+):
+    _, best, _, workspace = uninterrupted
+    shutil.copytree(workspace, tmp_path / "copy")
+    encoder = make_encoder(**DROPS)
+    assert run(encoder, catalogue_folder, tmp_path / "copy", Stop(), RECIPES["best"]) == best
+    plain = uninterrupted[0].state_dict()
+    differ = {name for name, value in encoder.state_dict().items() if not torch.equal(value, plain[name])}
+    assert differ == {"backbone.classifier.weight", "backbone.classifier.bias"}
+    again = make_encoder(**DROPS)
+    run(again, catalogue_folder, tmp_path / "copy", Stop(), RECIPES["best"])
+    assert same_weights(again, encoder)
+
+
+@pytest.mark.parametrize("first_scored, first_is_kept", [(2.0, True), (-1.0, False)])
+def test_the_best_epoch_is_kept_wherever_it_was(
+    uninterrupted, catalogue_folder, make_encoder, tmp_path, first_scored, first_is_kept
+):
+    with pytest.raises(KeyboardInterrupt):
+        run(make_encoder(**DROPS), catalogue_folder, tmp_path, Stop(after=1))
+    state = tmp_path / "checkpoint" / STATE
+    noted = json.loads(state.read_text())
+    noted["history"][0]["map_at_r"] = first_scored
+    state.write_text(json.dumps(noted))
+    tensors, _ = load_checkpoint(tmp_path / "checkpoint")
+    encoder = make_encoder(**DROPS)
+    best = run(encoder, catalogue_folder, tmp_path, Stop())
+    first = {name.removeprefix("best."): value for name, value in tensors.items() if name.startswith("best.")}
+    assert (best == 1) == first_is_kept
+    assert all(torch.equal(value, first[name]) for name, value in encoder.state_dict().items()) == first_is_kept
+
+
+def test_training_learns_to_tell_its_characters_apart(catalogue_folder, make_encoder, tmp_path):
+    told = Stop()
+    run(make_encoder(), catalogue_folder, tmp_path, told, RECIPES["2020"], epochs=5, learning_rate=3e-3)
+    assert told.history[-1]["loss"] < told.history[0]["loss"]
+
+
+class TwoSets(Catalogue):
+    """The characters are of two sets by turns."""
+
+    def table(self):
+        table = super().table()
+        return table.assign(set=np.array(["a", "b"])[np.unique(table["character"], return_inverse=True)[1] % 2])
+
+
+@pytest.mark.parametrize("one_set", [0.0, 1.0])
+def test_batches_are_of_one_set_as_often_as_the_recipe_says(catalogue_folder, make_encoder, tmp_path, monkeypatch, one_set):
+    catalogue, shown = TwoSets(catalogue_folder), []
+
+    class Watched(Heads):
+        def __getitems__(self, positions):
+            if self.seed is not None:
+                shown.append([self.order[position] for position in positions])
+            return super().__getitems__(positions)
+
+    monkeypatch.setattr(training, "Heads", Watched)
+    config = Train(**SMALL | {"epochs": 4, "batch_size": 4})
+    train(make_encoder(), catalogue, config, dataclasses.replace(RECIPE, one_set=one_set), tmp_path, Stop())
+    table = catalogue.table()
+    sets = table[table["encoder_split"] == "train"]["set"].to_numpy(str)
+    mixed = [len(set(sets[batch])) > 1 for batch in shown]
+    assert len(mixed) >= 8 and any(mixed) == (one_set == 0)
+
+
+def test_weights_that_are_not_finite_are_the_users_to_mend(catalogue_folder, make_encoder, tmp_path):
+    encoder = make_encoder()
+    torch.nn.init.constant_(encoder.backbone.classifier.weight, float("nan"))
+    with pytest.raises(UserError, match="loss became nan in epoch 1: lower the learning rate"):
+        run(encoder, catalogue_folder, tmp_path, Stop())
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def changed_catalogue(folder, target, change):
+    """A copy of a catalogue with its table changed; the pictures stay."""
+    old = Catalogue(folder)
+    table = old.table()
+    heads = [old.read(*place) for place in zip(table["offset"], table["length"], table["digest"])]
+    table = change(table)
+    write(target, table, [heads[i] for i in table.index])
+    return target
+
+
+@pytest.mark.parametrize("missing", ["train", "validation"])
+def test_too_few_characters_are_the_users_to_mend(catalogue_folder, make_encoder, tmp_path, missing):
+    def change(table):
+        one = table["character"][table["encoder_split"] == "train"].iloc[0]
+        dropped = (table["encoder_split"] == missing) & ((table["character"] != one) | (missing == "validation"))
+        return table[~dropped]
+
+    folder = changed_catalogue(catalogue_folder, tmp_path / "few", change)
+    with pytest.raises(UserError, match="characters to learn from.*add characters"):
+        run(make_encoder(), folder, tmp_path, Stop())
+
+
+def test_a_batch_too_small_for_two_characters_is_the_users_to_mend(catalogue_folder, make_encoder, tmp_path):
+    with pytest.raises(UserError, match="batch_size 4 holds fewer than 2 characters of 4 pictures"):
+        run(make_encoder(), catalogue_folder, tmp_path, Stop(), batch_size=4, pictures_per_class=4)
+
+
+def test_a_picture_damaged_since_is_named_in_one_line(catalogue_folder, make_encoder, tmp_path):
+    shutil.copytree(catalogue_folder, tmp_path / "damaged")
+    table = Catalogue(tmp_path / "damaged").table()
+    data = bytearray((tmp_path / "damaged" / PICTURES).read_bytes())
+    for offset in table["offset"][table["encoder_split"] == "train"]:
+        data[offset + 20] ^= 1
+    (tmp_path / "damaged" / PICTURES).write_bytes(data)
+    with pytest.raises(UserError, match=r"^picture Character \d/\d.png was damaged.*run prepare again$") as caught:
+        run(make_encoder(), tmp_path / "damaged", tmp_path, Stop())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("total", [1, 2, 10, 101])
+def test_the_learning_rate_warms_up_and_falls(total):
+    rates = [schedule(step, total) for step in range(total)]
+    peak = int(np.argmax(rates))
+    assert max(rates) == pytest.approx(1) and min(rates) >= 0
+    assert peak <= max(1, 0.1 * total)
+    assert all(np.diff(rates[: peak + 1]) >= 0) and all(np.diff(rates[peak:]) <= 0)
+    assert total < 10 or (rates[0] <= 1 and rates[-1] < 0.1)
+
+
+# Checkpoints
+
+
+def numbers(value: int) -> tuple[dict[str, torch.Tensor], dict]:
+    return {"w": torch.full((2, 3), float(value)), "steps": torch.tensor(value)}, {"history": [value]}
+
+
+def assert_holds(folder, value: int) -> None:
+    tensors, state = load_checkpoint(folder)
+    assert torch.equal(tensors["w"], numbers(value)[0]["w"]) and int(tensors["steps"]) == value
+    assert state == {"history": [value]}
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_checkpoint_takes_the_place_of_the_last(tmp_path):
+    folder = tmp_path / "deep" / "checkpoint"
+    for value in (1, 2):
+        save_checkpoint(folder, *numbers(value))
+        assert_holds(folder, value)
+
+
+def test_without_a_checkpoint_there_is_none(tmp_path):
+    assert load_checkpoint(tmp_path / "checkpoint") is None
+
+
+@pytest.mark.parametrize("written", [[], [TENSORS], [TENSORS, STATE]])
+def test_a_half_written_checkpoint_is_swept_away(tmp_path, written):
+    folder, beside = tmp_path / "checkpoint", tmp_path / "checkpoint.new"
+    for before in (False, True):
+        if before:
+            save_checkpoint(folder, *numbers(1))
+        beside.mkdir()
+        for name in written:
+            (beside / name).write_bytes(b"half")
+        if before:
+            assert_holds(folder, 1)
+        else:
+            assert load_checkpoint(folder) is None and not beside.exists()
+
+
+def test_an_interruption_between_the_renames_loses_nothing(tmp_path):
+    folder, old = tmp_path / "checkpoint", tmp_path / "checkpoint.old"
+    save_checkpoint(folder, *numbers(1))
+    shutil.copytree(folder, tmp_path / "checkpoint.new")
+    folder.rename(old)
+    assert_holds(folder, 1)
+    shutil.copytree(folder, old)  # interrupted before the old one was removed
+    assert_holds(folder, 1)
+
+
+def test_a_checkpoint_is_not_replaced_by_one_that_could_not_be_written(tmp_path):
+    folder = tmp_path / "checkpoint"
+    save_checkpoint(folder, *numbers(1))
+    with pytest.raises(TypeError):
+        save_checkpoint(folder, numbers(2)[0], {"history": object()})
+    assert_holds(folder, 1)
+
+
+def test_embeddings_that_became_nan_with_the_last_step_are_named(catalogue_folder, make_encoder, tmp_path):
+    encoder = make_encoder()
+    # as running statistics of batch normalisation do, which no loss of the epoch has seen
+    encoder.register_forward_hook(lambda module, _, found: found if module.training else found * float("nan"))
+    with pytest.raises(UserError, match="embeddings became nan in epoch 1: lower the learning rate"):
+        run(encoder, catalogue_folder, tmp_path, Stop())
+
+
+def test_the_last_epoch_is_kept_where_no_epoch_could_be_judged():
+    nan = float("nan")
+    assert best_epoch([{"map_at_r": nan}, {"map_at_r": nan}]) == 2
+    assert best_epoch([{"map_at_r": 0.1}, {"map_at_r": 0.3}, {"map_at_r": 0.3}, {"map_at_r": nan}]) == 3

@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from crystal_eyes.data.cropping import crop_head
+from crystal_eyes.detector.boxes import as_boxes, clip, iou
+from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.detector.training import dataset
+from crystal_eyes.recognizer.finding import FRAME, find_heads
+from tests.runs import HEAD_DETECTOR, draw_head
+
+
+@pytest.fixture(scope="module")
+def detector() -> HeadDetector:
+    return HeadDetector(HEAD_DETECTOR, threads=1)
+
+
+def page(heads: int = 6, side: int = 120) -> np.ndarray:
+    """Drawn heads, far apart on a ground of 600 x 400 pixels."""
+    take, rng = dataset.drawn_heads(2, characters=8), np.random.default_rng(0)
+    ground = Image.new("RGB", (600, 400), (235, 240, 250))
+    for number in range(heads):
+        head = Image.fromarray(take(rng).picture)
+        head.thumbnail((side, side))
+        ground.paste(head, (30 + 190 * (number % 3), 30 + 180 * (number // 3)), head)
+    return np.asarray(ground)
+
+
+@pytest.mark.parametrize("character", [0, 1, 2])
+@pytest.mark.parametrize("side", [48, 160])
+def test_a_head_crop_is_taken_whole(detector, character, side):
+    picture = np.asarray(draw_head(character, 0).resize((side, side)))
+    (head,) = find_heads(detector, picture)
+    assert head.whole_picture and head.box == (0, 0, side, side) and 0.4 < head.confidence <= 1
+    np.testing.assert_array_equal(head.picture, picture)
+
+
+def test_a_tight_crop_in_which_the_detector_sees_nothing_is_looked_at_again_in_a_frame(detector):
+    picture = np.asarray(draw_head(1, 0))
+    assert len(detector.detect(picture)[0]) == 0
+    assert len(find_heads(detector, picture)) == 1
+
+
+def test_a_small_head_that_only_the_frame_brings_out_has_its_place_in_the_picture(detector):
+    """The frame's width is taken off again."""
+    found = []
+    for number in range(40):
+        ground = Image.new("RGB", (130, 100), (60, 90, 60))
+        x, y = 5 + number % 8 * 10, 3 + number // 8 * 10
+        ground.paste(draw_head(number % 3, number).resize((46, 46)), (x, y))
+        picture = np.asarray(ground)
+        if len(detector.detect(picture)[0]) == 0:
+            found += [(head, (x, y, x + 46, y + 46), picture) for head in find_heads(detector, picture)]
+    assert found
+    for head, place, picture in found:
+        assert not head.whole_picture and iou(as_boxes([head.box]), as_boxes([place]))[0, 0] > 0.5
+        np.testing.assert_array_equal(head.picture, crop_head(picture, np.array(head.box)))
+
+
+def test_heads_of_a_page_are_found_where_they_were_drawn_surest_first(detector):
+    found = find_heads(detector, page())
+    places = as_boxes([(30 + 190 * (n % 3), 30 + 180 * (n // 3), 150 + 190 * (n % 3), 150 + 180 * (n // 3)) for n in range(6)])
+    shared = iou(as_boxes([head.box for head in found]), places) > 0.3
+    assert shared.sum(axis=0).tolist() == shared.sum(axis=1).tolist() == [1] * 6
+    assert not any(head.whole_picture for head in found)
+    assert [head.confidence for head in found] == sorted((head.confidence for head in found), reverse=True)
+
+
+def test_a_found_head_is_shown_as_it_is_cut_for_training(detector):
+    picture = page()
+    boxes, scores = detector.detect(picture)
+    for head, box, score in zip(find_heads(detector, picture), boxes, scores, strict=True):
+        assert head.box == tuple(box.tolist()) and head.confidence == score
+        np.testing.assert_array_equal(head.picture, crop_head(picture, box))
+
+
+def centred(size: tuple[int, int], side: int) -> np.ndarray:
+    ground = Image.new("RGB", size, (235, 240, 250))
+    ground.paste(draw_head(0, 1).resize((side, side)), ((size[0] - side) // 2, (size[1] - side) // 2))
+    return np.asarray(ground)
+
+
+def fills(boxes: np.ndarray, longer: int) -> bool:
+    """The rule in words: some head's crop, 1.2 times its box, is six tenths of the picture's longer side."""
+    return any(1.2 * max(right - left, bottom - top) >= 0.6 * longer for left, top, right, bottom in boxes.tolist())
+
+
+@pytest.mark.parametrize("size", [(600, 600), (600, 400), (400, 600), (600, 360), (360, 600)])
+def test_a_picture_is_a_head_crop_from_six_tenths_of_its_longer_side(detector, size):
+    """What the detector sees decides it. The last two are too long for a head crop."""
+    decisions = set()
+    for side in range(400, 580, 20):
+        picture = centred(size, side)
+        boxes, scores = detector.detect(picture)
+        if len(boxes):
+            whole = fills(boxes, 600) and min(size) > 360
+            found = find_heads(detector, picture)
+            assert [head.whole_picture for head in found] == ([True] if whole else [False] * len(boxes))
+            decisions.add(whole)
+    assert decisions == ({True, False} if min(size) > 360 else {False})
+
+
+@pytest.mark.parametrize("size", [(300, 300), (300, 200), (300, 180)])
+def test_a_small_picture_is_looked_at_twice_before_it_is_taken_for_a_page(detector, size):
+    second = 0
+    for side in range(200, 290, 10):
+        picture = centred(size, side)
+        boxes, scores = detector.detect(picture)
+        edge = round(FRAME * 300)
+        framed, _ = detector.detect(np.pad(picture, ((edge, edge), (edge, edge), (0, 0)), constant_values=255))
+        found = find_heads(detector, picture)
+        square = min(size) > 180
+        if square and (fills(boxes, 300) or fills(clip(framed - np.float32(edge), *size), 300)):
+            assert [head.whole_picture for head in found] == [True]
+            second += not fills(boxes, 300)
+        elif len(boxes):
+            assert [head.box for head in found] == [tuple(box) for box in boxes.tolist()]
+            assert not any(head.whole_picture for head in found)
+    assert bool(second) == (min(size) > 180)
+
+
+def test_a_flipped_page_has_flipped_heads(detector):
+    picture = page()
+    straight = as_boxes([head.box for head in find_heads(detector, picture)])
+    flipped = as_boxes([head.box for head in find_heads(detector, picture[:, ::-1])])
+    mirrored = np.stack([600 - straight[:, 2], straight[:, 1], 600 - straight[:, 0], straight[:, 3]], axis=1)
+    assert len(flipped) == len(mirrored) == 6
+    assert (iou(mirrored, flipped).max(axis=1) > 0.7).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (600, 10), (10, 600), (1, 90), (300, 300), (640, 480)], ids=str)
+@pytest.mark.parametrize("grey", [0, 255])
+def test_where_nothing_is_drawn_no_head_is_found(detector, size, grey):
+    assert find_heads(detector, np.full((size[1], size[0], 3), grey, np.uint8)) == []
+
+
+def test_noise_of_any_shape_gives_boxes_inside_the_picture(detector):
+    rng = np.random.default_rng(0)
+    for width, height in [(1, 1), (3, 2), (50, 50), (64, 40), (200, 120), (33, 90)]:
+        picture = np.kron(rng.integers(0, 256, (height, width, 3)), np.ones((4, 4, 1))).astype(np.uint8)[:height, :width]
+        for head in find_heads(detector, picture):
+            left, top, right, bottom = head.box
+            assert 0 <= left < right <= width and 0 <= top < bottom <= height and head.picture.size
+        assert isinstance(find_heads(detector, picture), list)
+
+
+def test_the_picture_is_left_as_it_was(detector):
+    picture = np.asarray(draw_head(1, 0)).copy()
+    before = picture.copy()
+    find_heads(detector, picture)
+    np.testing.assert_array_equal(picture, before)

@@ -1,0 +1,176 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from crystal_eyes.images import PictureError, fit, flatten, load_head, open_picture
+
+RED, GREEN, BLUE = (220, 20, 30), (20, 200, 40), (20, 30, 220)
+
+
+def encode(picture: Image.Image, kind: str, **options) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def noise(side: int = 24) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))
+
+
+def halves(left, right, size=(40, 20)) -> Image.Image:
+    picture = Image.new("RGB", size, right)
+    picture.paste(left, (0, 0, size[0] // 2, size[1]))
+    return picture
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG that claims so many pixels and holds next to none."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def close(pixel, colour, tolerance: int = 12) -> bool:
+    return bool(np.abs(np.asarray(pixel, int)[:3] - colour).max() <= tolerance)
+
+
+REFUSED = {
+    "zero bytes": (b"", "empty"),
+    "half a PNG": (encode(noise(), "PNG")[:600], "damaged"),
+    "half a JPEG": (encode(noise(), "JPEG")[:600], "damaged"),
+    "half a WebP": (encode(noise(), "WEBP", lossless=True)[:600], "damaged|not a PNG"),
+    "text named .jpg": (b"I am no picture\n" * 50, "not a PNG"),
+    "30,000 x 30,000 pixels": (png_of_size(30_000, 30_000), "too large"),
+    "little above the limit": (png_of_size(9_000, 9_000), "too large"),
+    "no pixels in it": (png_of_size(30, 30), "damaged"),
+    "SVG": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "not a PNG"),
+    "PDF": (encode(noise(), "PDF"), "not a PNG"),
+    "TIFF": (encode(noise(), "TIFF"), "not a PNG"),
+    "ICO": (encode(noise(), "ICO"), "not a PNG"),
+}
+
+
+@pytest.mark.parametrize("data, why", REFUSED.values(), ids=REFUSED)
+def test_a_bad_picture_is_refused_in_one_line_that_says_why(data, why):
+    with pytest.raises(PictureError, match=why) as caught:
+        open_picture(data)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_damage_anywhere_is_a_picture_error_or_still_a_picture(kind, data):
+    good = encode(noise(12), kind)
+    place = data.draw(st.integers(0, len(good) - 1))
+    cut = data.draw(st.booleans())
+    bad = good[:place] if cut else good[:place] + bytes([good[place] ^ data.draw(st.integers(1, 255))]) + good[place + 1 :]
+    try:
+        head = load_head(bad, 16)
+    except PictureError:
+        return
+    assert head.shape == (16, 16, 3) and head.dtype == np.uint8
+
+
+@pytest.mark.parametrize("kind, options", [("PNG", {}), ("BMP", {}), ("WEBP", {"lossless": True})])
+def test_lossless_formats_give_the_same_pixels(kind, options):
+    np.testing.assert_array_equal(np.asarray(open_picture(encode(noise(), kind, **options))), np.asarray(noise()))
+
+
+def test_an_animation_gives_its_first_frame():
+    frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN, BLUE)]
+    data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert Image.open(io.BytesIO(data)).n_frames == 3
+    assert close(flatten(open_picture(data)).getpixel((8, 8)), RED)
+
+
+def test_a_cmyk_jpeg_keeps_its_colours():
+    data = encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG")
+    assert Image.open(io.BytesIO(data)).mode == "CMYK"
+    assert close(open_picture(data).getpixel((8, 8)), (255, 0, 0))
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped():
+    values = np.repeat(np.array([[0, 257, 32_896, 65_535]], np.uint16), 4, axis=0)
+    grey = np.asarray(open_picture(encode(Image.fromarray(values), "PNG")))
+    assert grey[0].tolist() == [[v] * 3 for v in (0, 1, 128, 255)]
+
+
+def test_a_photo_rotated_by_its_exif_stands_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise: what lies left comes to the top
+    picture = open_picture(encode(halves(RED, BLUE), "JPEG", exif=exif, quality=95))
+    assert picture.size == (20, 40)
+    assert close(picture.getpixel((10, 5)), RED) and close(picture.getpixel((10, 35)), BLUE)
+
+
+def test_one_bit_and_grey_pictures_become_rgb():
+    bits = Image.new("1", (8, 8), 1)
+    bits.putpixel((0, 0), 0)
+    picture = open_picture(encode(bits, "PNG"))
+    assert picture.mode == "RGB" and picture.getpixel((0, 0)) == (0, 0, 0) and picture.getpixel((5, 5)) == (255,) * 3
+    assert open_picture(encode(Image.new("L", (8, 8), 77), "PNG")).getpixel((3, 3)) == (77,) * 3
+
+
+def palette_with_transparency() -> bytes:
+    picture = halves(RED, BLUE).quantize(2)
+    return encode(picture, "PNG", transparency=picture.getpixel((0, 0)))
+
+
+def grey_with_alpha() -> bytes:
+    picture = Image.merge("LA", [Image.new("L", (40, 20), 30), halves((0,) * 3, (255,) * 3).convert("L")])
+    return encode(picture, "PNG")
+
+
+def colour_with_alpha() -> bytes:
+    picture = halves(RED, BLUE).convert("RGBA")
+    picture.paste((*RED, 0), (0, 0, 20, 20))
+    return encode(picture, "WEBP", lossless=True, exact=True)
+
+
+@pytest.mark.parametrize(
+    "data, right",
+    [(palette_with_transparency(), BLUE), (grey_with_alpha(), (30, 30, 30)), (colour_with_alpha(), BLUE)],
+    ids=["palette", "LA", "RGBA"],
+)
+def test_what_is_transparent_is_shown_on_white(data, right):
+    assert open_picture(data).mode == "RGBA"
+    head = load_head(data, 40)
+    assert close(head[20, 5], (255, 255, 255), 0) and close(head[20, 35], right, 2)
+
+
+def test_flatten_shows_the_background_that_was_asked_for():
+    clear = Image.new("RGBA", (4, 4), (*RED, 0))
+    half = Image.new("RGBA", (4, 4), (0, 0, 0, 128))
+    assert flatten(clear, GREEN).getpixel((1, 1)) == GREEN
+    assert close(flatten(half).getpixel((1, 1)), (127, 127, 127), 1)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (100, 37), (1, 1), (3, 500)])
+def test_fit_gives_a_square_of_uint8_rgb(size):
+    head = fit(Image.new("RGB", size, RED), 32)
+    assert head.shape == (32, 32, 3) and head.dtype == np.uint8
+    assert (head == RED).all()
+
+
+def test_fit_leaves_a_picture_of_the_right_size_as_it_is():
+    np.testing.assert_array_equal(fit(noise(32), 32), np.asarray(noise(32)))
+
+
+def test_fit_does_not_care_about_an_opaque_alpha():
+    np.testing.assert_array_equal(fit(noise().convert("RGBA"), 32), fit(noise(), 32))
+
+
+def test_shrinking_averages_instead_of_skipping_pixels():
+    stripes = np.zeros((128, 128, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(fit(Image.fromarray(stripes), 16).astype(int) - 127).max() <= 12
