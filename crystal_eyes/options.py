@@ -1,0 +1,15 @@
+"""Options of library functions: small frozen dataclasses whose fields say what they mean and what they may be."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+
+def option(
+    default: Any, help: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
+) -> Any:
+    """A field of an options dataclass: its default, one line of help, inclusive bounds, allowed words.
+
+    Entry points derive their parameters from these fields, so a default stands in one place.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "low": low, "high": high, "choices": tuple(choices)})
