@@ -57,7 +57,9 @@ class Chained:
 
     classifiers: dict[str, Result]  # by name, those that were asked for
     bundle: Result
+    evaluation: Result  # of the bundle, on heads that no calibration saw
     catalogue: str
+    naming: str  # the classifier that the bundle uses
 
 
 def run_chain(config: Any, run: Runner) -> Chained:
@@ -99,4 +101,5 @@ def run_chain(config: Any, run: Runner) -> Chained:
         results[name] = run("classify", given | own("classify", name))
     bundle = run("bundle", own("bundle", RECIPES[config.recipe].classifier) | {
         "detector": detector or HEAD_DETECTOR, "onnx": onnx, "embeddings": embeddings, "catalogue": catalogue})  # fmt: skip
-    return Chained(results, bundle, catalogue)
+    evaluation = run("evaluate", {"bundle": bundle.output("bundle"), "catalogue": catalogue})
+    return Chained(results, bundle, evaluation, catalogue, RECIPES[config.recipe].classifier)

@@ -16,7 +16,9 @@ from pipeline.cache.digests import digest_path
 from pipeline.cache.key import cache_key
 from pipeline.cache.records import record
 from pipeline.cache.workspace import workspace
+from pipeline.datasets import log_prepared
 from pipeline.parameters.declare import inputs, names_files, parse, values
+from pipeline.presentation import LONG, show_step
 
 FAILURE = "crystal_eyes.failure"  # tag of a run: why it failed
 Config = TypeVar("Config")
@@ -34,11 +36,12 @@ def run_step(
     """
     with one_line_errors(entry_point):
         config = parse(config_class, sys.argv[1:])
-        with mlflow.start_run() as run:
+        with mlflow.start_run(log_system_metrics=entry_point in LONG) as run:
             config = _told(filled, config)
             key = cache_key(entry_point, config)
             known = run.data.params
             mlflow.log_params({n: v for n, v in (values(config) | inputs(config)).items() if n not in known})
+            show_step(run, entry_point, config, inputs(config), key.inputs)
             with workspace(key.digest) as folder:
                 paths = {n: local_path(v) if names_files(config, n) else None for n, v in inputs(config).items()}
                 outputs = _told(body, config, paths, folder)
@@ -46,6 +49,8 @@ def run_step(
                 for name, path in outputs.items():
                     mlflow.log_artifacts(path, name)
                     digests[name] = digest_path(path)
+                if entry_point == "prepare":
+                    log_prepared(values(config) | inputs(config), digests["catalogue"])
                 if cache_key(entry_point, config).inputs == key.inputs:
                     record(mlflow.MlflowClient(), run.info.run_id, key, digests)
                 else:

@@ -82,7 +82,7 @@ def sweep(config: Any) -> None:
     mlflow.log_artifact(config.config)
     wanted = min([config.trials, *([file.run_cap] if file.run_cap else []), *_points(file)])
     print(f"study {name}: {len(study.finished(found))} of {wanted} trials are done", flush=True)
-    study.try_again_what_was_broken_off(found)
+    study.requeue_interrupted_trials(found)
     defaults = {name: getattr(config, name) for name in file.space}
     if file.method != "grid" and study.holds(file.space, defaults):
         found.enqueue_trial(defaults, skip_if_exists=True)
