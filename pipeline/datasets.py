@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.run_names import dataset_name
 
-DIGITS = 16  # of a digest; MLflow takes 36
+DIGITS = 8  # of a digest: as many as the UI has room for
 
 
 class Images(meta_dataset.MetaDataset):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from crystal_eyes.artifacts import is_uri
 
-MAX_LENGTH = 120  # characters; MLflow's table shows about half of it
+MAX_LENGTH = 120  # characters
 # told by the parts of a name that come before, or by what a run is for
 NOT_NAMED = ("dataset", "illustrations", "recipe", "seed", "characters", "pictures", "plan", "cache", "params")
 
@@ -33,16 +33,16 @@ def step_name(entry_point: str, parameters: Mapping[str, object]) -> str:
 
 
 def main_name(values: Mapping[str, object], defaults: Mapping[str, object]) -> str:
-    """The name of a main's run: dataset, recipe, seed where it isn't 0, and the other parameters that were set.
+    """The name of a main's run: `faiss_neighbors=3, recipe best, cast 80x45`. What was set by hand comes first.
 
-    values, defaults: by parameter of main.
+    The UI's table shows 20 characters of it, and the dataset in a column of its own. values, defaults: by parameter of main.
     """
-    parts = ["plan" if values.get("plan") else "main", dataset_name(values), str(values["recipe"])]
+    parts = [f"{name}={_short(value)}" for name, value in values.items()
+             if name not in NOT_NAMED and value != defaults.get(name)]  # fmt: skip
     if values["seed"]:
         parts.append(f"seed {values['seed']}")
-    parts += [f"{name}={_short(value)}" for name, value in values.items()
-              if name not in NOT_NAMED and value != defaults.get(name)]  # fmt: skip
-    name = ", ".join(parts)
+    parts += [f"recipe {values['recipe']}", dataset_name(values)]
+    name = ", ".join(["plan", *parts] if values.get("plan") else parts)
     return name if len(name) <= MAX_LENGTH else name[: MAX_LENGTH - 1] + "…"
 
 

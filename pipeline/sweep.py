@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -22,10 +23,13 @@ from optuna.exceptions import ExperimentalWarning
 from crystal_eyes.encoder.recipes import filled
 from crystal_eyes.errors import UserError
 from pipeline.cache.workspace import cache_home
+from pipeline.experiment import name_experiment
 from pipeline.get_or_run import _get_or_run, key_of
 from pipeline.main import Finished
 from pipeline.parameters.declare import parameter, parse
 from pipeline.parameters.steps import STEPS
+from pipeline.presentation import ENTRY_POINT
+from pipeline.run_names import dataset_name
 from pipeline.step import one_line_errors
 from pipeline.sweeps import format, report, study
 from pipeline.sweeps.trials import POLL, TrialFailed, Trials
@@ -58,6 +62,13 @@ def _fields() -> list[tuple[str, Any, Any]]:
 
 Sweep = dataclasses.make_dataclass("Sweep", _fields(), frozen=True)
 Sweep.__doc__ = "Search parameters of train with one of W&B's sweep files; finished trials are kept, so a killed sweep goes on."
+
+
+def begin(config: Any) -> None:
+    """Name and tag the active run, which is the sweep's."""
+    mlflow.set_tags(
+        {"mlflow.runName": f"sweep, {Path(config.config).stem}, {dataset_name(vars(config))}", ENTRY_POINT: "sweep"}
+    )
 
 
 def sweep(config: Any) -> None:
@@ -207,6 +218,7 @@ if __name__ == "__main__":
         warnings.filterwarnings("ignore", category=kind, module="optuna|pipeline")
     with one_line_errors("sweep"):
         config = parse(Sweep, sys.argv[1:])
-        with mlflow.start_run():
-            mlflow.set_tag("mlflow.runName", "sweep")
+        with mlflow.start_run() as run:
+            name_experiment(run)
+            begin(config)
             sweep(config)

@@ -1,4 +1,4 @@
-"""What a main over 70,000 images spends in hashing, with and without remembered digests. See README.md.
+"""What a main over 70,000 images spends in hashing (CPU seconds), with and without remembered digests. See README.md.
 
 python benchmarks/hashing/run.py [images] [bytes of an image]
 """
@@ -20,9 +20,9 @@ import sys, time
 from pathlib import Path
 from pipeline.cache.digests import digest_dataset, digest_path
 work = {"dataset": digest_dataset, "catalogue": digest_path}[sys.argv[1]]
-start = time.perf_counter()
+start = time.process_time()
 digests = {work(Path(sys.argv[2])) for _ in range(2)}  # run_step looks before and after
-print(len(digests), time.perf_counter() - start)
+print(len(digests), time.process_time() - start)
 """
 
 
@@ -40,7 +40,7 @@ def draw(folder: Path, images: int, size: int) -> None:
 
 
 def seconds(folder: Path, cache: str) -> dict[str, list[float]]:
-    """Seconds of hashing in each process of a main, by what is hashed."""
+    """CPU seconds of hashing in each process of a main, by what is hashed."""
     taken: dict[str, list[float]] = {"dataset": [], "catalogue": []}
     for what, readers in (("dataset", DATASET_READERS), ("catalogue", CATALOGUE_READERS)):
         for _ in range(readers):
@@ -65,9 +65,8 @@ def main(images: int, size: int) -> None:
         for name, cache in (("not remembered", "/dev/null/none"), ("remembered, first main", str(folder / "cache")),
                             ("remembered, next main", str(folder / "cache"))):  # fmt: skip
             taken = {what: sum(values) for what, values in seconds(folder, cache).items()}
-            print(
-                f"| {name} | {taken['dataset']:.1f} s | {taken['catalogue']:.1f} s | {sum(taken.values()):.1f} s |", flush=True
-            )
+            figures = [*taken.values(), sum(taken.values())]
+            print("|", " | ".join([name, *(f"{figure:.1f} s" for figure in figures)]), "|", flush=True)
 
 
 if __name__ == "__main__":

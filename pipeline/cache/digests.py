@@ -10,6 +10,7 @@ from pathlib import Path
 from crystal_eyes.data.layouts import dataset_files
 from pipeline.cache.remembered import recall, remember, stamps
 
+GROUP = 8  # files that a thread hashes at a time
 MISSING = "missing"  # stands for a file that can't be read, so that a repaired file counts as changed
 
 
@@ -18,10 +19,14 @@ def digest_file(path: Path) -> str:
     return _digests([path])[0]
 
 
-def digest_files(files: Iterable[Path], root: Path) -> str:
+def digest_files(files: Iterable[Path | str], root: Path) -> str:
     """One digest of many files: their names below root (in any order) and their contents."""
-    files = sorted(files)
-    lines = [f"{os.path.relpath(path, root)}\0{digest}" for path, digest in zip(files, _digests(files))]
+    paths, below = (
+        sorted(os.fspath(file) for file in files),
+        os.path.join(root, ""),
+    )  # strings: a dataset may have 100,000 files
+    names = [path[len(below) :] if path.startswith(below) else os.path.relpath(path, root) for path in paths]
+    lines = [f"{name}\0{digest}" for name, digest in zip(names, _digests(paths))]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
@@ -29,7 +34,8 @@ def digest_path(path: Path) -> str:
     """The digest of a file or of a whole folder."""
     if path.is_file():
         return digest_file(path)
-    return digest_files((p for p in path.rglob("*") if p.is_file()), path)
+    files = (os.path.join(base, name) for base, _, names in os.walk(path) for name in names)
+    return digest_files(filter(os.path.isfile, files), path)
 
 
 def digest_dataset(path: Path) -> str:
@@ -38,19 +44,27 @@ def digest_dataset(path: Path) -> str:
     return digest_files(dataset_files(path), path.parent if path.is_file() else path)
 
 
-def _digests(files: Sequence[Path]) -> list[str]:
+def _digests(files: Sequence[Path | str]) -> list[str]:
     """sha256 of each file's contents, or MISSING. Reads only what was not hashed on this machine before."""
-    looked_at, paths = time.time_ns(), [os.path.abspath(file) for file in files]
+    looked_at, paths = (
+        time.time_ns(),
+        [path if os.path.isabs(path) else os.path.abspath(path) for path in map(os.fspath, files)],
+    )
     stamped = stamps(paths)
     known = recall(stamped)
     unknown = [path for path in stamped if path not in known]
+    groups = [unknown[start : start + GROUP] for start in range(0, len(unknown), GROUP)]
     if len(unknown) > 1:
         with ThreadPoolExecutor() as pool:
-            hashed = dict(zip(unknown, pool.map(_hash, unknown)))
+            hashed = dict(pair for group in pool.map(_hash_all, groups) for pair in group)
     else:
-        hashed = {path: _hash(path) for path in unknown}
+        hashed = dict(_hash_all(unknown))
     remember(stamped, {path: digest for path, digest in hashed.items() if digest != MISSING}, looked_at)
     return [known.get(path) or hashed.get(path, MISSING) for path in paths]
+
+
+def _hash_all(paths: Sequence[str]) -> list[tuple[str, str]]:
+    return [(path, _hash(path)) for path in paths]
 
 
 def _hash(path: str) -> str:

@@ -18,8 +18,8 @@ from pipeline.sweeps.study import (
     holds,
     open_storage,
     open_study,
-    suggest,
     requeue_interrupted_trials,
+    suggest,
     under_way,
 )
 
