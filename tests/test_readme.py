@@ -21,6 +21,7 @@ from tests.runs import draw_head
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/README.md")),
+    ROOT / "models" / "head-detector" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
@@ -184,6 +185,13 @@ def test_paths_that_are_named_exist(page):
     assert paths and sorted(path for path in paths if not (ROOT / path).exists()) == []
     modules = re.findall(r"`(\w+\.py)`", text)
     assert [name for name in modules if not list((ROOT / "crystal_eyes").rglob(name))] == []
+
+
+def test_every_benchmark_is_described():
+    scripts = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").glob("*/*.py") if "__main__" in path.read_text()
+    }
+    assert scripts and {script for script in scripts if f"python {script}" not in TEXTS["benchmarks/README.md"]} == set()
 
 
 def test_every_picture_is_there_and_every_artist_of_the_cast_is_named():
