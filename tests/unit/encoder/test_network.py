@@ -7,7 +7,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from crystal_eyes.encoder.network import DESCRIPTION, WEIGHTS, Description, Encoder, backbones, load_encoder, save_encoder
+from crystal_eyes.encoder.network import (
+    DESCRIPTION,
+    WEIGHTS,
+    Encoder,
+    EncoderDescription,
+    backbones,
+    load_encoder,
+    save_encoder,
+)
 from crystal_eyes.encoder.weights import load_weights
 from crystal_eyes.errors import UserError
 
@@ -81,7 +89,7 @@ def test_the_drop_rates_reach_the_backbone(make_encoder):
 
 def test_an_unknown_backbone_lists_those_there_are():
     assert {"mixnet_s", "tf_efficientnet_lite0", "mobilenetv3_large_100"} <= set(backbones())
-    fails("backbone resnet50 is unknown.*mixnet_s", Encoder, Description("resnet50", 16, 32))
+    fails("backbone resnet50 is unknown.*mixnet_s", Encoder, EncoderDescription("resnet50", 16, 32))
 
 
 @pytest.mark.parametrize("damage", ["nothing there", "half the weights", "not JSON", "other fields", "other sizes"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from crystal_eyes.data.catalogue import Catalogue, write
-from crystal_eyes.encoder.dataset import Heads, Pictures
+from crystal_eyes.encoder.dataset import DecodedHeads, HeadViews
 from crystal_eyes.encoder.onnx_export import TOLERANCE, largest_difference
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
@@ -43,7 +43,7 @@ def test_the_file_says_all_that_serving_needs(exported):
     encoder = OnnxEncoder(path)
     assert encoder.metadata == {
         "image_size": "32", "color_order": "RGB", "backbone": "mnasnet_small", "embedding_size": "16",
-        "training_catalogue": "0123", "source_run": "abc",
+        "training_catalogue": "0123",
     }  # fmt: skip
     assert (encoder.image_size, encoder.embedding_size) == (32, 16)
 
@@ -73,7 +73,7 @@ def test_a_file_that_answers_otherwise_is_refused(exported):
 def assert_one_and_the_same(exported, catalogue: Catalogue) -> None:
     encoder, path = exported
     table = catalogue.table()
-    heads = Heads(Pictures(catalogue, table), range(len(table)), encoder.description.image_size)
+    heads = HeadViews(DecodedHeads(catalogue, table), range(len(table)), encoder.description.image_size)
     with torch.inference_mode():
         trained = encoder(torch.from_numpy(np.stack([picture for picture, _ in heads]))).numpy()
     places = zip(table["offset"], table["length"], table["digest"])
