@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from crystal_eyes import cli
-from pipeline.chain import Main
-from pipeline.parameters.declare import parse
+from pipeline.parameters.declare import merged_fields, parse
+from pipeline.parameters.entry_points import MAIN, SWEEP, Main, Sweep
 from pipeline.parameters.steps import STEPS
 from pipeline.parameters.table import tables, with_tables
-from pipeline.sweep import Sweep
 from tests.runs import draw_head
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,10 +108,16 @@ def test_make_help_lists_every_target():
 def test_mlflow_commands_name_entry_points_and_parameters_that_exist(command):
     words = shlex.split(command)
     assert words[:4] == ["mlflow", "run", ".", "-e"]
-    parameters = {"main": Main, "sweep": Sweep, **STEPS}[words[4]]
     given = [words[i + 1].partition("=") for i, word in enumerate(words) if word == "-P"]
-    read = getattr(parameters, "parse", partial(parse, parameters))  # entry points that chain steps read their own way
+    read = {"main": Main.parse, "sweep": Sweep.parse}.get(words[4]) or partial(parse, STEPS[words[4]])
     read([text for name, _, value in given for text in (f"--{name}", value)])
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_parameters_that_are_named_exist(page):
+    known = {*merged_fields(MAIN), *merged_fields(SWEEP)}
+    known |= {field.name for step in STEPS.values() for field in dataclasses.fields(step)}
+    assert set(re.findall(r"-P (\w+)=", TEXTS[page])) - known == set()
 
 
 def test_the_table_of_entry_points_is_complete():

@@ -1,4 +1,4 @@
-"""The parameters of every step as Markdown tables, for docs/training.md.
+"""The parameters of every entry point as Markdown tables, for docs/training.md.
 
 python -m pipeline.parameters.table                      # print them
 python -m pipeline.parameters.table docs/training.md     # write them between the file's markers
@@ -10,22 +10,24 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.parameters.entry_points import MainOptions, SweepOptions
 from pipeline.parameters.steps import STEPS
 
+ENTRY_POINTS: dict[str, type] = {"main": MainOptions, "sweep": SweepOptions, **STEPS}
 START, END = "<!-- parameters -->", "<!-- /parameters -->"
 
 
-def tables(steps: Mapping[str, type] = STEPS) -> str:
-    """A section for each step: what it does, then a row for each parameter with its default, allowed values and help."""
-    return "\n\n".join(_section(name, parameters) for name, parameters in steps.items())
+def tables(entry_points: Mapping[str, type] = ENTRY_POINTS) -> str:
+    """A section for each entry point: what it does, then a row for each parameter with its default, allowed values and help."""
+    return "\n\n".join(_section(name, parameters) for name, parameters in entry_points.items())
 
 
-def with_tables(page: str, steps: Mapping[str, type] = STEPS) -> str:
+def with_tables(page: str, entry_points: Mapping[str, type] = ENTRY_POINTS) -> str:
     """The page with the tables between its markers. Raises ValueError where the page does not have the markers once."""
     if page.count(START) != 1 or page.count(END) != 1 or page.index(END) < page.index(START):
         raise ValueError(f"the page must contain {START} and then {END}, once each")
     before, rest = page.split(START)
-    return f"{before}{START}\n\n{tables(steps)}\n\n{END}{rest.split(END)[1]}"
+    return f"{before}{START}\n\n{tables(entry_points)}\n\n{END}{rest.split(END)[1]}"
 
 
 def _section(name: str, parameters: type) -> str:
