@@ -1,5 +1,6 @@
 """Runs one step as an MLflow run: parameters in, outputs with digests out, one clear line where it fails."""
 
+import dataclasses
 import io
 import signal
 import sys
@@ -13,7 +14,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 import mlflow
 
 from crystal_eyes.artifacts import local_path
-from crystal_eyes.errors import one_line
+from crystal_eyes.errors import UserError, one_line
 from pipeline.cache.digests import digest_path
 from pipeline.cache.key import cache_key
 from pipeline.cache.records import record
@@ -44,7 +45,7 @@ def run_step(entry_point: str, parameters_class: type[Parameters], body: Body[Pa
             mlflow.log_params({name: value for name, value in given.items() if name not in known})
             with workspace(key.digest) as folder:
                 paths = {n: local_path(v) for n, v in inputs(parameters).items() if names_files(parameters, n)}
-                outputs = _noting_failure(body, parameters, paths, folder)
+                outputs = _noting_failure(_with_remedy, body, parameters, paths, folder)
                 digests = {}
                 for name, path in outputs.items():
                     mlflow.log_artifacts(str(path), name)
@@ -53,6 +54,17 @@ def run_step(entry_point: str, parameters_class: type[Parameters], body: Body[Pa
                     record(mlflow.MlflowClient(), run.info.run_id, key, digests)
                 else:
                     print(f"{entry_point}: an input changed while it was read, so this result will not be reused")
+
+
+def _with_remedy(body: Body[Parameters], parameters: Parameters, paths: Mapping[str, Path], folder: Path) -> Mapping[str, Path]:
+    """Call the body. The library's errors name a file; for an input's file, say which parameter it is and what it takes."""
+    try:
+        return body(parameters, paths, folder)
+    except UserError as error:
+        for field in dataclasses.fields(parameters):
+            if field.name in paths and str(paths[field.name]) in str(error):
+                raise UserError(f"{error}. Parameter {field.name} takes: {field.metadata['help']}") from None
+        raise
 
 
 def _noting_failure(work: Callable[Arguments, Answer], *arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:

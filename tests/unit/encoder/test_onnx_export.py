@@ -96,7 +96,7 @@ def test_training_and_serving_see_the_same_in_real_pictures(exported, catalogue,
 
 
 @pytest.mark.parametrize("content", ["nothing", "text", "another network"])
-def test_a_file_that_is_no_encoder_of_ours_is_refused(tmp_path, content):
+def test_a_file_that_is_not_an_encoder_is_refused(tmp_path, content):
     path = tmp_path / "x.onnx"
     if content == "text":
         path.write_text("hello\nthere\n")
@@ -106,6 +106,6 @@ def test_a_file_that_is_no_encoder_of_ours_is_refused(tmp_path, content):
         answer = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
         graph = onnx.helper.make_graph([node], "g", [given], [answer])
         onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
-    with pytest.raises(UserError, match="no encoder of ours.*export entry point") as caught:
+    with pytest.raises(UserError, match="not a Crystal Eyes encoder") as caught:
         OnnxEncoder(path)
     assert "\n" not in str(caught.value)
