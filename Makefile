@@ -27,7 +27,7 @@ page: env  ## serve the web page with the champion bundle that main registered
 	$(BIN)/crystal-eyes serve
 
 ui: env  ## open the runs in MLflow's UI
-	@echo 'open http://127.0.0.1:5000'
+	@echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
 
 test: env  ## run all tests
