@@ -5,6 +5,7 @@ import binascii
 
 import mlflow
 import pandas as pd
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer import Recognizer
@@ -12,11 +13,13 @@ from crystal_eyes.recognizer import Recognizer
 MAX_BYTES = 50_000_000  # of an image
 
 
-class ServedModel(mlflow.pyfunc.PythonModel):
-    def load_context(self, context) -> None:
+class ServedModel(PythonModel):
+    def load_context(self, context: PythonModelContext) -> None:
         self.recognizer = Recognizer.load(context.artifacts["bundle"])
 
-    def predict(self, context, model_input: pd.DataFrame, params=None) -> list[dict]:
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, object] | None = None
+    ) -> list[dict]:
         """model_input: a table with the column `picture`, base64. One {"heads": [...], "error": ""} per row."""
         return [self._answer(text) for text in model_input["picture"]]
 

@@ -13,7 +13,7 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from crystal_eyes.errors import UserError
-from pipeline.parameters.declare import convert
+from pipeline.parameters.declare import convert, value_type
 from pipeline.parameters.steps import Train
 
 SCHEMA = Path(__file__).with_name("wandb_schema.json")  # from W&B's package `sweeps` 0.3.0, MIT license
@@ -167,17 +167,16 @@ def _distribution(name: str, parameter: dict[str, Any]) -> BaseDistribution | An
     low, high, q = (parameter.get(key) for key in ("min", "max", "q"))
     given = [key for key in ("distribution", "probabilities", "parameters") if key in parameter]
     kind = parameter.get("distribution", *given) if given else "int_uniform" if type(low) is type(high) is int else "uniform"
-    if field.type is str:
+    if value_type(field) is str:
         raise UserError(f"parameter {name} is text; give values")
     if kind == "int_uniform":
-        low, high = (convert(field, str(end)) for end in (low, high))
-        return IntDistribution(int(low), int(high))
+        return IntDistribution(int(_bound(field, low)), int(_bound(field, high)))
     if kind == "log_uniform":  # its bounds are exponents of e
         low, high, kind = math.exp(parameter["min"]), math.exp(parameter["max"]), "log_uniform_values"
     if kind in ("uniform", "log_uniform_values", "q_uniform"):
-        if field.type is not float:
+        if value_type(field) is not float:
             raise UserError(f"parameter {name} does not take {kind}; give int_uniform or values")
-        low, high = (convert(field, str(end)) for end in (low, high))
+        low, high = _bound(field, low), _bound(field, high)
         if kind == "q_uniform":
             q = q or 1.0
             if not math.isclose(low / q, round(low / q), abs_tol=1e-9):
@@ -188,3 +187,9 @@ def _distribution(name: str, parameter: dict[str, Any]) -> BaseDistribution | An
         f"parameter {name}: {kind} is not supported here; give values, value, uniform, q_uniform, int_uniform, log_uniform or "
         "log_uniform_values"
     )
+
+
+def _bound(field: dataclasses.Field, value: object) -> float:
+    bound = convert(field, str(value))
+    assert isinstance(bound, int | float)  # text has no ranges
+    return bound

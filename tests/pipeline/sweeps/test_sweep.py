@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
@@ -21,8 +23,9 @@ from PIL import Image
 from crystal_eyes.errors import UserError
 from pipeline import sweep as entry_point
 from pipeline.cache.workspace import cache_home
-from pipeline.chain import Main, run_chain
-from pipeline.parameters.declare import parse
+from pipeline.chain import run_chain
+from pipeline.parameters.declare import as_text
+from pipeline.parameters.entry_points import Main, Sweep
 from pipeline.sweeps import trials
 from tests.pipeline.in_process import InProcess, Parameters, StepFailed
 from tests.runs import ROOT, TINY_TRAINING, Project, draw_heads
@@ -75,6 +78,10 @@ def trials_table(client: MlflowClient) -> pd.DataFrame:
     return pd.read_csv(artifacts(client) / "trials.csv")
 
 
+def as_arguments(parameters: dict) -> list[str]:
+    return [text for name, value in parameters.items() for text in (f"--{name}", str(value))]
+
+
 class Here:
     """Sweeps in this process, with a store and a cache of their own."""
 
@@ -88,19 +95,22 @@ class Here:
         patch.setattr(mlflow.projects, "run", self.steps)
         self.client = self.project.client
 
-    def sweep(self, parameters: dict) -> Run:
+    @contextmanager
+    def store(self) -> Iterator[None]:
         before = mlflow.get_tracking_uri()
         mlflow.set_tracking_uri(self.project.tracking_uri)
         try:
-            config = parse(
-                entry_point.Sweep, [text for name, value in parameters.items() for text in (f"--{name}", str(value))]
-            )
-            with mlflow.start_run(experiment_id="0") as run:
-                entry_point.begin(config)
-                entry_point.sweep(config)
-            return self.client.get_run(run.info.run_id)
+            yield
         finally:
             mlflow.set_tracking_uri(before)
+
+    def sweep(self, parameters: dict) -> Run:
+        sweep = Sweep.parse(as_arguments(parameters))
+        with self.store():
+            with mlflow.start_run(experiment_id="0") as run:
+                entry_point.begin(sweep)
+                entry_point.run_sweep(sweep, run)
+            return self.client.get_run(run.info.run_id)
 
 
 @pytest.fixture
@@ -151,9 +161,8 @@ def test_a_finished_sweep_takes_no_time_again(swept, capsys):
     assert "4 of 4 trials are done" in capsys.readouterr().out and len(where.steps.started) == count
 
 
-def test_what_a_sweep_finds_flows_into_main(swept, monkeypatch):
+def test_what_a_sweep_finds_flows_into_main(swept):
     where, parameters, run = swept
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", where.project.tracking_uri)
     found = f"runs:/{run.info.run_id}/best_parameters.json"
     best = json.loads((artifacts(where.client) / "best_parameters.json").read_text())
     asked: dict[str, dict] = {}
@@ -168,12 +177,13 @@ def test_what_a_sweep_finds_flows_into_main(swept, monkeypatch):
 
     def main(**more) -> None:
         mine = {**OWN, "dataset": parameters["dataset"], **more}
-        run_chain(parse(Main, [text for name, value in mine.items() for text in (f"--{name}", str(value))]), Asked())
+        with where.store():
+            run_chain(Main.parse(as_arguments(mine)), Asked())
 
     main(params=found)
     assert asked["train"]["drop_rate"] == best["drop_rate"]
     # as the best trial was: main reuses its training
-    assert {name: str(value) for name, value in asked["train"].items()} in [given for step, given in where.steps.started]
+    assert {name: as_text(value) for name, value in asked["train"].items()} in [given for step, given in where.steps.started]
     with pytest.raises(UserError, match="drop_rate=0.77 is given, and params says"):
         main(params=found, drop_rate=0.77)
     with pytest.raises(UserError, match="can't be read"):
