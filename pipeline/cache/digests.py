@@ -46,10 +46,8 @@ def digest_dataset(path: Path) -> str:
 
 def _digests(files: Sequence[Path | str]) -> list[str]:
     """sha256 of each file's contents, or MISSING. Reads only what was not hashed on this machine before."""
-    looked_at, paths = (
-        time.time_ns(),
-        [path if os.path.isabs(path) else os.path.abspath(path) for path in map(os.fspath, files)],
-    )
+    looked_at, names = time.time_ns(), [os.fspath(file) for file in files]
+    paths = [name if os.path.isabs(name) else os.path.abspath(name) for name in names]
     stamped = stamps(paths)
     known = recall(stamped)
     unknown = [path for path in stamped if path not in known]
