@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.data.contact_sheets import sheet
 from crystal_eyes.encoder.dataset import Heads, Pictures
 from crystal_eyes.encoder.metric_learning import train as train_encoder
 from crystal_eyes.encoder.network import Description, Encoder, save_encoder
 from crystal_eyes.encoder.recipes import RECIPES, Recipe, filled
 from crystal_eyes.encoder.weights import load_weights
 from pipeline.cache.digests import digest_path
+from pipeline.contact_sheets import contact_sheet
 from pipeline.parameters.steps import Train
 from pipeline.step import run_step
 
@@ -80,7 +80,7 @@ def views(catalogue: Catalogue, config: Train, recipe: Recipe) -> Image.Image:
     heads = Heads(Pictures(catalogue, learn), rows, config.image_size, (config.seed, 0), recipe.views)
     pictures = [heads[place][0] for place in range(len(rows))]
     names = learn["character"].to_numpy(str)[rows]
-    return sheet([(Image.fromarray(picture), [name], "") for picture, name in zip(pictures, names)], 8)
+    return contact_sheet([(Image.fromarray(picture), [name], "") for picture, name in zip(pictures, names)], 8)
 
 
 def wandb_image(picture: Image.Image) -> Any:
