@@ -12,48 +12,47 @@ from PIL import Image
 from crystal_eyes.data import cast
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.data.left_out import summary_lines
-from crystal_eyes.data.selection import SelectionOptions
-from crystal_eyes.data.splits import SplitOptions
+from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
 from crystal_eyes.images import flatten, open_picture
 from pipeline.cache.key import code_digest
 from pipeline.cache.workspace import cache_home, only_one
 from pipeline.contact_sheets import contact_sheet
 from pipeline.parameters.steps import Prepare
 from pipeline.step import run_step
-from steps.compute import prepare as compute
+from steps.compute import prepare as computing
 
 MAX_SHOWN = 8 * 12  # pictures on the contact sheet
 
 
-def prepare(parameters: Prepare, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
+def prepare(parameters: Prepare, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
     selection = SelectionOptions(parameters.min_pictures, parameters.pictures_per_character, parameters.near_duplicate_bits)
     splits = SplitOptions(
         parameters.train_per_character, parameters.test_per_character,
         parameters.validation_characters, parameters.test_characters,
     )  # fmt: skip
-    dataset = inputs["dataset"] or draw_cast(parameters)
-    selected = compute.select_heads(dataset, parameters.confidence, selection, parameters.seed)
+    dataset = inputs.get("dataset") or draw_cast(parameters)
+    selected = computing.select_heads(dataset, parameters.confidence, selection, parameters.seed)
     report_left_out(selected)  # before anything can fail for lack of pictures
     folder = workspace / "catalogue"
-    compute.write_catalogue(folder, selected, splits, parameters.seed)
+    computing.write_catalogue(folder, selected, splits, parameters.seed)
     report(Catalogue(folder), len(selected.left_out), parameters.seed)
     return {"catalogue": folder}
 
 
 def draw_cast(parameters: Prepare) -> Path:
     """The built-in cast, drawn once for each of its sizes, seeds and versions of the drawing code."""
-    options, seed = cast.CastOptions(parameters.characters, parameters.pictures), parameters.seed
+    options, seed = CastOptions(parameters.characters, parameters.pictures), parameters.seed
     code = code_digest("crystal_eyes/data/cast/__init__.py")[:12]
     name = f"{options.characters}x{options.pictures}-seed{seed}-{code}"
     folder = cache_home() / "cast" / name
     with only_one(f"cast-{name}", "another run draws the same cast: waiting for it"):
-        compute.draw_cast(folder, options, seed)
+        computing.draw_cast(folder, options, seed)
     print(cast.credits_text())
     mlflow.log_text(cast.credits_text(), "credits.txt")
     return folder
 
 
-def report_left_out(selected: compute.Selected) -> None:
+def report_left_out(selected: computing.Selected) -> None:
     mlflow.log_metrics({"pictures_found": selected.found, "pictures_dropped": len(selected.left_out)})
     mlflow.log_text(pd.DataFrame(selected.left_out, columns=["file", "why"]).to_csv(index=False), "dropped.csv")
     for line in summary_lines(selected.left_out):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,23 +10,11 @@ from PIL import Image
 
 from crystal_eyes.data.cropping import LabeledBox, head_bytes
 from crystal_eyes.data.left_out import LeftOut
+from crystal_eyes.data.options import SelectionOptions
 from crystal_eyes.data.stable_number import stable_number
 from crystal_eyes.image_stats import HASH_SIDE, difference_hash, is_monochrome
 from crystal_eyes.images import PictureError, flatten, open_picture
-from crystal_eyes.options import option
 from crystal_eyes.progress import track
-
-
-@dataclass(frozen=True)
-class SelectionOptions:
-    """What a head and a character must fulfill to be used."""
-
-    min_pictures: int = option(2, "keep characters with at least so many pictures", low=2)
-    pictures_per_character: int = option(0, "take so many pictures of each at random; 0: all", low=0)
-    near_duplicate_bits: int = option(
-        6, "drop a picture whose 256-bit hash differs from another of the character in at most so many bits; -1: keep",
-        low=-1, high=128,
-    )  # fmt: skip
 
 
 class Inspection(NamedTuple):

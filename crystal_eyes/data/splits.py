@@ -5,27 +5,13 @@ only report. The classifiers' split divides the pictures of every character into
 never trained on the test part.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
 from crystal_eyes.data.catalogue import artworks
+from crystal_eyes.data.options import SplitOptions
 from crystal_eyes.data.stable_number import stable_number
 from crystal_eyes.errors import UserError
-from crystal_eyes.options import option
-
-
-@dataclass(frozen=True)
-class SplitOptions:
-    """How large the parts are."""
-
-    train_per_character: int = option(25, "pictures of a character that classifiers learn from", low=1)
-    test_per_character: int = option(20, "pictures of a character that classifiers are tested on", low=1)
-    validation_characters: float = option(
-        0.1, "share of characters the encoder never sees, to choose its best epoch", low=0.01, high=0.5
-    )
-    test_characters: float = option(0.1, "share of characters the encoder never sees, to report MAP@R", low=0.01, high=0.5)
 
 
 def assign_splits(table: pd.DataFrame, options: SplitOptions, seed: int) -> pd.DataFrame:

@@ -10,8 +10,9 @@ from crystal_eyes.data.catalogue import write
 from crystal_eyes.data.cropping import head_bytes
 from crystal_eyes.data.layouts import read_dataset
 from crystal_eyes.data.left_out import LeftOut
-from crystal_eyes.data.selection import SelectionOptions, select
-from crystal_eyes.data.splits import SplitOptions, assign_splits
+from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
+from crystal_eyes.data.selection import select
+from crystal_eyes.data.splits import assign_splits
 from crystal_eyes.errors import UserError
 from crystal_eyes.progress import track
 
@@ -25,7 +26,7 @@ class Selected:
     left_out: LeftOut
 
 
-def draw_cast(folder: Path, options: cast.CastOptions, seed: int) -> Path:
+def draw_cast(folder: Path, options: CastOptions, seed: int) -> Path:
     """The built-in cast, drawn into a folder (see cast.draw): here, so that the cache key of prepare covers the drawing."""
     return cast.draw(folder, options, seed)
 

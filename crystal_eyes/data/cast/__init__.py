@@ -9,10 +9,10 @@ attribution.py   whose art it is
 
 from crystal_eyes.data.cast.attribution import credits, credits_text
 from crystal_eyes.data.cast.characters import FAMILY, MAX_CHARACTERS, Character, make_cast
-from crystal_eyes.data.cast.drawing import COLUMNS, CastOptions, draw
+from crystal_eyes.data.cast.drawing import COLUMNS, draw
 from crystal_eyes.data.cast.rendering import draw_picture, upright_head
 
 __all__ = [
-    "COLUMNS", "FAMILY", "MAX_CHARACTERS", "CastOptions", "Character", "credits", "credits_text", "draw", "draw_picture",
+    "COLUMNS", "FAMILY", "MAX_CHARACTERS", "Character", "credits", "credits_text", "draw", "draw_picture",
     "make_cast", "upright_head",
 ]  # fmt: skip

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
@@ -17,21 +16,13 @@ from PIL import Image
 
 from crystal_eyes.data.cast.characters import Character, make_cast
 from crystal_eyes.data.cast.rendering import draw_picture
+from crystal_eyes.data.options import CastOptions
 from crystal_eyes.errors import UserError
-from crystal_eyes.options import option
 from crystal_eyes.progress import track
 
 Row = tuple[str, str, str, str, int, int, int, int, str]  # of the manifest
 COLUMNS = ("set", "series", "character", "file", "width", "height", "alpha", "monochrome", "artwork")
 VERSION = 1  # of the drawings: raise it with every change that alters a picture
-
-
-@dataclass(frozen=True)
-class CastOptions:
-    """How large the cast is."""
-
-    characters: int = option(80, "built-in cast: how many characters to draw", low=2, high=20_000)
-    pictures: int = option(45, "built-in cast: how many pictures of each", low=1, high=10_000)
 
 
 def draw(folder: Path, options: CastOptions, seed: int, workers: int | None = None) -> Path:

@@ -10,13 +10,13 @@ from crystal_eyes.data.cast import (
     COLUMNS,
     FAMILY,
     MAX_CHARACTERS,
-    CastOptions,
     credits,
     draw,
     draw_picture,
     make_cast,
     upright_head,
 )
+from crystal_eyes.data.options import CastOptions
 from crystal_eyes.errors import UserError
 
 SIZE = CastOptions(characters=4, pictures=22)

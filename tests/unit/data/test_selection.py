@@ -9,7 +9,8 @@ from PIL import Image, ImageOps
 
 from crystal_eyes.data.cropping import LabeledBox
 from crystal_eyes.data.layouts import COLUMNS
-from crystal_eyes.data.selection import SelectionOptions, select
+from crystal_eyes.data.options import SelectionOptions
+from crystal_eyes.data.selection import select
 from crystal_eyes.data.stable_number import stable_number
 
 OPTIONS = SelectionOptions(min_pictures=1)

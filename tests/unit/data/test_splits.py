@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystal_eyes.data.splits import SplitOptions, assign_splits
+from crystal_eyes.data.options import SplitOptions
+from crystal_eyes.data.splits import assign_splits
 from crystal_eyes.errors import UserError
 
 OPTIONS = SplitOptions(train_per_character=5, test_per_character=3, validation_characters=0.2, test_characters=0.2)

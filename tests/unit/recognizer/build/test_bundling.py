@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_eyes.classifiers.perceptron import Perceptron
-from crystal_eyes.data.splits import SplitOptions, assign_splits
+from crystal_eyes.data.options import SplitOptions
+from crystal_eyes.data.splits import assign_splits
 from crystal_eyes.evaluation.calibration import expected_calibration_error
 from crystal_eyes.evaluation.open_set import open_set
 from crystal_eyes.recognizer.build import bundling
