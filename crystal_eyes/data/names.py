@@ -15,7 +15,7 @@ def normalize(value: Cell) -> str:
 
 
 def find_file(folder: str | Path, name: str) -> str | None:
-    """The path of that file in a folder, also where its name has the other Unicode form, as on macOS; None where it is missing."""
+    """The path of that file in a folder, even if its name has the other Unicode form (macOS does that); None if missing."""
     for form in dict.fromkeys((name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))):
         path = os.path.join(folder, form)
         if os.path.isfile(path):
