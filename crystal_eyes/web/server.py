@@ -14,7 +14,7 @@ from crystal_eyes.web.live import LiveRecognizer
 from crystal_eyes.web.settings import Settings
 from crystal_eyes.web.uploads import Uploads
 
-MAX_CONNECTIONS = 1000
+MAX_CONNECTIONS = 500  # open at once, below the usual limit of 1024 files for a process
 
 
 class Server(uvicorn.Server):

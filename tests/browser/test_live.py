@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,14 @@ def test_a_change_is_followed_and_who_works_keeps_what_they_have(folder, example
     assert after is not before and following.get() is after
     assert (len(before.naming.characters), len(after.naming.characters)) == (8, 9)
     assert len(before.recognize(example("three heads"))) == 3
+
+
+def test_everybody_gets_the_same_new_recognizer(folder):
+    following = LiveRecognizer(folder)
+    enroll(folder, "Nine")
+    with ThreadPoolExecutor(8) as people:
+        (after,) = set(people.map(lambda _: following.get(), range(16)))
+    assert len(after.naming.characters) == 9
 
 
 def test_a_character_that_was_removed_is_gone_again(folder):
