@@ -31,8 +31,8 @@ class Uploads:
     async def receive(self, request: Request) -> AsyncIterator[bytes]:
         """The request's body once it is its turn to be processed; the turn ends with the context.
 
-        Raises Refused (too large, too slow, too many others), ClientDisconnect. Of a refused body uvicorn reads and drops the rest,
-        since most senders look for an answer only when they are done.
+        Raises Refused (too large, too slow, too many others), ClientDisconnect. uvicorn reads and drops the rest of a refused
+        body: most senders look for an answer only when they are done.
         """
         if self.requests >= self._settings.at_once + self._settings.waiting:
             raise Refused(503, "The server is busy: try again in a minute.")
