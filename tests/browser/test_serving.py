@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -149,6 +149,12 @@ def receiving(chunks: int, chunk: bytes, seconds: float = 0.0) -> Callable[[], R
     return make
 
 
+def in_a_loop(run: Callable[[], Coroutine]) -> object:
+    """The coroutine's result; in a thread of its own, since the browser's event loop runs in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(run())).result()
+
+
 def test_uploads_are_received_in_pieces_and_forgotten_afterwards():
     async def run() -> None:
         uploads, make = Uploads(SETTINGS), receiving(3, b"abc")
@@ -156,7 +162,7 @@ def test_uploads_are_received_in_pieces_and_forgotten_afterwards():
             assert data == b"abcabcabc" and (uploads.requests, uploads.held) == (1, 9)
         assert (uploads.requests, uploads.held) == (0, 0)
 
-    asyncio.run(run())
+    in_a_loop(run)
 
 
 def test_a_slow_upload_and_too_much_in_memory_are_refused():
@@ -176,7 +182,7 @@ def test_a_slow_upload_and_too_much_in_memory_are_refused():
         assert await status(small, make()) == 200
         assert (slow.requests, slow.held, small.requests, small.held) == (0, 0, 0, 0)
 
-    asyncio.run(run())
+    in_a_loop(run)
 
 
 def test_no_more_pictures_are_processed_at_once_than_allowed():
@@ -194,7 +200,7 @@ def test_no_more_pictures_are_processed_at_once_than_allowed():
         await asyncio.gather(*(one() for _ in range(9)))
         return most
 
-    assert asyncio.run(run()) == 2
+    assert in_a_loop(run) == 2
 
 
 def test_an_interrupted_upload_leaves_nothing(page):
