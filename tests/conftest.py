@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from crystal_eyes.data.catalogue import Catalogue, write
+from crystal_eyes.data.cropping import head_bytes
 from crystal_eyes.data.layouts import read_dataset
-from crystal_eyes.data.selection import head_bytes, select
+from crystal_eyes.data.options import SelectionOptions, SplitOptions
+from crystal_eyes.data.selection import select
 from crystal_eyes.data.splits import assign_splits
-from crystal_eyes.encoder.network import Description, Encoder
+from crystal_eyes.encoder.network import Encoder, EncoderDescription
 from crystal_eyes.encoder.onnx_export import export_onnx
 from tests.bundles import make_bundle
 from tests.runs import ROOT, FinishedDetector, FinishedMain, draw_heads, run_tiny_detector, run_tiny_main
@@ -45,11 +47,10 @@ def tiny_detector(tmp_path_factory) -> FinishedDetector:
 def catalogue_folder(characters_folder, tmp_path_factory) -> Path:
     """The catalogue of characters_folder: 4 characters to learn from, 2 to choose an epoch on, 2 kept for testing."""
     table, _ = read_dataset(characters_folder, 0.85)
-    table, dropped = select(table, min_pictures=2, pictures_per_character=0, near_duplicate_bits=6, seed=0)
+    table, dropped = select(table, SelectionOptions(), seed=0)
     assert not dropped, dropped
-    table = assign_splits(
-        table, train_per_character=4, test_per_character=2, validation_characters=0.25, test_characters=0.25, seed=0
-    )
+    splits = SplitOptions(train_per_character=4, test_per_character=2, validation_characters=0.25, test_characters=0.25)
+    table = assign_splits(table, splits, seed=0)
     folder = tmp_path_factory.mktemp("prepared") / "catalogue"
     write(folder, table, [head_bytes(path, box) for path, box in zip(table["path"], table["box"])])
     return folder
@@ -63,7 +64,7 @@ def catalogue(catalogue_folder) -> Catalogue:
 def new_encoder(seed: int = 0, **changes) -> Encoder:
     """A small untrained encoder; the same seed, the same weights."""
     torch.manual_seed(seed)
-    return Encoder(Description(**{"backbone": "mnasnet_small", "embedding_size": 16, "image_size": 32, **changes}))
+    return Encoder(EncoderDescription(**{"backbone": "mnasnet_small", "embedding_size": 16, "image_size": 32, **changes}))
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,7 @@ def exported(tmp_path_factory) -> tuple[Encoder, Path]:
     """An encoder in evaluation mode and its ONNX file."""
     encoder = new_encoder(training_catalogue="0123").eval()
     path = tmp_path_factory.mktemp("exported") / "onnx" / "encoder.onnx"
-    export_onnx(encoder, path, {"source_run": "abc"})
+    export_onnx(encoder, path)
     return encoder, path
 
 
