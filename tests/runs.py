@@ -144,7 +144,7 @@ def run_tiny_main(state: Path) -> FinishedMain:
         cwd=ROOT, env=project.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    (run,) = project.client.search_runs(["0"], "tags.`mlflow.runName` = 'main'")
+    (run,) = project.client.search_runs(["0"], "tags.entry_point = 'main'")
     return FinishedMain(project, run.info.run_id, run.info.experiment_id, done.stdout)
 
 
