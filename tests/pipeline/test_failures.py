@@ -35,21 +35,22 @@ def heads(tmp_path_factory):
     ],
 )
 def test_a_mistake_is_one_line(project, entry_point, parameters, line):
-    output = project.run(entry_point, parameters, code=1)
+    output = project.call(entry_point, parameters, code=1)
     assert re.fullmatch(line, output.splitlines()[-1]), output
-    assert "Traceback" not in output
+    assert "Traceback" not in output and project.runs(entry_point) == []
 
 
 def test_one_character_only(project, heads):
-    output = project.run("prepare", {"dataset": heads}, code=1)
+    output = project.call("prepare", {"dataset": heads}, code=1)
     assert "prepare: 1 characters with pictures for training and testing: at least 4 are needed" in output
 
 
 def test_an_empty_folder(project, tmp_path):
-    output = project.run("prepare", {"dataset": tmp_path}, code=1)
+    output = project.call("prepare", {"dataset": tmp_path}, code=1)
     assert "holds no labelled picture: it needs a folder a character, or a table" in output.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_failing_step_stops_main_with_its_line_and_no_traceback(project, heads):
     output = project.run("main", {"dataset": heads}, code=1)
     lines = output.splitlines()
@@ -57,6 +58,7 @@ def test_a_failing_step_stops_main_with_its_line_and_no_traceback(project, heads
     assert any(line.startswith("prepare: 1 characters") for line in lines) and "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_an_unknown_entry_point_names_those_there_are(project):
     done = subprocess.run(
         ["mlflow", "run", ".", "-e", "mian", "--env-manager", "local"],

@@ -23,7 +23,7 @@ def inputs(children) -> dict[str, str]:
 
 
 def refusal(tiny_main, parameters: dict) -> str:
-    output = tiny_main.project.run("distill", {"distill_epochs": 1, **parameters}, code=1)
+    output = tiny_main.project.call("distill", {"distill_epochs": 1, **parameters}, code=1)
     assert "Traceback" not in output
     return output.strip().splitlines()[-1]
 
