@@ -96,7 +96,7 @@ class Project:
         return cls(folder, state, {**inherited, **own})
 
     def fork(self, state: Path) -> "Project":
-        """A project with a copy of this one's store: it may change runs and tags; artifacts of old runs are shared, not copied."""
+        """A project with a copy of this one's store, to change runs and tags in; the artifacts of finished runs are shared."""
         shutil.copy(self.state / "mlflow.db", state / "mlflow.db")
         return Project.on(self.folder, state)
 

@@ -24,10 +24,10 @@ def small(tmp_path, monkeypatch) -> Path:
     """A repository of a step and a package that it uses a part of."""
     repository(tmp_path, {
         "steps/__init__.py": "",
-        "steps/train.py": "import json\nimport numpy as np\nfrom library.loop import run\n",
+        "steps/train.py": "import json\nimport numpy as np\nfrom library.loop import f\n",
         "steps/other.py": "from library import unused\n",
         "library/__init__.py": "",
-        "library/loop.py": "from library.parts import loss\nfrom . import sibling\n\ndef run():\n    from library.late import x\n",
+        "library/loop.py": "from library.parts import loss\nfrom . import sibling\ndef f():\n    from library.late import x\n",
         "library/parts/__init__.py": "import yaml\n",
         "library/parts/loss.py": "",
         "library/sibling.py": "",
