@@ -52,7 +52,7 @@ def test_another_parameter_of_one_classifier_runs_that_classifier_alone(project)
 
 @pytest.fixture
 def touch(monkeypatch, tmp_path):
-    """Append to a Python file in a copy of the source tree, which keys are then computed from."""
+    """Add a line of code to a Python file in a copy of the source tree, which keys are then computed from."""
     code = tmp_path / "code"
     for name in ("crystal_eyes", "pipeline", "steps"):
         shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__", "*.webp", "*.onnx"))
@@ -60,12 +60,12 @@ def touch(monkeypatch, tmp_path):
 
     def touch(name: str) -> None:
         path = code / name
-        path.write_text(path.read_text("utf-8") + "\n# a thought\n", "utf-8")
+        path.write_text(path.read_text("utf-8") + "\nUNUSED = 1\n", "utf-8")
 
     return touch
 
 
-def test_a_comment_in_the_training_code_runs_training_and_what_follows_from_it(project, touch):
+def test_a_change_in_the_training_code_runs_training_and_what_follows_from_it(project, touch):
     assert to_run(project.plan(TINY_MAIN)) == set()  # the same code elsewhere is the same
     touch("crystal_eyes/encoder/augmentation.py")
     plan = project.plan(TINY_MAIN)
@@ -107,7 +107,7 @@ def test_the_plan_runs_nothing_and_tells_the_first_time_why(tmp_path):
     project = Project.on(ROOT, tmp_path)
     plan = project.plan(TINY_MAIN)
     assert to_run(plan) == set(plan) >= FROM_TRAINING_ON | {"prepare"}
-    assert all("no finished run of it yet" in reasons(plan, step) for step in plan)
+    assert all("it has no finished run yet" in reasons(plan, step) for step in plan)
     assert [run.data.tags["mlflow.runName"] for run in project.client.search_runs(["0"])] == ["plan"]
 
 

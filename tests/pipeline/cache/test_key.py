@@ -1,71 +1,159 @@
-"""What the cache key of a step covers: a small repository shows the rules, a copy of this one shows what they come to."""
+"""What a cache key covers: the code that computes, and nothing that only reports."""
 
-import shutil
+import dataclasses
+import platform
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from pipeline.cache import key
-from pipeline.cache.key import CacheKey, code_of
+from pipeline.cache.key import ROOT, CacheKey, cache_key, code_of
 from pipeline.cache.records import differences
-from tests.runs import ROOT
+from pipeline.parameters.steps import Classify, Embed, Prepare, Train
 
-
-def repository(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+TRAIN = "steps/compute/train.py"
 
 
 @pytest.fixture
-def small(tmp_path, monkeypatch) -> Path:
-    """A repository of a step and a package that it uses a part of."""
-    repository(tmp_path, {
-        "steps/__init__.py": "",
-        "steps/train.py": "import json\nimport numpy as np\nfrom library.loop import f\n",
-        "steps/other.py": "from library import unused\n",
-        "library/__init__.py": "",
-        "library/loop.py": "from library.parts import loss\nfrom . import sibling\ndef f():\n    from library.late import x\n",
-        "library/parts/__init__.py": "import yaml\n",
-        "library/parts/loss.py": "",
-        "library/sibling.py": "",
-        "library/late.py": "def f():\n    import skops.io\n",
-        "library/unused.py": "import pandas\n",
-    })  # fmt: skip
+def tree(tmp_path, monkeypatch):
+    """A small repository: write(file, text) puts a file there."""
     monkeypatch.setattr(key, "ROOT", tmp_path)
-    return tmp_path
+
+    def write(name: str, text: str) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    write("own/__init__.py", "")
+    write("own/used.py", "x = 1\n")
+    write("own/other.py", "import numpy\n")
+    return write
 
 
-def test_the_files_that_a_step_imports_count_however_it_imports_them_and_no_others(small):
-    files, _ = code_of("steps/train.py")
-    assert set(files) == {
-        "steps/train.py",
-        *(f"library/{name}.py" for name in ("__init__", "loop", "sibling", "late", "parts/__init__", "parts/loss")),
+BASE = '''"""A module."""
+import torch
+from own import used
+from library import option
+
+
+class Options:
+    """Options."""
+
+    rate: float = option(0.5, "how fast", low=0.0)
+
+
+def work():
+    """Works."""
+    return used.x
+'''
+
+
+def digest_of(write, text: str) -> str:
+    write("own/main.py", text)
+    return code_of(["own/main.py"])[0]["own/main.py"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("import torch\n", "import torch  # a comment\n"),
+        ('"""Works."""', '"""Works hard."""'),
+        ('"""A module."""\n', '"""Another\n\ndocstring."""\n'),
+        ('    """Works."""\n', ""),
+        ('"how fast"', '"how quickly"'),
+        ("def work():", "def work( ):"),
+    ],
+)
+def test_words_for_people_do_not_count(tree, old, new):
+    assert old in BASE
+    assert digest_of(tree, BASE) == digest_of(tree, BASE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("0.5", "0.6"), ("low=0.0", "low=0.1"), ("return used.x", "return -used.x"), ("rate", "pace")]
+)
+def test_code_counts(tree, old, new):
+    assert old in BASE
+    assert digest_of(tree, BASE) != digest_of(tree, BASE.replace(old, new))
+
+
+def test_imports_are_followed_wherever_they_stand_but_not_those_for_type_checkers(tree):
+    tree("own/a.py", "def later():\n    from own import other\n")
+    tree("own/b.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from own import other\n    import pandas\n")
+    assert "own/other.py" in code_of(["own/a.py"])[0] and "numpy" in code_of(["own/a.py"])[1]
+    sources, libraries = code_of(["own/b.py"])
+    assert sources.keys() == {"own/b.py"} and libraries.keys() == {"python"}
+
+
+def test_a_changed_file_far_down_the_imports_counts(tree):
+    tree("own/main.py", "from own import middle\n")
+    tree("own/middle.py", "from own.used import x\n")
+    before = code_of(["own/main.py"])
+    tree("own/used.py", "x = 2\n")
+    after = code_of(["own/main.py"])
+    assert before[0].keys() == after[0].keys() and before != after
+    assert [name for name in before[0] if before[0][name] != after[0][name]] == ["own/used.py"]
+
+
+def test_a_training_depends_on_what_trains_it_and_on_nothing_else():
+    sources, libraries = code_of([TRAIN])
+    encoder = {
+        f"crystal_eyes/encoder/{name}.py" for name in ("losses", "augmentation", "sampling", "network", "loop", "whitening")
     }
+    assert encoder <= sources.keys() and {"crystal_eyes/images.py", "crystal_eyes/data/catalogue.py"} <= sources.keys()
+    assert {"torch", "geffnet", "pytorch_metric_learning", "PIL", "numpy"} <= libraries.keys()
+    reports = {"matplotlib", "fontTools", "anyascii", "mlflow", "wandb", "sklearn", "onnxruntime", "faiss"}
+    assert not reports & libraries.keys()
+    not_used = (
+        "layouts",
+        "contact_sheets",
+        "selection",
+        "pipeline/",
+        "classifiers",
+        "recognizer",
+        "detector",
+        "web/",
+        "distill",
+    )
+    assert not [name for name in sources if any(part in name for part in not_used)]
+    assert {name for name in sources if name.startswith("steps/")} == {TRAIN}
 
 
-def test_the_libraries_that_these_files_import_count_by_their_versions(small):
-    _, libraries = code_of("steps/train.py")
-    assert libraries.keys() == {"python", "numpy", "yaml", "skops"}
-    assert libraries["numpy"] == metadata.version("numpy") and libraries["yaml"] == metadata.version("pyyaml")
+@pytest.mark.parametrize("step", sorted(path.stem for path in (ROOT / "steps/compute").glob("[a-z]*.py")))
+def test_no_step_depends_on_reports_or_on_the_pipeline(step):
+    sources, libraries = code_of([f"steps/compute/{step}.py"])
+    assert not {"matplotlib", "mlflow", "wandb", "plotly"} & libraries.keys()
+    assert not [name for name in sources if name.startswith("pipeline/") or "contact_sheets" in name]
 
 
-@pytest.mark.parametrize("name", ["steps/train.py", "library/late.py", "library/parts/__init__.py"])
-def test_other_contents_of_one_file_are_another_key_and_named(small, name):
-    before, after = code_of("steps/train.py"), None
-    (small / name).write_text((small / name).read_text() + "# a thought\n")
-    after = code_of("steps/train.py")
-    assert before != after and {file for file in before[0] if before[0][file] != after[0][file]} == {name}
-    old, new = (CacheKey("train", {}, {}, *code) for code in (before, after))
-    assert old.digest != new.digest and differences(old, new) == [f"file {name} has other contents"]
+def test_a_classifier_is_known_by_its_own_options_and_code():
+    faiss, perceptron = (Classify(classifier=name) for name in ("faiss", "perceptron"))
+    assert "faiss_neighbors" in faiss.key_values() and "perceptron_epochs" not in faiss.key_values()
+    assert faiss.extra_sources() != perceptron.extra_sources()
+    assert all(Path(ROOT / name).is_file() for name in faiss.extra_sources() + perceptron.extra_sources())
+    changed = dataclasses.replace(perceptron, faiss_neighbors=3)
+    assert changed.key_values() == perceptron.key_values()
+    on_top = Classify(classifier="tip_adapter").key_values()
+    assert {"tip_adapter_alpha", "perceptron_epochs"} <= on_top.keys()
 
 
-def test_a_file_that_no_import_leads_to_is_no_part_of_the_key(small):
-    before = code_of("steps/train.py")
-    (small / "library" / "unused.py").write_text("import torch\n")
-    assert code_of("steps/train.py") == before
+def test_the_same_values_give_the_same_key_and_others_another(tmp_path):
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "b").write_bytes(b"b")
+
+    def digest(**values) -> str:
+        return cache_key("embed", Embed(**{"onnx": str(tmp_path / "a"), "catalogue": str(tmp_path / "b"), **values})).digest
+
+    assert digest() == digest(embed_batch=64)
+    assert len({digest(), digest(embed_batch=32), digest(onnx=str(tmp_path / "b"))}) == 3
+    (tmp_path / "c").write_bytes(b"a")
+    assert digest(onnx=str(tmp_path / "c")) == digest()  # another name for the same contents
+
+
+def test_what_a_plan_does_not_know_yet_equals_nothing():
+    pending = cache_key("prepare", Prepare()), cache_key("train", Train(catalogue="pending:/catalogue").resolved())
+    assert pending[0].inputs == {"dataset": ""} and pending[1].inputs["catalogue"] == "pending:/catalogue"
 
 
 def test_every_part_of_a_key_changes_its_digest_and_is_explained():
@@ -86,70 +174,27 @@ def test_every_part_of_a_key_changes_its_digest_and_is_explained():
         assert all(("is gone" in line) or ("-> not there" in line) for line in differences(old, gone))
 
 
-@pytest.fixture(scope="module")
-def copied(tmp_path_factory) -> Path:
-    """The Python files of this repository."""
-    folder = tmp_path_factory.mktemp("copied")
-    for name in ("crystal_eyes", "pipeline", "steps"):
-        shutil.copytree(ROOT / name, folder / name, ignore=lambda home, names: [
-            n for n in names if not (n.endswith(".py") or (Path(home) / n).is_dir())])  # fmt: skip
-    return folder
-
-
-@pytest.fixture
-def here(copied, monkeypatch):
-    monkeypatch.setattr(key, "ROOT", copied)
-    return copied
-
-
-STEPS = ("prepare", "train", "distill", "export", "embed", "classify", "bundle", "evaluate", "detector", "crop")
-
-
-def runs_again(folder: Path, name: str) -> set[str]:
-    """The steps whose key covers a file."""
-    assert (folder / name).is_file()
-    return {step for step in STEPS if name in code_of(f"steps/compute/{step}.py")[0]}
-
-
-TRAINING = {"train", "distill"}
-
-
-def test_a_copy_of_the_repository_has_the_same_keys(here, monkeypatch):
-    copy = {step: code_of(f"steps/compute/{step}.py") for step in STEPS}
-    monkeypatch.setattr(key, "ROOT", ROOT)
-    assert copy == {step: code_of(f"steps/compute/{step}.py") for step in STEPS}
-
-
-@pytest.mark.parametrize("name", ["loop", "augmentation", "sampling", "network"])
-def test_what_training_computes_with_trains_again(here, name):
-    assert runs_again(here, f"crystal_eyes/encoder/{name}.py") >= TRAINING
-
-
-def test_another_loss_trains_again_and_another_distillation_only_distills_again(here):
-    assert "train" in runs_again(here, "crystal_eyes/encoder/losses.py")
-    again = runs_again(here, "crystal_eyes/encoder/distillation.py")
-    assert "distill" in again and "train" not in again
+def test_libraries_count_by_their_versions(tree):
+    tree("own/main.py", "import skops.io\nimport yaml\nimport json\n")
+    _, libraries = code_of(["own/main.py"])
+    expected = {"skops": metadata.version("skops"), "yaml": metadata.version("pyyaml"), "python": platform.python_version()}
+    assert libraries == expected  # and a key with another version is another key: see above
 
 
 @pytest.mark.parametrize("pattern", [
     "steps/*.py", "pipeline/**/*.py", "crystal_eyes/data/layouts/*.py", "crystal_eyes/data/contact_sheets.py",
-    "crystal_eyes/data/cast/*.py", "crystal_eyes/classifiers/[!_]*.py", "crystal_eyes/recognizer/**/[!_]*.py",
+    "crystal_eyes/data/cast/*.py", "crystal_eyes/classifiers/*.py", "crystal_eyes/recognizer/**/*.py",
     "crystal_eyes/web/*.py", "crystal_eyes/detector/**/*.py", "crystal_eyes/cli.py",
 ])  # fmt: skip
-def test_reports_parameters_layouts_and_other_steps_train_nothing_again(here, pattern):
-    files = [path.relative_to(here).as_posix() for path in here.glob(pattern) if path.name != "__init__.py"]
+def test_reports_parameters_layouts_and_other_steps_train_and_distill_nothing_again(pattern):
+    files = {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern) if path.stem != "__init__"}
     assert files
-    for name in files:
-        assert not runs_again(here, name) & TRAINING, name
+    for step in ("train", "distill"):
+        assert not code_of([f"steps/compute/{step}.py"])[0].keys() & files
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_no_step_depends_on_the_versions_of_what_only_reports(here, step):
-    _, libraries = code_of(f"steps/compute/{step}.py")
-    assert not libraries.keys() & {"mlflow", "wandb", "matplotlib"}
-
-
-def test_training_depends_on_torch_and_on_no_library_that_reads_or_draws_datasets(here):
-    _, libraries = code_of("steps/compute/train.py")
-    assert "torch" in libraries
-    assert not libraries.keys() & {"anyascii", "fontTools", "dicebear", "resvg_py", "sklearn", "gradio", "ultralytics"}
+@pytest.mark.parametrize("name", ["loop", "augmentation", "sampling", "network"])
+def test_what_encoders_are_trained_with_trains_and_distills_again(name):
+    for step in ("train", "distill"):
+        assert f"crystal_eyes/encoder/{name}.py" in code_of([f"steps/compute/{step}.py"])[0]
+    assert "crystal_eyes/encoder/distillation.py" in code_of(["steps/compute/distill.py"])[0]
