@@ -128,27 +128,31 @@ class Project:
         assert process.returncode == code, output
         return output
 
-    def call(self, entry_point: str, parameters: Mapping[str, object], code: int = 0) -> str:
-        """Like run, but in this process, which has imported everything: use it where the process is not the point."""
-        module = module_of(entry_point)
-        printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    @contextmanager
+    def entered(self, module: str, parameters: Mapping[str, object]) -> Iterator[None]:
+        """This process's store, environment, folder and command line are those of an entry point, for a while."""
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)}
-        exited = 0
         with (
             tracking_store(self.tracking_uri),
             mock.patch.dict(os.environ, self.environment),
             mock.patch.object(sys, "argv", [module, *as_arguments(parameters)]),
             chdir(self.folder),
-            redirect_stdout(printed),
-            redirect_stderr(printed),
         ):
+            try:
+                yield
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+
+    def call(self, entry_point: str, parameters: Mapping[str, object], code: int = 0) -> str:
+        """Like run, but in this process, which has imported everything: use it where the process is not the point."""
+        module, exited = module_of(entry_point), 0
+        printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        with self.entered(module, parameters), redirect_stdout(printed), redirect_stderr(printed):
             try:
                 runpy.run_module(module, run_name="__main__")
             except SystemExit as error:
                 exited = int(error.code or 0)
-            finally:
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
         output = printed.buffer.getvalue().decode()
         assert exited == code, output
         return output
