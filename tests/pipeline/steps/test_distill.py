@@ -49,17 +49,17 @@ def test_its_plan_reuses_both_trainings_and_the_distillation(tiny_main):
 
 
 def test_no_epochs_are_nothing_to_do(tiny_main, inputs):
-    said = refusal(tiny_main, {**inputs, "recipe": "2020", "distill_epochs": -1})
+    said = refusal(tiny_main, {**inputs, "recipe": "2020", "distill_epochs": ""})
     assert said == "distill: distill_epochs is 0 (recipe 2020), so there is nothing to do: give at least 1"
 
 
 def test_an_encoder_has_nothing_to_learn_from_itself(tiny_main, inputs):
-    assert "are one encoder" in refusal(tiny_main, {**inputs, "other": inputs["encoder"]})
+    assert "are the same encoder" in refusal(tiny_main, {**inputs, "other": inputs["encoder"]})
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"image_size": 48}, "see pictures of other sizes"), ({"training_catalogue": "0"}, "was not trained on catalogue")],
+    [({"image_size": 48}, "see different image sizes"), ({"training_catalogue": "0"}, "was not trained on this catalogue")],
 )
 def test_an_encoder_that_does_not_belong_is_refused(tiny_main, inputs, tmp_path, change, said):
     other = Path(download_artifacts(inputs["other"], dst_path=str(tmp_path), tracking_uri=tiny_main.tracking_uri))
