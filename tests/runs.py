@@ -1,4 +1,4 @@
-"""Tiny pictures, and entry points run on a real MLflow store: what the tests of steps and pipeline start from.
+"""Tiny pictures, and entry points run on a real MLflow store.
 
 MLflow, whose import takes two seconds, is imported only where a store is used: unit tests draw their heads from here too.
 """
@@ -33,9 +33,9 @@ TINY_MAIN = {**TINY, "characters": 8, "pictures": 8, "distill_epochs": 2}
 
 
 def draw_head(character: int, number: int) -> Image.Image:
-    """A face whose hair, skin and eyes are the character's; its place and the blotchy background are the picture's."""
-    colours = np.random.default_rng(character).integers(30, 226, (3, 3))
-    hair, skin, eyes = (tuple(int(v) for v in colour) for colour in colours)
+    """A face in the colors of its character; position and background differ by picture."""
+    colors = np.random.default_rng(character).integers(30, 226, (3, 3))
+    hair, skin, eyes = (tuple(int(v) for v in color) for color in colors)
     rng = np.random.default_rng([character, number])
     blotches = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     picture = blotches.resize((SIDE, SIDE), Image.Resampling.NEAREST)
@@ -49,7 +49,7 @@ def draw_head(character: int, number: int) -> Image.Image:
 
 
 def draw_heads(folder: Path, characters: int = 8, pictures: int = 6) -> Path:
-    """A folder a character, of pictures of 48 x 48 pixels."""
+    """A dataset of one folder per character, pictures of 48 x 48 pixels. Returns the folder."""
     for character in range(characters):
         home = folder / f"Character {character}"
         home.mkdir(parents=True)
@@ -220,7 +220,7 @@ def run_tiny_main(state: Path) -> None:
 
 @dataclass
 class FinishedDetector:
-    """A detector that its entry point has trained, and the folder of its labelled pictures."""
+    """A detector that its entry point has trained, and the folder of its labeled pictures."""
 
     project: Project
     folder: Path
@@ -238,10 +238,10 @@ class FinishedDetector:
         project = Project.on(ROOT, state)
         *_, first = project.runs("detector")
         output, calls = ((state / name).read_text("utf-8") for name in ("output.txt", "calls.txt"))
-        return cls(project, artifacts(first) / "detector", state / "labelled", output, calls)
+        return cls(project, artifacts(first) / "detector", state / "labeled", output, calls)
 
 
-def draw_labelled(folder: Path, count: int = 9) -> Path:
+def draw_labeled(folder: Path, count: int = 9) -> Path:
     """A YOLO folder of composed scenes: images/ and labels/."""
     from crystal_eyes.detector.training import dataset
 
@@ -249,7 +249,7 @@ def draw_labelled(folder: Path, count: int = 9) -> Path:
     return folder
 
 
-# run in every Python process of the step: notes each look-up of a host and each connection
+# run in every Python process of the step: records each host lookup and each connection
 WATCH = """
 import socket
 look_up, connect = socket.getaddrinfo, socket.socket.connect
@@ -271,7 +271,7 @@ TINY_DETECTOR = {"scenes": 16, "detector_epochs": 2, "detector_image_size": 96, 
 
 def run_tiny_detector(state: Path) -> None:
     """The entry point as MLflow's command starts it, with its state in an existing folder."""
-    project, labels = Project.on(ROOT, state), draw_labelled(state / "labelled")
+    project, labels = Project.on(ROOT, state), draw_labeled(state / "labeled")
     (labels / "images" / "own" / "broken.jpg").write_bytes(b"no picture")
     (labels / "labels" / "own" / "broken.txt").write_text("0 0.5 0.5 0.1 0.1")
     (labels / "labels" / "own" / "nobody.txt").write_text("")

@@ -28,7 +28,7 @@ def refusal(tiny_main, parameters: dict) -> str:
     return output.strip().splitlines()[-1]
 
 
-def test_main_distils_the_encoders_of_two_seeds(tiny_main, children, inputs):
+def test_main_distills_the_encoders_of_two_seeds(tiny_main, children, inputs):
     both = [f"runs:/{children[name].info.run_id}/encoder" for name in ("train", "train seed 1")]
     assert [inputs["encoder"], inputs["other"]] == both
     client, distill = tiny_main.project.client, children["distill"]

@@ -76,7 +76,7 @@ def test_prepare_logs_counts_sheet_and_everything_dropped(tiny_main, child, arti
         assert Image.open(artifact(run, name)).width > 200
     assert "CC BY 4.0" in open(artifact(run, "credits.txt")).read()
     assert len(Catalogue(artifact(run, "catalogue"))) == run.data.metrics["pictures"]
-    # artists and licences are printed too
+    # artists and licenses are printed too
     assert "art: " in tiny_main.output
 
 

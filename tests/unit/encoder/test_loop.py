@@ -243,7 +243,7 @@ def test_embeddings_that_became_nan_with_the_last_step_are_named(catalogue_folde
         run(encoder, catalogue_folder, tmp_path, Stop())
 
 
-def test_the_last_epoch_is_kept_where_no_epoch_could_be_judged():
+def test_the_last_epoch_is_kept_where_no_epoch_could_be_scored():
     nan = float("nan")
     assert best_epoch([{"map_at_r": nan}, {"map_at_r": nan}]) == 2
     assert best_epoch([{"map_at_r": 0.1}, {"map_at_r": 0.3}, {"map_at_r": 0.3}, {"map_at_r": nan}]) == 3
