@@ -22,9 +22,10 @@ from crystal_eyes.encoder.onnx_export import export_onnx
 from tests.bundles import make_bundle
 from tests.runs import ROOT, FinishedDetector, FinishedMain, draw_heads, run_tiny_detector, run_tiny_main
 
-# A worker takes whole files in this order, so that all workers finish at about the same time. Files that are not named come
-# last; among those, the ones that start processes come first.
-LONGEST_FIRST = (
+TESTS = Path(__file__).parent
+# Files whose tests train or start processes, the longest first: marked slow, and started first, so that all workers, which
+# take whole files, finish at about the same time. A folder among them is only started early.
+LONG = (
     "pipeline/sweeps/test_sweep.py",
     "pipeline/steps/test_bundle.py",
     "pipeline/steps/test_detector.py",
@@ -33,12 +34,12 @@ LONGEST_FIRST = (
     "pipeline/test_cache_rules.py",
     "pipeline/notebooks/test_what_the_encoder_learned.py",
     "pipeline/notebooks/test_compare_runs.py",
-    "browser/test_serving.py",
-    "browser/test_browser.py",
-    "pipeline/",
     "browser/",
-    "unit/encoder/test_loop.py",
-    "unit/encoder/test_distillation.py",
+    "unit/detector/training/test_trainer.py",
+    "unit/detector/training/test_parity.py",
+    "unit/test_packaging.py",
+    "pipeline/",
+    "unit/encoder/",
     "unit/recognizer/",
 )
 
@@ -52,18 +53,21 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folder and by what they need, and put the longest files first."""
+    """Mark tests by their file and by what they need, and put the longest files first."""
 
-    def place(item: pytest.Item) -> int:
-        name = item.path.relative_to(Path(__file__).parent).as_posix()
-        return next((n for n, start in enumerate(LONGEST_FIRST) if name.startswith(start)), len(LONGEST_FIRST))
+    def named(item: pytest.Item) -> str:
+        return item.path.relative_to(TESTS).as_posix()
+
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, start in enumerate(LONG) if named(item).startswith(start)), len(LONG))
 
     for item in items:
-        for folder in {"pipeline", "browser"} & set(item.path.parts):
+        folder = named(item).split("/")[0]
+        if folder in ("pipeline", "browser"):
             item.add_marker(folder)
-        if {"tiny_main", "tiny_detector"} & set(getattr(item, "fixturenames", ())):
+        if {"tiny_main", "tiny_detector"} & set(getattr(item, "fixturenames", ())) or named(item) in LONG:
             item.add_marker("slow")
-    items.sort(key=place)  # stable: within a file the order stays
+    items.sort(key=rank)  # stable: within a file the order stays
 
 
 @pytest.fixture(scope="session", autouse=True)
