@@ -26,12 +26,12 @@ TESTS = Path(__file__).parent
 # Files whose tests train or start processes, the longest first: marked slow, and started first, so that all workers, which
 # take whole files, finish at about the same time. A folder among them is only started early.
 LONG = (
-    "pipeline/sweeps/test_sweep.py",
     "pipeline/steps/test_bundle.py",
     "pipeline/steps/test_detector.py",
     "pipeline/test_interruptions.py",
     "pipeline/steps/test_entry_points.py",
     "pipeline/test_cache_rules.py",
+    "pipeline/sweeps/test_sweep.py",
     "pipeline/notebooks/test_what_the_encoder_learned.py",
     "pipeline/notebooks/test_compare_runs.py",
     "browser/",

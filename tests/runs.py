@@ -172,6 +172,18 @@ class Project:
         """Every run of a step that was recorded for the cache, newest first."""
         return self.client.search_runs(["0"], f"tags.`crystal_eyes.step` = '{step}'", order_by=["attributes.end_time DESC"])
 
+    def children(self, run_id: str) -> "dict[str, Run]":
+        """The steps below a main, by what tells them apart: prepare, train, train seed 1, classify faiss..."""
+        found = {}
+        for run in self.client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{run_id}'"):
+            if name := run.data.tags.get("crystal_eyes.step"):
+                seed = int(run.data.params.get("seed", 0))
+                name += f" {run.data.params['classifier']}" if name == "classify" else ""
+                name += f" seed {seed}" if name == "train" and seed else ""
+                assert name not in found
+                found[name] = run
+        return found
+
 
 def module_of(entry_point: str) -> str:
     return f"pipeline.{entry_point}" if entry_point in ("main", "sweep") else f"steps.{entry_point}"
@@ -203,7 +215,8 @@ class FinishedMain:
     def read(cls, state: Path) -> "FinishedMain":
         """The main that run_tiny_main ran there."""
         project = Project.on(ROOT, state)
-        run, *_ = project.client.search_runs(["0"], "tags.`mlflow.runName` = 'main'", order_by=["attributes.start_time"])
+        main = "tags.`mlflow.project.entryPoint` = 'main'"
+        run, *_ = project.client.search_runs(["0"], main, order_by=["attributes.start_time"])
         return cls(project, run.info.run_id, run.info.experiment_id, (state / "output.txt").read_text("utf-8"))
 
 

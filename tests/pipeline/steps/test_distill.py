@@ -12,8 +12,7 @@ from tests.runs import TINY_MAIN, TINY_TRAINING
 
 @pytest.fixture(scope="module")
 def children(tiny_main) -> dict:
-    runs = tiny_main.project.client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{tiny_main.run_id}'")
-    return {run.info.run_name: run for run in runs}
+    return tiny_main.project.children(tiny_main.run_id)
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,8 @@ from tests.runs import ROOT, TINY, TINY_TRAINING
 
 @pytest.fixture
 def child(tiny_main):
-    """The run of a step of the tiny main, by name."""
-    runs = tiny_main.project.client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{tiny_main.run_id}'")
-    return {run.info.run_name: run for run in runs}
+    """The runs of the tiny main's steps, by name."""
+    return tiny_main.project.children(tiny_main.run_id)
 
 
 @pytest.fixture
@@ -42,7 +41,8 @@ def mlflow_run(tiny_main, entry_point: str, **parameters) -> str:
 
 def test_main_ran_every_step_once_as_its_child(child):
     assert sorted(child) == [
-        "bundle", "classify faiss", "classify perceptron", "distill", "embed", "export", "prepare", "train", "train seed 1",
+        "bundle", "classify faiss", "classify logistic_regression", "classify perceptron", "distill", "embed", "evaluate",
+        "export", "prepare", "train", "train seed 1",
     ]  # fmt: skip
     assert {run.info.status for run in child.values()} == {"FINISHED"}
     assert {run.data.tags["mlflow.project.env"] for run in child.values() if "mlflow.project.env" in run.data.tags} <= {"local"}
