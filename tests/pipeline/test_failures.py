@@ -23,17 +23,26 @@ def heads(tmp_path_factory):
     [
         ("main", {"epoch": 3}, r"main: unknown parameter epoch: did you mean epochs\?"),
         ("main", {"epochs": "three"}, r"main: parameter epochs=three: give a whole number"),
-        ("main", {"epochs": -1}, r"main: parameter epochs=-1: out of range, give from 0 to 10000"),
+        ("main", {"epochs": -1}, r"main: parameter epochs=-1: out of range, give from 1 to 10000"),
         ("main", {"cache": "maybe"}, r"main: parameter cache=maybe: choose one of on, off"),
         ("main", {"classifiers": "perceptron,oracle"}, r"main: classifiers=.*: choose some of perceptron, .*"),
         ("main", {"dataset": "no/such/folder"}, r"main: no/such/folder does not exist: give a path.*"),
-        ("train", {}, r"train: parameter catalogue is needed: catalogue that prepare wrote.*"),
+        ("train", {}, r"train: parameter catalogue is required: catalogue that prepare wrote.*"),
         ("train", {"catalogue": "runs:/0123/catalogue"}, r"train: runs:/0123/catalogue can't be fetched \(.*\): .*"),
-        ("train", {"catalogue": "tests"}, r"train: tests is no catalogue \(catalogue.parquet is missing\): run the prepare.*"),
-        ("embed", {"onnx": "README.md", "catalogue": "tests"}, r"embed: .*README.md is no encoder of ours .*"),
-        ("classify", {"embeddings": "tests", "catalogue": "tests"}, r"classify: tests holds no embeddings .*"),
+        (
+            "train", {"catalogue": "tests"},
+            r"train: tests is not a catalogue: catalogue.parquet is missing. Parameter catalogue takes: catalogue that prepare .*",
+        ),
+        (
+            "embed", {"onnx": "README.md", "catalogue": "tests"},
+            r"embed: README.md is not a Crystal Eyes encoder .* Parameter onnx takes: ONNX encoder .*",
+        ),
+        (
+            "classify", {"embeddings": "tests", "catalogue": "tests"},
+            r"classify: tests holds no embeddings .* Parameter embeddings takes: embeddings that embed wrote .*",
+        ),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_is_one_line(project, entry_point, parameters, line):
     output = project.call(entry_point, parameters, code=1)
     assert re.fullmatch(line, output.splitlines()[-1]), output
@@ -47,7 +56,7 @@ def test_one_character_only(project, heads):
 
 def test_an_empty_folder(project, tmp_path):
     output = project.call("prepare", {"dataset": tmp_path}, code=1)
-    assert "holds no labelled picture: it needs a folder a character, or a table" in output.splitlines()[-1]
+    assert "holds no labeled picture: it needs one folder per character, or a table" in output.splitlines()[-1]
 
 
 @pytest.mark.slow
