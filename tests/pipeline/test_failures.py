@@ -31,7 +31,7 @@ def heads(tmp_path_factory):
         ("train", {"catalogue": "runs:/0123/catalogue"}, r"train: runs:/0123/catalogue can't be fetched \(.*\): .*"),
         (
             "train", {"catalogue": "tests"},
-            r"train: tests is not a catalogue: catalogue.parquet is missing. Parameter catalogue takes: catalogue that prepare .*",
+            r"train: tests is not a catalogue: catalogue.parquet is missing. Parameter catalogue takes: catalogue .*",
         ),
         (
             "embed", {"onnx": "README.md", "catalogue": "tests"},
