@@ -13,6 +13,7 @@ from pipeline.cache import key
 from pipeline.parameters.steps import STEPS
 from tests.runs import ROOT, TINY_MAIN, TINY_TRAINING, Project, artifacts, draw_heads
 
+CAST = {name: TINY_MAIN[name] for name in ("characters", "pictures")}  # the parameters of prepare that the tiny main sets
 FROM_TRAINING_ON = {"train", "train seed 1", "distill", "export", "embed", "classify perceptron", "classify faiss", "bundle"}
 
 
@@ -86,7 +87,7 @@ def test_a_change_of_what_is_reported_or_of_the_command_line_runs_nothing(projec
 def test_a_dataset_is_known_by_its_contents_and_names_not_by_its_place(project, tmp_path):
     heads = draw_heads(tmp_path / "heads")
     parameters = {**TINY_MAIN, "dataset": heads}
-    project.call("prepare", {"dataset": heads})
+    project.call("prepare", {**CAST, "dataset": heads})
     assert project.plan(parameters)["prepare"][0] == "reuse"
 
     copy = shutil.copytree(heads, tmp_path / "copy")
@@ -120,8 +121,7 @@ def test_with_the_cache_off_everything_runs(project):
 
 def test_a_step_run_by_hand_counts_for_main_and_gives_the_same_bytes(project):
     (older,) = project.runs("prepare")
-    cast = {name: TINY_MAIN[name] for name in ("characters", "pictures")}
-    project.call("prepare", cast)
+    project.call("prepare", CAST)
     newer = project.runs("prepare")[0]
     assert newer.info.run_id != older.info.run_id
     assert newer.data.tags["crystal_eyes.outputs"] == older.data.tags["crystal_eyes.outputs"]
@@ -142,8 +142,7 @@ def test_a_training_by_hand_counts_for_main_with_what_the_recipe_gives_left_empt
 
 def test_an_output_that_was_damaged_is_made_again_and_so_is_what_follows(project):
     other = {**TINY_MAIN, "seed": 7}  # nothing of it is in the store but what is made here
-    cast = {name: TINY_MAIN[name] for name in ("characters", "pictures")}
-    project.call("prepare", {**cast, "seed": 7})
+    project.call("prepare", {**CAST, "seed": 7})
     assert project.plan(other)["prepare"][0] == "reuse"
     (path,) = (artifacts(project.runs("prepare")[0]) / "catalogue").glob("*.parquet")
     path.write_bytes(path.read_bytes() + b"x")
