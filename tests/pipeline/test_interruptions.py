@@ -13,7 +13,6 @@ from pipeline.parameters.steps import Prepare
 from pipeline.step import FAILURE, run_step
 from tests.runs import ROOT, TINY, TINY_TRAINING, Project, artifacts, draw_heads
 
-
 TRAINING = {**TINY_TRAINING, "epochs": 4}
 
 
