@@ -12,7 +12,7 @@ from crystal_eyes.data.catalogue import Catalogue, artworks
 from crystal_eyes.encoder.embeddings import embed_catalogue, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
-from crystal_eyes.evaluation.metrics import retrieval
+from crystal_eyes.evaluation.retrieval import retrieval
 from pipeline.metric_names import metric_name
 from pipeline.parameters.steps import Embed
 from pipeline.step import run_step

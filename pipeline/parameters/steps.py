@@ -162,17 +162,14 @@ class Crop:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Put detector, encoder and the recipe's classifier into one calibrated folder that recognises pictures; measure it."""
+    """Put detector, encoder and a fitted classifier into one calibrated folder that recognizes pictures; measure it."""
 
     detector: str = parameter("", "head detector (runs:/ID/detector or a folder)", input="files")
     onnx: str = parameter("", "ONNX encoder (runs:/ID/onnx or a folder)", input="files")
     embeddings: str = parameter("", "embeddings that embed wrote (runs:/ID/embeddings or a folder)", input="files")
+    classifier: str = parameter("", "linear classifier that classify wrote (runs:/ID/classifier or a folder)", input="files")
     catalogue: str = parameter("", "catalogue with the pictures, for thumbnails and sketches", input="files")
-    recipe: str = parameter("best", "how the encoder is trained and what names (encoder/recipes.py)", choices=tuple(RECIPES))
     references: int = parameter(5, "reference heads of each character in the gallery", low=1, high=1000)
-    perceptron_epochs: int = parameter(60, "passes over the training part, where a Perceptron names", low=1, high=10_000)
-    perceptron_learning_rate: float = parameter(1e-2, "its peak learning rate", low=1e-7, high=10.0)
-    logistic_regression_c: float = parameter(0.1, "inverse of the penalty on large weights, where it names", low=1e-6, high=1e6)
     seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
 
 

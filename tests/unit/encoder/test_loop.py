@@ -14,7 +14,7 @@ from crystal_eyes.encoder.loop import best_epoch, embed, schedule
 from crystal_eyes.encoder.metric_learning import train
 from crystal_eyes.encoder.recipes import RECIPES
 from crystal_eyes.errors import UserError
-from crystal_eyes.evaluation.metrics import retrieval
+from crystal_eyes.evaluation.retrieval import retrieval
 from pipeline.parameters.steps import Train
 
 SMALL = {"weights": "none", "embedding_size": 16, "image_size": 32, "epochs": 3, "batch_size": 8, "pictures_per_class": 2}
