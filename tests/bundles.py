@@ -11,9 +11,8 @@ from PIL import Image
 
 from crystal_eyes.classifiers import fitted
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.encoder.embeddings import embed_catalogue, read_embeddings
+from crystal_eyes.encoder.embeddings import embed_catalogue, embed_sketches, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
-from crystal_eyes.encoder.sketches import embed_sketches
 from crystal_eyes.recognizer import bundle, gallery
 from crystal_eyes.recognizer.build.calibrate import calibrate
 from crystal_eyes.recognizer.build.choose_unlikeness import choose_unlikeness

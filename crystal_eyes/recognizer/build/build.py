@@ -7,7 +7,7 @@ import numpy as np
 
 from crystal_eyes.classifiers import fitted
 from crystal_eyes.classifiers.linear import Linear
-from crystal_eyes.encoder.sketches import embed_sketches
+from crystal_eyes.encoder.embeddings import embed_sketches
 from crystal_eyes.options import option
 from crystal_eyes.recognizer.build.calibrate import calibrate
 from crystal_eyes.recognizer.build.choose_unlikeness import choose_unlikeness
