@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from crystal_eyes.classifiers.registry import option_fields
+from crystal_eyes.classifiers.registry import create, option_fields
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.data.contact_sheets import sheet
 from crystal_eyes.evaluation.confusions import confused_pairs, per_character
@@ -26,7 +26,8 @@ MAX_ANSWERS = 24  # right and wrong answers shown, half each
 def classify(parameters: Classify, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
     assert inputs["embeddings"] and inputs["catalogue"]
     options = {name: getattr(parameters, name) for name in option_fields(parameters.classifier)}
-    done = compute.classify(inputs["embeddings"], parameters.classifier, options, parameters.seed, workspace)
+    classifier = create(parameters.classifier, options, parameters.seed)
+    done = compute.classify(inputs["embeddings"], classifier, workspace)
     report(done, Catalogue(inputs["catalogue"]), parameters.seed)
     return {"classifier": done.folder}
 

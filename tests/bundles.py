@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crystal_eyes.classifiers import fitted
+from crystal_eyes.classifiers import fitted, registry
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.encoder.embeddings import embed_catalogue, embed_sketches, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
@@ -36,8 +36,8 @@ def make_inputs(
     embeddings, arrow = read_embeddings(folder / "embeddings")
     table = arrow.to_pandas()
     train = np.flatnonzero(table["classifier_split"] == "train")
-    made = fitted.fit(classifier, options, 0, embeddings[train], table["character"].to_numpy(str)[train])
-    fitted.write(folder / "classifier", made)
+    made = registry.create(classifier, options, 0)
+    fitted.write(folder / "classifier", fitted.fit(made, embeddings[train], table["character"].to_numpy(str)[train]))
     return BundleInputs(
         HEAD_DETECTOR / "detector.onnx", encoder, folder / "embeddings", folder / "classifier", catalogue.folder
     )
@@ -51,7 +51,7 @@ def make_bundle(folder: Path, catalogue: Catalogue, encoder: Path) -> Path:
     inputs = make_inputs(folder.with_name(f"{folder.name}.inputs"), catalogue, encoder)
     data = open_inputs(inputs)
     train, some = data.roles["train"], data.roles["calibration"]
-    known = KnownCharacters(data.layer, data.embeddings[train], data.characters[train], REFERENCES)
+    known = KnownCharacters(data.classifier, data.embeddings[train], data.characters[train], REFERENCES)
     line = data.table["monochrome"].to_numpy(bool)[some]
     heads = LabeledHeads(data.embeddings[some], data.characters[some], line, np.zeros(len(some), bool))
     heads = heads.with_sketches(embed_sketches(data.encoder, data.pictures(some, "make sketches")), np.arange(len(some)))

@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -24,12 +24,22 @@ class Classifier(ABC):
     registry imports all of them to read the options.
     """
 
+    name: ClassVar[str]  # in the registry, in parameters and in files
     Options: ClassVar[type[Any]] = NoOptions
-    built_on: ClassVar[str] = ""  # the registry's name of a classifier that this one contains, "" for none
+    built_on: ClassVar[str] = ""  # name of a classifier that this one contains, "" for none
 
     def __init__(self, options: Any, seed: int, base: "Classifier | None" = None):
         """options: an instance of Options; seed: of everything random; base: an unfitted classifier named by built_on."""
         self.options, self.seed, self.base = options, seed, base
+
+    def named_options(self) -> dict[str, Any]:
+        """Its options and those of its base by full name: <classifier>_<option>."""
+        own = {f"{self.name}_{option}": value for option, value in asdict(self.options).items()}
+        return own | (self.base.named_options() if self.base else {})
+
+    def unfitted(self) -> Self:
+        """A new classifier with the same options and seed."""
+        return type(self)(self.options, self.seed, self.base.unfitted() if self.base else None)
 
     @abstractmethod
     def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:

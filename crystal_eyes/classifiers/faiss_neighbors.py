@@ -16,6 +16,8 @@ INDEX, LABELS = "neighbors.faiss", "labels.npy"
 
 
 class FaissNeighbors(Classifier):
+    name = "faiss"
+
     @dataclass(frozen=True)
     class Options:
         neighbors: int = option(10, "neighbors that vote, weighted by similarity", low=1, high=1000)

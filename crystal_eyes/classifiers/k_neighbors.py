@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 class KNeighbors(ScikitLearn):
+    name = "k_neighbors"
+
     @dataclass(frozen=True)
     class Options:
         k: int = option(10, "neighbors that vote, weighted by nearness", low=1, high=1000)

@@ -16,6 +16,8 @@ class Lda(Linear):
     Own code: scikit-learn's LinearDiscriminantAnalysis needs more pictures than classes and weights classes by pictures.
     """
 
+    name = "lda"
+
     def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
         from crystal_eyes.encoder.whitening import class_means, whitening_matrix, within_covariance
 

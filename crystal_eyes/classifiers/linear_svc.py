@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class LinearSvc(ScikitLearn):
     """Not a Linear: its scores are margins, no logits that a bundle could calibrate."""
 
+    name = "linear_svc"
+
     @dataclass(frozen=True)
     class Options:
         c: float = option(1.0, "inverse of the regularization", low=1e-6, high=1e6)

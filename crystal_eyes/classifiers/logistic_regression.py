@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 class LogisticRegression(ScikitLinear):
+    name = "logistic_regression"
+
     @dataclass(frozen=True)
     class Options:
         c: float = option(0.1, "inverse of the penalty on large weights", low=1e-6, high=1e6)

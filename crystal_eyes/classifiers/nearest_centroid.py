@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 class NearestCentroid(ScikitLearn):
+    name = "nearest_centroid"
+
     def model(self, labels: np.ndarray) -> "ClassifierMixin":
         from sklearn import neighbors
 

@@ -12,6 +12,8 @@ BATCH = 256
 
 
 class Perceptron(Linear):
+    name = "perceptron"
+
     @dataclass(frozen=True)
     class Options:
         epochs: int = option(60, "passes over the training part", low=1, high=10_000)

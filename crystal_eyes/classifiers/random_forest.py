@@ -15,6 +15,8 @@ MAX_BYTES = 2**30  # of the leaves
 
 
 class RandomForest(ScikitLearn):
+    name = "random_forest"
+
     @dataclass(frozen=True)
     class Options:
         trees: int = option(100, "trees", low=1, high=10_000)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 class Ridge(ScikitLinear):
+    name = "ridge"
+
     @dataclass(frozen=True)
     class Options:
         alpha: float = option(0.01, "weight of the penalty on large weights", low=0.0, high=1e6)

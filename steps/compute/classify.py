@@ -1,15 +1,14 @@
 """Fits one classifier on the training part of embeddings and names the test part."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from crystal_eyes.classifiers import fitted
+from crystal_eyes.classifiers.base import Classifier
 from crystal_eyes.encoder.embeddings import read_embeddings
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.top_k import rank_of_truth
@@ -30,8 +29,8 @@ class Classified:
     query_seconds: float
 
 
-def classify(embeddings: Path, classifier: str, options: Mapping[str, Any], seed: int, workspace: Path) -> Classified:
-    """embeddings: folder that embed wrote; classifier: name in the registry; options: by full name, as option_fields has them.
+def classify(embeddings: Path, classifier: Classifier, workspace: Path) -> Classified:
+    """embeddings: folder that embed wrote; classifier: not fitted.
 
     Raises UserError with fewer than two characters or nothing to test on.
     """
@@ -44,12 +43,12 @@ def classify(embeddings: Path, classifier: str, options: Mapping[str, Any], seed
     if len(names) < 2 or not len(test):
         raise UserError(f"{embeddings} has {len(names)} characters to learn and {len(test)} pictures to test on: too few")
 
-    print(f"{classifier}: fits {len(train)} embeddings of {len(names)} characters", flush=True)
+    print(f"{classifier.name}: fits {len(train)} embeddings of {len(names)} characters", flush=True)
     start = time.perf_counter()
-    found = fitted.fit(classifier, options, seed, vectors[train], character[train])
+    found = fitted.fit(classifier, vectors[train], character[train])
     fit_seconds = time.perf_counter() - start
     start = time.perf_counter()
-    candidates, scores = found.classifier.top_k(vectors[test], CANDIDATES)
+    candidates, scores = classifier.top_k(vectors[test], CANDIDATES)
     query_seconds = time.perf_counter() - start
     folder = workspace / "classifier"
     fitted.write(folder, found)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from crystal_eyes.classifiers import fitted
-from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.encoder.embeddings import embed_sketches
 from crystal_eyes.options import option
 from crystal_eyes.recognizer.build.calibrate import calibrate
@@ -43,7 +41,9 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     """Write a bundle to folder, which is replaced. Raises UserError where the inputs don't belong together."""
     data = open_inputs(inputs)
     roles = data.roles
-    known = KnownCharacters(data.layer, data.embeddings[roles["train"]], data.characters[roles["train"]], options.references)
+    known = KnownCharacters(
+        data.classifier, data.embeddings[roles["train"]], data.characters[roles["train"]], options.references
+    )
     calibration, report = (labeled_heads(data, roles[role], options.seed) for role in ("calibration", "report"))
     strangers = {part: labeled_heads(data, roles[f"strangers_{part}"], options.seed) for part in ("choose", "report")}
 
@@ -94,7 +94,6 @@ def known_without(data: BundleData, away: np.ndarray, references: int) -> tuple[
     rows = data.roles["train"][~np.isin(data.characters[data.roles["train"]], away)]
     embeddings, characters = data.embeddings[rows], data.characters[rows]
     print(f"fit a classifier without the {len(away)} characters that are strangers in this measurement", flush=True)
-    same = data.classifier
-    layer = fitted.fit(same.name, same.options, same.seed, embeddings, characters).classifier
-    assert isinstance(layer, Linear)
-    return KnownCharacters(layer, embeddings, characters, references), rows
+    classifier = data.classifier.unfitted()
+    classifier.fit(embeddings, np.unique(characters, return_inverse=True)[1])
+    return KnownCharacters(classifier, embeddings, characters, references), rows

@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from crystal_eyes.classifiers import fitted
-from crystal_eyes.classifiers.fitted import FittedClassifier
+from crystal_eyes.classifiers import registry
 from crystal_eyes.classifiers.linear import Linear
-from crystal_eyes.classifiers.registry import LINEAR
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.encoder.embeddings import load_heads, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
@@ -51,8 +49,7 @@ class BundleData:
     characters: np.ndarray  # str [n]
     roles: dict[str, np.ndarray]  # rows by role (roles.py)
     catalogue: Catalogue
-    classifier: FittedClassifier
-    layer: Linear  # the classifier's
+    classifier: Linear
 
     def pictures(self, rows: np.ndarray, label: str) -> Iterator[Image.Image]:
         """RGB pictures of rows of the table. label: shown with the progress."""
@@ -72,18 +69,19 @@ def open_inputs(inputs: BundleInputs) -> BundleData:
     roles, characters = rows_by_role(table), table["character"].to_numpy(dtype=str)
     if not len(roles["calibration"]) or not len(roles["report"]):
         raise UserError(f"the embeddings {inputs.embeddings} have too few test heads to calibrate and measure a bundle")
-    classifier = fitted.read(inputs.classifier)
-    layer = classifier.classifier
-    if not isinstance(layer, Linear):
-        raise UserError(f"a bundle needs a linear classifier ({', '.join(LINEAR)}): {inputs.classifier} is {classifier.name}")
+    fitted = registry.read(inputs.classifier)
+    classifier = fitted.classifier
+    if not isinstance(classifier, Linear):
+        linear = ", ".join(registry.LINEAR)
+        raise UserError(f"a bundle needs a linear classifier ({linear}): {inputs.classifier} is {classifier.name}")
     known = np.unique(characters[roles["train"]])
-    if not np.array_equal(known, classifier.characters) or layer.weight.shape != (len(known), embeddings.shape[1]):
+    if not np.array_equal(known, fitted.characters) or classifier.weight.shape != (len(known), embeddings.shape[1]):
         raise UserError(
             f"the classifier {inputs.classifier} was not fitted on the embeddings {inputs.embeddings}: it knows "
-            f"{len(classifier.characters)} characters in {layer.weight.shape[1]} dimensions, "
+            f"{len(fitted.characters)} characters in {classifier.weight.shape[1]} dimensions, "
             f"they train {len(known)} in {embeddings.shape[1]}"
         )
-    return BundleData(encoder, embeddings, table, characters, roles, catalogue, classifier, layer)
+    return BundleData(encoder, embeddings, table, characters, roles, catalogue, classifier)
 
 
 def content_digest(path: Path) -> str:

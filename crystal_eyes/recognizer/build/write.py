@@ -34,7 +34,7 @@ def write_bundle(
     folder.mkdir(parents=True)
     shutil.copy(inputs.detector, folder / files.DETECTOR)
     shutil.copy(inputs.encoder, folder / files.ENCODER)
-    known.layer.export_onnx(folder / files.CLASSIFIER)
+    known.classifier.export_onnx(folder / files.CLASSIFIER)
     series = data.table.groupby("character")["series"].first()
     _write_json(folder / files.CHARACTERS, [[name, series[name]] for name in known.names])
     np.save(folder / files.MEANS, known.means, allow_pickle=False)

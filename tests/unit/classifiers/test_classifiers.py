@@ -96,6 +96,16 @@ def test_equal_fits_are_saved_as_equal_bytes(name, tmp_path):
 
 
 @EVERY
+def test_an_unfitted_copy_learns_the_same(name):
+    x, y = separable()
+    first = fitted(name, x, y, seed=3)
+    copy = first.unfitted()
+    assert type(copy) is type(first) and copy.named_options() == first.named_options() and copy.seed == 3
+    copy.fit(x, y)
+    np.testing.assert_array_equal(copy.top_k(x, 6)[1], first.top_k(x, 6)[1])
+
+
+@EVERY
 def test_the_same_seed_gives_the_same_classifier(name):
     hard, y = separable(count=4, d=3)
     x = separable(seed=1, d=3)[0]
@@ -159,7 +169,7 @@ def test_tip_adapter_adds_what_a_loop_over_the_training_embeddings_finds():
     queries = separable(count=3, d=6, seed=1)[0]
     one = fitted("tip_adapter", x, y, tip_adapter_alpha=2.0, tip_adapter_beta=3.0)
     logits = one.logits(queries)
-    for query, own, found in zip(queries, one.linear.logits(queries), logits):
+    for query, own, found in zip(queries, one.perceptron.logits(queries), logits):
         alike = [sum(np.exp(-3.0 * (1 - query @ other)) for other, label in zip(x, y) if label == c) for c in range(6)]
         np.testing.assert_allclose(found, own + 2.0 * np.array(alike), rtol=1e-4)
 

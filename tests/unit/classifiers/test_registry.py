@@ -43,6 +43,9 @@ def test_a_classifier_takes_the_options_of_the_one_it_is_built_on():
     ]  # fmt: skip
     made = create("tip_adapter", {"tip_adapter_beta": 2.0, "perceptron_epochs": 3, "ridge_alpha": 9.0}, seed=4)
     assert made.options == CLASSIFIERS["tip_adapter"].Options(beta=2.0)
+    assert made.named_options() == {
+        "tip_adapter_alpha": 1.0, "tip_adapter_beta": 2.0, "perceptron_epochs": 3, "perceptron_learning_rate": 0.01
+    }  # fmt: skip
     assert made.base.options == CLASSIFIERS["perceptron"].Options(epochs=3) and made.base.seed == made.seed == 4
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crystal_eyes.classifiers import fitted
+from crystal_eyes.classifiers import fitted, registry
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
@@ -55,13 +55,14 @@ def with_classifier(inputs: BundleInputs, folder: Path, name: str, characters: i
     x, table = np.load(inputs.embeddings / "embeddings.npy"), pd.read_parquet(inputs.embeddings / "table.parquet")
     names = table["character"].to_numpy(str)
     rows = (table["classifier_split"] == "train").to_numpy() & np.isin(names, np.unique(names)[:characters])
-    fitted.write(folder, fitted.fit(name, {"perceptron_epochs": 2}, 0, x[rows][:, first:], names[rows]))
+    classifier = registry.create(name, {"perceptron_epochs": 2}, 0)
+    fitted.write(folder, fitted.fit(classifier, x[rows][:, first:], names[rows]))
     return replace(inputs, classifier=folder)
 
 
 def test_a_built_bundle_names_the_characters_of_the_catalogue(built, inputs):
     recognizer = Recognizer.load(built.folder, threads=1)
-    characters = fitted.read(inputs.classifier).characters.tolist()
+    characters = registry.read(inputs.classifier).characters.tolist()
     assert [name for name, _ in recognizer.naming.characters] == characters and built.characters == len(characters) == 8
     assert recognizer.naming.gallery.characters == [name for name in characters for _ in range(OPTIONS.references)]
     (head,) = recognizer.recognize(draw_head(1, 0).resize((192, 192)))
@@ -71,7 +72,7 @@ def test_a_built_bundle_names_the_characters_of_the_catalogue(built, inputs):
 def test_the_classifier_that_names_is_the_one_that_was_given(built, inputs):
     x = np.load(inputs.embeddings / "embeddings.npy")[:20]
     logits = open_session((built.folder / "classifier.onnx").read_bytes(), 1).run(None, {"embeddings": x})[0]
-    np.testing.assert_allclose(logits, fitted.read(inputs.classifier).classifier.logits(x), atol=1e-4)
+    np.testing.assert_allclose(logits, registry.read(inputs.classifier).classifier.logits(x), atol=1e-4)
 
 
 def test_figures_and_scores_are_reported_and_stand_on_the_card(built):

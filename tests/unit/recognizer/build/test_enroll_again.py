@@ -15,7 +15,7 @@ def naive_enroll(known, familiar, strangers, shown, slope: float, intercept: flo
 
     def top_5(some: LabeledHeads, wanted: list[str], with_new: bool) -> float:
         hits = []
-        for x, logits, character in zip(some.embeddings, known.layer.logits(some.embeddings), some.characters):
+        for x, logits, character in zip(some.embeddings, known.classifier.logits(some.embeddings), some.characters):
             if character in wanted:
                 scores = dict(zip(known.names.tolist(), logits.tolist()))
                 if with_new:

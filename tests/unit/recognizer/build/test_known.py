@@ -14,7 +14,7 @@ def test_known_draws_on_means_and_references_of_its_characters(known):
         mean = some.embeddings[some.characters == name].astype(float).mean(axis=0)
         assert evidence.to_means[0, label] == pytest.approx(float(x[0] @ (mean / np.linalg.norm(mean))), abs=2e-3)
     assert evidence.to_gallery[0].tolist() == pytest.approx((some.embeddings[known.references] @ x[0]).tolist(), abs=2e-3)
-    np.testing.assert_allclose(evidence.logits, known.layer.logits(x), atol=1e-5)
+    np.testing.assert_allclose(evidence.logits, known.classifier.logits(x), atol=1e-5)
     assert known.labels(np.array(["c07", "c00"])).tolist() == [7, 0]
 
 

@@ -16,7 +16,7 @@ def test_the_report_is_what_loops_count(known, unlikeness):
     found = measure_known(known, unlikeness, calibrations, asked)
     masks = {"colour": ~asked.line, "line": asked.line, "line_drawn": asked.line & ~asked.sketch}
     for name, mask in masks.items():
-        logits, truth = known.layer.logits(asked.embeddings[mask]), asked.characters[mask]
+        logits, truth = known.classifier.logits(asked.embeddings[mask]), asked.characters[mask]
         ranked = [[f"c{label:02d}" for label in sorted(range(10), key=lambda c: -row[c])] for row in logits]
         for k in (1, 3, 5):
             assert found[f"{name}_top_{k}"] == pytest.approx(np.mean([t in r[:k] for t, r in zip(truth, ranked)]))
