@@ -7,6 +7,7 @@ The data flows from pictures to heads to embeddings to characters. Importing the
         print(head.box, head.candidates[0].character, head.verdict)
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ __all__ = ["Head", "Recognizer", "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name in ("Head", "Recognizer"):
-        from crystal_eyes import recognizer
-
-        return getattr(recognizer, name)
+        # by name: an import statement would make the recognizer part of every step's cache key
+        return getattr(importlib.import_module("crystal_eyes.recognizer"), name)
     if name == "__version__":
         from importlib import metadata
 

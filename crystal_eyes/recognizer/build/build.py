@@ -30,7 +30,6 @@ class BundleOptions:
 @dataclass(frozen=True)
 class BuiltBundle:
     folder: Path
-    card: str  # Markdown
     characters: int
     figures: dict[str, float]  # measured on heads that nothing was tuned on
     score: tuple[str, ...]  # names of the scores that unlikeness adds up
@@ -77,7 +76,7 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     card = model_card(data.table, roles, figures, chosen.names, data.classifier.name, source)
     values = calibration_values(unlikeness, enrolled_logits, calibrations)
     write_bundle(folder, inputs, data, known, values, card, source)
-    return BuiltBundle(folder, card, len(known.names), figures, chosen.names, auroc)
+    return BuiltBundle(folder, len(known.names), figures, chosen.names, auroc)
 
 
 def labeled_heads(data: BundleData, rows: np.ndarray, seed: int, sketches: int = SKETCHES) -> LabeledHeads:

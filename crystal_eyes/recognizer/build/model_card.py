@@ -8,7 +8,7 @@ import pandas as pd
 CARD = """# Crystal Eyes bundle
 
 Finds the heads of drawn characters in a picture and names them among {characters} characters; says how unlike everything it
-knows a head is. Needs numpy, Pillow, onnxruntime and tqdm.
+knows a head is. Needs numpy, Pillow and onnxruntime.
 
 ## Data
 
