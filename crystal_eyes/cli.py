@@ -80,7 +80,7 @@ def enroll(options: argparse.Namespace) -> int:
         folder = options.output.with_name(f"{options.output.name}.part")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder)
-    elif str(bundle(options)) != str(source):
+    elif Path(bundle(options)).expanduser() != source:  # inside a registered model
         raise UserError(
             f"{bundle(options)} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy"
         )

@@ -104,6 +104,12 @@ def test_enroll_changes_a_folder_or_writes_another_and_remove_undoes_it(run, bun
     assert (out / listing).read_bytes() == (bundle_folder / listing).read_bytes()
 
 
+def test_a_bundle_is_changed_in_place_however_its_folder_is_written(run, bundle_folder, folder, tmp_path):
+    shutil.copytree(bundle_folder, tmp_path / "bundle")
+    assert run("enroll", "--bundle", f"{tmp_path}/bundle/", "--character", "Nova", folder / "a.png")[0] == 0
+    assert "Nova" in run("recognize", "--bundle", tmp_path / "bundle", folder / "a.png")[1]
+
+
 def test_a_failed_enrollment_leaves_no_half_written_bundle(run, folder, tmp_path):
     out = tmp_path / "bundle"
     code, _, err = run("enroll", "--character", "Character 1", "--output", out, folder / "a.png")
@@ -124,3 +130,14 @@ def test_as_a_person_starts_it_and_stops_reading(bundle_folder, folder):
     command = f"{sys.executable} -m crystal_eyes.cli recognize --bundle {bundle_folder} {folder} | head -n 1"
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.endswith(": 1 head\n") and "Traceback" not in done.stderr
+
+
+def test_a_registered_bundle_is_changed_in_a_copy_only(run, bundle_folder, folder, tmp_path):
+    """A model of the registry holds its bundle in a folder below."""
+    model = tmp_path / "model"
+    shutil.copytree(bundle_folder, model / "artifacts" / "bundle")
+    code, _, err = run("enroll", "--bundle", model, "--character", "Nova", folder / "a.png")
+    assert code == 1 and "can't be changed: use --output FOLDER" in err and len(err.splitlines()) == 1
+    assert run("enroll", "--bundle", model, "--character", "Nova", "--output", tmp_path / "copy", folder / "a.png")[0] == 0
+    assert "Nova" in run("recognize", "--bundle", tmp_path / "copy", folder / "a.png")[1]
+    assert "Nova" not in run("recognize", "--bundle", model, folder / "a.png")[1]
