@@ -6,7 +6,8 @@ from pathlib import Path
 import mlflow
 import numpy as np
 
-from crystal_eyes.recognizer.build.build import BuiltBundle, BundleOptions
+from crystal_eyes.recognizer.build.build import BuiltBundle
+from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.bundle import CARD
 from pipeline.parameters.steps import Bundle
 from pipeline.step import run_step

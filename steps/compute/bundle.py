@@ -5,8 +5,9 @@ from pathlib import Path
 
 from crystal_eyes.detector import runtime as detector_runtime
 from crystal_eyes.errors import UserError
-from crystal_eyes.recognizer.build.build import BuiltBundle, BundleOptions, build_bundle
+from crystal_eyes.recognizer.build.build import BuiltBundle, build_bundle
 from crystal_eyes.recognizer.build.inputs import BundleInputs
+from crystal_eyes.recognizer.build.options import BundleOptions
 
 
 @dataclass(frozen=True)

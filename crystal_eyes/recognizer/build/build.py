@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from crystal_eyes.encoder.embeddings import embed_sketches
-from crystal_eyes.options import option
 from crystal_eyes.recognizer.build.calibrate import calibrate
 from crystal_eyes.recognizer.build.choose_unlikeness import choose_unlikeness
 from crystal_eyes.recognizer.build.enroll_again import enroll_again, fit_enrolled_logits
@@ -15,16 +14,11 @@ from crystal_eyes.recognizer.build.known import KnownCharacters
 from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
 from crystal_eyes.recognizer.build.measure import measure_known, measure_strangers, unlikeness_by_kind
 from crystal_eyes.recognizer.build.model_card import model_card
+from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
 SKETCHES = 1000  # made for each of calibration, report and strangers
-
-
-@dataclass(frozen=True)
-class BundleOptions:
-    references: int = option(5, "reference heads of each character in the gallery", low=1, high=1000)
-    seed: int = option(0, "seed of everything random", low=0, high=2**31 - 1)
 
 
 @dataclass(frozen=True)

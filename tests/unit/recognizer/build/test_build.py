@@ -15,8 +15,9 @@ from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.build.build import BuiltBundle, BundleOptions, build_bundle
+from crystal_eyes.recognizer.build.build import BuiltBundle, build_bundle
 from crystal_eyes.recognizer.build.inputs import BundleInputs, content_digest
+from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.bundle import read_bundle
 from crystal_eyes.recognizer.unlikeness import BLENDS
 from tests.bundles import make_inputs
