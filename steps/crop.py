@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from crystal_eyes.data.contact_sheets import boxes_sheet
+from crystal_eyes.boxes import as_boxes
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.data.layouts import read_dataset
-from crystal_eyes.data.left_out import lines
-from crystal_eyes.detector.boxes import as_boxes
+from crystal_eyes.data.left_out import summary_lines
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.progress import track
+from pipeline.contact_sheets import contact_sheet_of_boxes
 from pipeline.parameters.steps import Crop
 from pipeline.step import run_step
 
@@ -82,8 +82,8 @@ def report(config: Crop, heads: Counter, rows: list[dict], left_out: list[tuple[
                         "pictures_with_several_heads": heads[2], "left_out": len(left_out)})  # fmt: skip
     mlflow.log_text(pd.DataFrame(left_out, columns=["file", "why"]).to_csv(index=False), "left_out.csv")
     if shown:
-        mlflow.log_image(boxes_sheet(shown), "found_heads.png")
-    for line in lines(left_out):
+        mlflow.log_image(contact_sheet_of_boxes(shown), "found_heads.png")
+    for line in summary_lines(left_out):
         print(line)
     if not rows:
         raise UserError(f"no head was cut from {config.illustrations}: lower least_confidence, or give another detector")

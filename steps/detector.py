@@ -9,10 +9,9 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
+from crystal_eyes.boxes import face_to_head
 from crystal_eyes.data import cast
-from crystal_eyes.data.contact_sheets import boxes_sheet
-from crystal_eyes.data.left_out import lines
-from crystal_eyes.detector.boxes import face_to_head
+from crystal_eyes.data.left_out import summary_lines
 from crystal_eyes.detector.runtime import CONFIDENCE, FILE, HeadDetector
 from crystal_eyes.detector.training.export import export_onnx, set_image_size
 from crystal_eyes.detector.training.heads import read_heads
@@ -21,6 +20,7 @@ from crystal_eyes.detector.training.trainer import WEIGHTS, build, dataset, trai
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.detection import Found, average_precision, matches, measure
 from crystal_eyes.progress import track
+from pipeline.contact_sheets import contact_sheet_of_boxes
 from pipeline.parameters.steps import Detector
 from pipeline.step import run_step
 
@@ -47,7 +47,7 @@ def detector(config: Detector, inputs: Mapping[str, Path | None], workspace: Pat
         if found:
             metrics = measure(found, CONFIDENCE)
             mlflow.log_metrics({f"{name}_{metric}": value for metric, value in metrics.items()})
-            mlflow.log_image(boxes_sheet(worst(data, part, found)), f"{name}.png")
+            mlflow.log_image(contact_sheet_of_boxes(worst(data, part, found)), f"{name}.png")
             print(f"{name}: " + ", ".join(f"{metric} {value:.3f}" for metric, value in metrics.items())
                   + f" ({len(found)} pictures, {sum(len(one.truth) for one in found)} heads)")  # fmt: skip
     return {"detector": trained}
@@ -65,9 +65,9 @@ def read_real(config: Detector, inputs: Mapping[str, Path | None]) -> dict[str, 
             faces, labelled = labelled, [grown(one, margins(config)) for one in labelled]
             some = [pair for pair in zip(faces, labelled) if len(pair[0].boxes)][:12]
             shown = [(*dataset.load(face), dataset.load(head)[1]) for face, head in some]
-            mlflow.log_image(boxes_sheet(shown), "faces_to_heads.png")
+            mlflow.log_image(contact_sheet_of_boxes(shown), "faces_to_heads.png")
         found += labelled
-    for line in lines(left_out):
+    for line in summary_lines(left_out):
         print(line)
     if left_out:
         mlflow.log_text(pd.DataFrame(left_out, columns=["file", "why"]).to_csv(index=False), "left_out.csv")
@@ -115,7 +115,9 @@ def write_data(config: Detector, inputs: Mapping[str, Path | None], real: dict[s
     dataset.write(data, "train", chain(pictures("train"), scenes),
                   lambda name: config.repeat if name.startswith("label-") else 1)  # fmt: skip
     some = dataset.read(data, "train", step=max(1, (len(real["train"]) + config.scenes) // SHOWN))
-    mlflow.log_image(boxes_sheet([(picture, boxes, []) for _, picture, boxes in some][:SHOWN]), "training_pictures.png")
+    mlflow.log_image(
+        contact_sheet_of_boxes([(picture, boxes, []) for _, picture, boxes in some][:SHOWN]), "training_pictures.png"
+    )
 
 
 def report_epoch(config: Detector):

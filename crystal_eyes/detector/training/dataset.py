@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from crystal_eyes.boxes import area
 from crystal_eyes.data import cast
-from crystal_eyes.detector.boxes import area
 from crystal_eyes.detector.training.heads import Head
 from crystal_eyes.detector.training.labels import Labelled
 from crystal_eyes.detector.training.scenes import Ground, Sprite, Take, compose
@@ -54,12 +54,12 @@ class Loaded(Sequence):
 
 def drawn_heads(part: int, characters: int = 600) -> Take:
     """Draws heads of the cast. part: 0, 1 or 2; two parts share no character and no look-alike of one."""
-    people = [one for place, one in enumerate(cast.cast(3 * characters, seed=0)) if place // cast.FAMILY % 3 == part]
+    people = [one for place, one in enumerate(cast.make_cast(3 * characters, seed=0)) if place // cast.FAMILY % 3 == part]
 
     def take(rng: np.random.Generator) -> Sprite:
         person = people[rng.integers(len(people))]
         drawing = random.Random(int(rng.integers(2**31)))
-        picture, box = cast.upright(person, drawing, SPRITE, line_art=rng.random() < 0.15)
+        picture, box = cast.upright_head(person, drawing, SPRITE, line_art=rng.random() < 0.15)
         return Sprite(np.asarray(picture), box)
 
     return take

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crystal_eyes.detector.boxes import area, as_boxes
+from crystal_eyes.boxes import area, as_boxes
 from crystal_eyes.detector.training.dataset import (
     LONGEST,
     drawn_heads,
@@ -193,6 +193,6 @@ def test_a_ground_may_be_narrow():
 def test_parts_of_the_cast_share_no_character():
     from crystal_eyes.data import cast
 
-    people = cast.cast(90, seed=0)
+    people = cast.make_cast(90, seed=0)
     parts = [{one.traits for place, one in enumerate(people) if place // cast.FAMILY % 3 == part} for part in range(3)]
     assert [len(part) for part in parts] == [30, 30, 30] and len(set.union(*parts)) == 90
