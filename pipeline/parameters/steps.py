@@ -5,6 +5,8 @@ MLproject repeats these defaults; a test holds the two together.
 
 from dataclasses import dataclass
 
+from crystal_eyes.detector.boxes import FACE_MARGINS
+from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.encoder.recipes import RECIPES, RECIPES_OWN
 from pipeline.parameters.declare import parameter
 
@@ -129,7 +131,8 @@ class Detector:
     )
     faces: str = parameter("", "the same, with boxes of faces: grown to heads by face_margins", input="files", optional=True)
     face_margins: str = parameter(
-        "0.25,0.55,0.25,0.1", "how far a head reaches beyond its face: left,top,right,bottom in sides of the face box"
+        ",".join(map(str, FACE_MARGINS)),
+        "how far a head reaches beyond its face: left,top,right,bottom in sides of the face box",
     )
     heads: str = parameter("", "folder of head pictures to paste into scenes beside the cast", input="files", optional=True)
     labeller: str = parameter(
@@ -157,7 +160,7 @@ class Crop:
     illustrations: str = parameter("", "labelled whole pictures: any dataset that prepare reads", input="dataset")
     detector: str = parameter("", "detector that finds the heads (runs:/ID/detector or a folder)", input="files")
     several: str = parameter("leave-out", "a picture in which several heads are found", choices=("leave-out", "largest", "all"))
-    least_confidence: float = parameter(0.4, "least confidence of a head", low=0.01, high=1.0)
+    least_confidence: float = parameter(CONFIDENCE, "least confidence of a head", low=0.01, high=1.0)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_eyes.detector.boxes import as_boxes
-from crystal_eyes.evaluation.detection import Found, average_precision, curve, matches, measure
+from crystal_eyes.evaluation.detection import (
+    PictureDetections,
+    average_precision,
+    detection_metrics,
+    precision_recall_curve,
+    true_positives,
+)
 
 # whole pixels in a small field, so that boxes of all overlaps occur
 box = st.builds(lambda x, y, w, h: (x, y, x + w, y + h), *[st.integers(0, 5)] * 2, *[st.integers(2, 6)] * 2)
 
 
 @st.composite
-def some_pictures(draw) -> list[Found]:
+def some_pictures(draw) -> list[PictureDetections]:
     """Pictures with true and found boxes; no two confidences are the same."""
     truths = draw(st.lists(st.lists(box, max_size=4), min_size=1, max_size=3))
     found = [draw(st.lists(st.sampled_from(truth) | box if truth else box, max_size=5)) for truth in truths]
@@ -19,8 +25,8 @@ def some_pictures(draw) -> list[Found]:
     return [picture(truth, boxes, [(next(ranks) + 1) / 32 for _ in boxes]) for truth, boxes in zip(truths, found)]
 
 
-def picture(truth, boxes, scores) -> Found:
-    return Found(as_boxes(truth), as_boxes(boxes), np.array(scores, np.float32))
+def picture(truth, boxes, scores) -> PictureDetections:
+    return PictureDetections(as_boxes(truth), as_boxes(boxes), np.array(scores, np.float32))
 
 
 def share(a, b) -> float:
@@ -29,7 +35,7 @@ def share(a, b) -> float:
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
-def ranked(pictures: list[Found], least: float) -> list[tuple[float, bool]]:
+def ranked(pictures: list[PictureDetections], least: float) -> list[tuple[float, bool]]:
     """(confidence, whether it hits) of all found boxes, best first, by plain loops."""
     out = []
     for one in pictures:
@@ -69,48 +75,48 @@ def test_average_precision_is_what_plain_loops_find(pictures, least):
 def test_precision_and_recall_are_what_plain_loops_find(pictures, confidence):
     truths, sure = sum(len(one.truth) for one in pictures), [r for r in ranked(pictures, 0.5) if r[0] >= confidence]
     precision, recall = rates(sure, truths) if sure else (1.0, 0.0)
-    found = measure(pictures, confidence)
+    found = detection_metrics(pictures, confidence)
     assert (found["precision"], found["recall"]) == (pytest.approx(precision), pytest.approx(recall))
 
 
 @settings(deadline=None)
 @given(some_pictures())
 def test_the_order_of_the_pictures_and_of_the_found_boxes_does_not_matter(pictures):
-    turned = [Found(one.truth, one.boxes[::-1], one.scores[::-1]) for one in pictures[::-1]]
-    for ours, theirs in zip(curve(pictures), curve(turned)):
-        np.testing.assert_allclose(ours, theirs)
+    reordered = [PictureDetections(one.truth, one.boxes[::-1], one.scores[::-1]) for one in pictures[::-1]]
+    for one, other in zip(precision_recall_curve(pictures), precision_recall_curve(reordered)):
+        np.testing.assert_allclose(one, other)
 
 
 def test_a_second_box_on_a_head_is_a_false_alarm():
     head = (0, 0, 10, 10)
     one = picture([head], [head, (0, 0, 10, 9)], [0.5, 0.9])
-    assert matches(one, 0.5).tolist() == [False, True]  # the surer one takes the head
-    assert measure([one], 0.4)["precision"] == 0.5 and measure([one], 0.6)["precision"] == 1.0
-    assert measure([one], 0.4)["recall"] == 1.0
+    assert true_positives(one, 0.5).tolist() == [False, True]  # the surer one takes the head
+    assert detection_metrics([one], 0.4)["precision"] == 0.5 and detection_metrics([one], 0.6)["precision"] == 1.0
+    assert detection_metrics([one], 0.4)["recall"] == 1.0
 
 
 def test_the_surest_box_takes_the_nearest_of_two_heads():
     one = picture([(0, 0, 10, 10), (4, 0, 14, 10)], [(3, 0, 13, 10), (1, 0, 11, 10)], [0.9, 0.8])
-    assert matches(one, 0.5).tolist() == [True, True]
+    assert true_positives(one, 0.5).tolist() == [True, True]
 
 
 def test_steps_of_overlap_are_measured_apart():
     one = picture([(0, 0, 10, 10)], [(0, 0, 10, 8)], [0.9])  # IoU 0.8
-    found = measure([one], 0.5)
+    found = detection_metrics([one], 0.5)
     assert found["ap50"] == found["ap75"] == 1.0 and 0.6 <= found["map50_95"] <= 0.7
     assert average_precision([one], 0.81) == 0
 
 
 def test_without_heads_every_box_is_wrong():
-    found = measure([picture([], [(0, 0, 5, 5)], [0.9])], 0.5)
+    found = detection_metrics([picture([], [(0, 0, 5, 5)], [0.9])], 0.5)
     assert found == {"ap50": 0, "ap75": 0, "map50_95": 0, "precision": 0, "recall": 0}
 
 
 @pytest.mark.parametrize("pictures", [[], [picture([], [], [])], [picture([(0, 0, 5, 5)], [], [])]])
 def test_without_boxes_nothing_is_wrong_and_nothing_found(pictures):
-    assert measure(pictures, 0.5) == {"ap50": 0, "ap75": 0, "map50_95": 0, "precision": 1, "recall": 0}
+    assert detection_metrics(pictures, 0.5) == {"ap50": 0, "ap75": 0, "map50_95": 0, "precision": 1, "recall": 0}
 
 
 def test_boxes_of_exactly_the_confidence_count():
     one = picture([(0, 0, 5, 5)], [(0, 0, 5, 5), (20, 20, 25, 25)], [0.75, 0.5])
-    assert [measure([one], confidence)["precision"] for confidence in (0.5, 0.51, 0.75)] == [0.5, 1.0, 1.0]
+    assert [detection_metrics([one], confidence)["precision"] for confidence in (0.5, 0.51, 0.75)] == [0.5, 1.0, 1.0]
