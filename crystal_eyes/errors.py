@@ -1,20 +1,20 @@
-"""Errors that a user can mend."""
+"""Errors that a user can fix."""
 
 import errno
 
 
 class UserError(Exception):
-    """Something the user can mend. The text is one line: it names the thing, then the remedy."""
+    """Something the user can fix. The text is one line that names the thing and what is wrong with it."""
 
 
 def one_line(error: BaseException) -> str | None:
-    """The one line that a person needs of an expected error, or None where a traceback is owed (a fault of ours)."""
+    """The one line that describes an expected error, or None where it is a bug and needs its traceback."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):
         where = error.filename or "the disk"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return f"no space left while writing {where}: free some and run the same command again, it goes on from there"
+            return f"no space left while writing {where}: free some space and run the same command again to resume"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return f"no permission for {where}: change its permissions or choose another place"
     return None

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def option(
-    default: Any, help: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
-) -> Any:
+def option(default: Any, help: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()) -> Any:
     """A field of an options dataclass: its default, one line of help, inclusive bounds, allowed words.
 
     Entry points derive their parameters from these fields, so a default stands in one place.

@@ -1,102 +1,114 @@
-"""The chain of steps that main runs: which step gets which parameters, and which result of which other step."""
+"""The chain of steps that main runs: which step gets which parameters, and which results of other steps."""
 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
+
+from mlflow.entities import Run
 
 from crystal_eyes.artifacts import local_path
-from crystal_eyes.encoder.recipes import RECIPES, filled
+from crystal_eyes.classifiers.registry import CLASSIFIERS
 from crystal_eyes.errors import UserError
-from pipeline.cache.key import ROOT
-from pipeline.parameters.declare import parameter
-from pipeline.parameters.steps import CLASSIFIERS, STEPS
-from pipeline.tuned import with_tuned
+from pipeline.cache.key import PENDING, ROOT
+from pipeline.parameters.declare import own_fields
+from pipeline.parameters.entry_points import LINEAR, Main
+from pipeline.parameters.recipes import RECIPES
+from pipeline.parameters.steps import StepParameters, classifier_parameters
+from pipeline.tuned import read_tuned, with_values
 
 HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project
-CLASSIFIER_PARAMETERS = {f.name: next((c for c in CLASSIFIERS if f.name.startswith(f"{c}_")), None)
-                         for f in dataclasses.fields(STEPS["classify"])}  # fmt: skip
-BUILT_ON = {"tip_adapter": "perceptron"}  # takes the other's parameters too
-
-
-def _main_fields() -> list[tuple[str, Any, Any]]:
-    """Every step's parameters once, without those that the chain fills in, then main's own."""
-    fields: dict[str, tuple[str, Any, Any]] = {}
-    for config in STEPS.values():
-        for f in dataclasses.fields(config):
-            if f.name != "classifier" and (f.metadata["input"] != "files" or f.default or f.metadata["optional"]):
-                fields.setdefault(f.name, (f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata)))
-    own = {
-        "detector": parameter(
-            "", "detector that finds heads; empty: for illustrations one is trained, else models/head-detector"
-        ),
-        "classifiers": parameter(",".join(CLASSIFIERS), "which classifiers to compare, separated by commas"),
-        "params": parameter("", "best_parameters.json of a sweep: values of train's parameters", input="files", optional=True),
-        "cache": parameter("on", "reuse finished steps", choices=("on", "off")),
-        "plan": parameter(False, "print what would run and why, run nothing"),
-    }
-    return [*fields.values(), *((name, type(f.default), f) for name, f in own.items())]
-
-
-Main = dataclasses.make_dataclass("Main", _main_fields(), frozen=True)
-Main.__doc__ = "(Detector, crop,) prepare, train, distill, export, embed, compare classifiers, bundle; reuses finished steps."
-
-
-class Result(Protocol):
-    """What a step of the chain gives to the next ones."""
-
-    def output(self, name: str) -> str: ...
-
-
-Runner = Callable[[str, dict[str, Any]], Result]
 
 
 @dataclass(frozen=True)
-class Chained:
-    """What a whole chain gives."""
+class StepResult:
+    """What a step gives to the next ones. run: None where a plan finds that it would have to run."""
 
-    classifiers: dict[str, Result]  # by name, those that were asked for
-    bundle: Result
+    run: Run | None
+
+    def output(self, name: str) -> str:
+        """The URI of one of the step's artifacts."""
+        return f"runs:/{self.run.info.run_id}/{name}" if self.run else f"{PENDING}{name}"
+
+    @property
+    def finished(self) -> Run:
+        """The run of a step that has run."""
+        assert self.run
+        return self.run
+
+
+Runner = Callable[[str, dict[str, Any]], StepResult]  # entry point, parameters -> result
+
+
+@dataclass(frozen=True)
+class ChainResult:
+    """What the whole chain gives."""
+
+    classifiers: dict[str, StepResult]  # by name, those that were asked for
+    naming: str  # the classifier that names heads in the bundle
+    bundle: StepResult
+    evaluation: StepResult
     catalogue: str
 
 
-def run_chain(config: Any, run: Runner) -> Chained:
-    """Call `run(entry point, parameters)` for every step in order."""
-    chosen = [name.strip() for name in config.classifiers.split(",") if name.strip()]
-    unknown = sorted(set(chosen) - set(CLASSIFIERS))
-    if unknown or not chosen:
-        raise UserError(f"classifiers={config.classifiers}: choose some of {', '.join(CLASSIFIERS)}")
+def run_chain(main: Main, run: Runner) -> ChainResult:
+    """Call `run(entry point, parameters)` for every step in order. Raises UserError on contradictory parameters."""
+    options = main.options
+    compared = [name.strip() for name in options.classifiers.split(",") if name.strip()]
+    unknown = sorted(set(compared) - set(CLASSIFIERS))
+    if unknown or not compared:
+        raise UserError(f"classifiers={options.classifiers}: choose some of {', '.join(CLASSIFIERS)}")
+    # a step is called with, and known by, its resolved values, wherever they came from
+    train = main.train
+    if options.params:
+        train = with_values(train, read_tuned(options.params), "params")
+    recipe = RECIPES[train.recipe]
+    train, distill = train.resolved(), dataclasses.replace(main.distill, recipe=train.recipe).resolved()
+    naming = options.naming or recipe.classifier
+    if naming not in LINEAR:
+        raise UserError(f"naming={naming}: choose one of {', '.join(LINEAR)}")
 
-    config = filled(with_tuned(config))  # what a step is given, and known by, is the value, not where it came from
-
-    def own(entry_point: str, classifier: str = "") -> dict[str, Any]:
-        names = [f.name for f in dataclasses.fields(STEPS[entry_point])]
-        # another classifier's parameter is none of its business: changing it must not run this one again
-        taken = (None, classifier, BUILT_ON.get(classifier)) if classifier else CLASSIFIER_PARAMETERS.values()
-        return {n: getattr(config, n) for n in names if hasattr(config, n) and CLASSIFIER_PARAMETERS.get(n) in taken}
-
-    dataset, detector = own("prepare"), config.detector
+    prepare, detector = _own(main.prepare), options.detector
     if detector:
-        local_path(detector)  # needed at the very end: say now that it isn't there
-    if config.illustrations:
-        if config.dataset:
+        local_path(detector)  # needed late: say now that it does not exist
+    if main.crop.illustrations:
+        if main.prepare.dataset:
             raise UserError(
-                "dataset and illustrations are both given: give heads as dataset, or whole pictures as illustrations"
+                "dataset and illustrations are both given: give dataset for heads, or illustrations for whole pictures"
             )
-        detector = detector or run("detector", own("detector")).output("detector")
-        dataset["dataset"] = run("crop", own("crop") | {"detector": detector}).output("heads")
-    catalogue = run("prepare", dataset).output("catalogue")
-    encoder = run("train", {"catalogue": catalogue, **own("train")}).output("encoder")
-    if config.distill_epochs:
-        other = run("train", {"catalogue": catalogue, **own("train"), "seed": (config.seed + 1) % 2**31}).output("encoder")
+        detector = detector or run("detector", _own(main.detector)).output("detector")
+        prepare["dataset"] = run("crop", {"detector": detector, **_own(main.crop)}).output("heads")
+    catalogue = run("prepare", prepare).output("catalogue")
+    encoder = run("train", {"catalogue": catalogue, **_own(train)}).output("encoder")
+    if distill.distill_epochs:
+        other_seed = (train.seed + 1) % 2**31
+        other = run("train", {"catalogue": catalogue, **_own(train), "seed": other_seed}).output("encoder")
         both = {"catalogue": catalogue, "encoder": encoder, "other": other}
-        encoder = run("distill", both | own("distill")).output("encoder")
+        encoder = run("distill", both | _own(distill)).output("encoder")
     onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")
-    embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own("embed")}).output("embeddings")
-    results = {}
-    for name in dict.fromkeys(chosen):
+    embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **_own(main.embed)}).output("embeddings")
+
+    classifiers = {}
+    for name in dict.fromkeys([*compared, naming]):
+        # other classifiers' options are left out: changing one of them must not run this one again
+        own = {option: getattr(main.classify, option) for option in ("seed", *classifier_parameters(name))}
         given = {"embeddings": embeddings, "catalogue": catalogue, "classifier": name}
-        results[name] = run("classify", given | own("classify", name))
-    bundle = run("bundle", own("bundle", RECIPES[config.recipe].classifier) | {
-        "detector": detector or HEAD_DETECTOR, "onnx": onnx, "embeddings": embeddings, "catalogue": catalogue})  # fmt: skip
-    return Chained(results, bundle, catalogue)
+        classifiers[name] = run("classify", given | own)
+    bundle = run(
+        "bundle",
+        {
+            "detector": detector or HEAD_DETECTOR,
+            "onnx": onnx,
+            "embeddings": embeddings,
+            "classifier": classifiers[naming].output("classifier"),
+            "catalogue": catalogue,
+            **_own(main.bundle),
+        },
+    )
+    evaluation = run("evaluate", {"bundle": bundle.output("bundle"), "catalogue": catalogue})
+    return ChainResult(classifiers, naming, bundle, evaluation, catalogue)
+
+
+def _own(parameters: StepParameters) -> dict[str, Any]:
+    """The values that main's user gives to a step."""
+    return {field.name: getattr(parameters, field.name) for field in own_fields(type(parameters))}

@@ -18,14 +18,14 @@ from crystal_eyes.errors import UserError
 from pipeline.cache.key import ROOT, CacheKey, cache_key
 from pipeline.cache.records import find
 from pipeline.cache.workspace import only_one
-from pipeline.parameters.declare import parse
+from pipeline.parameters.declare import as_text, parse
 from pipeline.parameters.steps import STEPS
 
 
 def key_of(entry_point: str, parameters: dict[str, Any]) -> CacheKey:
     """The cache key of a step with these parameters; values may be text or typed. Raises UserError on a bad one."""
-    arguments = [text for name, value in parameters.items() for text in (f"--{name}", str(value))]
-    return cache_key(entry_point, parse(STEPS[entry_point], arguments))
+    arguments = [text for name, value in parameters.items() for text in (f"--{name}", as_text(value))]
+    return cache_key(entry_point, parse(STEPS[entry_point], arguments).resolved())
 
 
 def _get_or_run(
@@ -84,7 +84,7 @@ def _run_child(
         submitted = mlflow.projects.run(
             uri=str(ROOT),
             entry_point=entry_point,
-            parameters={name: str(value) for name, value in parameters.items()},
+            parameters={name: as_text(value) for name, value in parameters.items()},
             experiment_id=experiment,
             env_manager="local",
             run_name=label(entry_point, parameters),

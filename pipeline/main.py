@@ -1,37 +1,27 @@
 """The driver: chains the steps through `_get_or_run` and logs the comparison."""
 
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
-from pipeline.chain import Main, run_chain
+from pipeline.chain import StepResult, run_chain
 from pipeline.get_or_run import _get_or_run, current_experiment
-from pipeline.parameters.declare import parse
+from pipeline.parameters.entry_points import Main
 from pipeline.plan import print_plan
 from pipeline.promote import promote
 from pipeline.report import as_text, log_comparison, run_page
 from pipeline.step import one_line_errors
 
 
-@dataclass
-class Finished:
-    run: Run
+def run_main(main: Main) -> None:
+    def run(entry_point: str, parameters: dict[str, Any]) -> StepResult:
+        return StepResult(_get_or_run(entry_point, parameters, use_cache=main.options.cache == "on"))
 
-    def output(self, name: str) -> str:
-        return f"runs:/{self.run.info.run_id}/{name}"
-
-
-def main(config: Any) -> None:
-    def run(entry_point: str, parameters: dict[str, Any]) -> Finished:
-        return Finished(_get_or_run(entry_point, parameters, use_cache=config.cache == "on"))
-
-    chained = run_chain(config, run)
-    table = log_comparison({name: result.run for name, result in chained.classifiers.items()})
-    mlflow.set_tag("bundle_run", chained.bundle.run.info.run_id)
+    chained = run_chain(main, run)
+    table = log_comparison({name: result.finished for name, result in chained.classifiers.items()})
+    mlflow.set_tag("bundle_run", chained.bundle.finished.info.run_id)
     promoted = promote(chained, run)
     # the UI's list of experiments then leads to runs and metrics, not to traces of language models
     MlflowClient().set_experiment_tag(current_experiment(), "mlflow.experimentKind", "custom_model_development")
@@ -51,7 +41,7 @@ def main(config: Any) -> None:
 
 if __name__ == "__main__":
     with one_line_errors("main"):
-        config = parse(Main, sys.argv[1:])
+        main = Main.parse(sys.argv[1:])
         with mlflow.start_run():
-            mlflow.set_tag("mlflow.runName", "plan" if config.plan else "main")
-            print_plan(config) if config.plan else main(config)
+            mlflow.set_tag("mlflow.runName", "plan" if main.options.plan else "main")
+            print_plan(main) if main.options.plan else run_main(main)

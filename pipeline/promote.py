@@ -20,20 +20,20 @@ from crystal_eyes.recognizer.recognizer import bundle_folder
 from pipeline.cache.digests import digest_file
 from pipeline.cache.key import ROOT
 from pipeline.cache.workspace import only_one
-from pipeline.chain import Chained, Runner
+from pipeline.chain import ChainResult, Runner
 
 NAME = "crystal-eyes"
 DIGEST, RUN = "bundle", "bundle_run"  # tags of a version
 SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pillow")
 
 
-def promote(chained: Chained, run: Runner) -> str:
+def promote(chained: ChainResult, run: Runner) -> str:
     """Register the bundle unless it is registered, move the aliases, and return what was done and why, a line each."""
     with only_one("promote", "another main moves the registry's aliases: waiting for it"):
         return _promote(chained, run)
 
 
-def _promote(chained: Chained, run: Runner) -> str:
+def _promote(chained: ChainResult, run: Runner) -> str:
     client = MlflowClient()
     folder = local_path(chained.bundle.output("bundle"))
     version = _registered(client, digest_file(folder / LISTING)) or _register(client, chained, digest_file(folder / LISTING))
@@ -50,7 +50,7 @@ def _promote(chained: Chained, run: Runner) -> str:
         why = f"version {champion.version} can't be used any more ({reason})"
         return "\n".join([*lines, f"{NAME} version {version.version} is the new champion: {why}"])
     mine, theirs = (
-        run("evaluate", {"bundle": f"models:/{NAME}/{one.version}", "catalogue": chained.catalogue}).run.data.metrics
+        run("evaluate", {"bundle": f"models:/{NAME}/{one.version}", "catalogue": chained.catalogue}).finished.data.metrics
         for one in (version, champion)
     )
     figures = f"top-5 {mine['top_5']:.4f}, that of version {champion.version} is {theirs['top_5']:.4f} on the same heads"
@@ -83,7 +83,7 @@ def _registered(client: MlflowClient, digest: str) -> ModelVersion | None:
     return max(found, key=lambda version: int(version.version), default=None)
 
 
-def _register(client: MlflowClient, chained: Chained, digest: str) -> ModelVersion:
+def _register(client: MlflowClient, chained: ChainResult, digest: str) -> ModelVersion:
     """Log the bundle as a model that MLflow serves, and register it."""
     bundle = read_bundle(local_path(chained.bundle.output("bundle")))
     example = pd.DataFrame({"picture": [base64.b64encode(Gallery([bundle.folder]).thumbnail(0)).decode()]})
@@ -103,6 +103,6 @@ def _register(client: MlflowClient, chained: Chained, digest: str) -> ModelVersi
     )
     version = client.get_model_version(NAME, str(info.registered_model_version))
     client.set_model_version_tag(NAME, version.version, DIGEST, digest)
-    client.set_model_version_tag(NAME, version.version, RUN, chained.bundle.run.info.run_id)
+    client.set_model_version_tag(NAME, version.version, RUN, chained.bundle.finished.info.run_id)
     client.update_model_version(NAME, version.version, description=(bundle.folder / CARD).read_text("utf-8"))
     return version

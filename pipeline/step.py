@@ -1,65 +1,80 @@
 """Runs one step as an MLflow run: parameters in, outputs with digests out, one clear line where it fails."""
 
+import dataclasses
+import io
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from types import FrameType, TracebackType
+from typing import NoReturn, ParamSpec, TypeVar
 
 import mlflow
 
 from crystal_eyes.artifacts import local_path
-from crystal_eyes.errors import one_line
+from crystal_eyes.errors import UserError, one_line
 from pipeline.cache.digests import digest_path
 from pipeline.cache.key import cache_key
 from pipeline.cache.records import record
 from pipeline.cache.workspace import workspace
-from pipeline.parameters.declare import inputs, names_files, parse, values
+from pipeline.parameters.declare import as_text, inputs, names_files, parse, values
+from pipeline.parameters.steps import StepParameters
 
 FAILURE = "crystal_eyes.failure"  # tag of a run: why it failed
-Config = TypeVar("Config")
-# (configuration, input paths by field, workspace) -> outputs by artifact name
-Body = Callable[[Config, Mapping[str, Path | None], Path], Mapping[str, Path]]
+Parameters = TypeVar("Parameters", bound=StepParameters)
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+# (parameters, paths of the inputs that name files, workspace) -> outputs by artifact name
+Body = Callable[[Parameters, Mapping[str, Path], Path], Mapping[str, Path]]
 
 
-def run_step(
-    entry_point: str, config_class: type[Config], body: Body, filled: Callable[[Config], Config] = lambda config: config
-) -> None:
+def run_step(entry_point: str, parameters_class: type[Parameters], body: Body[Parameters]) -> None:
     """Parse the command line, run the body inside an MLflow run, log its outputs and record them for the cache.
 
-    filled: gives the values that stand for what was left empty; by these the step is known, as main asks for it.
-    Exits with 1 after one line on stderr where a user can mend it, with 130 where it was interrupted.
+    Exits with 1 after one line on stderr where the user can fix the problem, with 130 where it was interrupted.
     """
     with one_line_errors(entry_point):
-        config = parse(config_class, sys.argv[1:])
+        parameters = parse(parameters_class, sys.argv[1:])
         with mlflow.start_run() as run:
-            config = _told(filled, config)
-            key = cache_key(entry_point, config)
+            parameters = _noting_failure(parameters.resolved)
+            key = cache_key(entry_point, parameters)
             known = run.data.params
-            mlflow.log_params({n: v for n, v in (values(config) | inputs(config)).items() if n not in known})
+            given = {name: as_text(value) for name, value in (values(parameters) | inputs(parameters)).items()}
+            mlflow.log_params({name: value for name, value in given.items() if name not in known})
             with workspace(key.digest) as folder:
-                paths = {n: local_path(v) if names_files(config, n) else None for n, v in inputs(config).items()}
-                outputs = _told(body, config, paths, folder)
+                paths = {n: local_path(v) for n, v in inputs(parameters).items() if names_files(parameters, n)}
+                outputs = _noting_failure(_with_remedy, body, parameters, paths, folder)
                 digests = {}
                 for name, path in outputs.items():
-                    mlflow.log_artifacts(path, name)
+                    mlflow.log_artifacts(str(path), name)
                     digests[name] = digest_path(path)
-                if cache_key(entry_point, config).inputs == key.inputs:
+                if cache_key(entry_point, parameters).inputs == key.inputs:
                     record(mlflow.MlflowClient(), run.info.run_id, key, digests)
                 else:
                     print(f"{entry_point}: an input changed while it was read, so this result will not be reused")
 
 
-def _told(work: Callable[..., Any], *arguments) -> Any:
-    """What the work gives. Why it gives nothing is also written on the run, where a sweep and the UI find it."""
+def _with_remedy(body: Body[Parameters], parameters: Parameters, paths: Mapping[str, Path], folder: Path) -> Mapping[str, Path]:
+    """Call the body. The library's errors name a file; for an input's file, say which parameter it is and what it takes."""
     try:
-        return work(*arguments)
+        return body(parameters, paths, folder)
+    except UserError as error:
+        for field in dataclasses.fields(parameters):
+            if field.name in paths and str(paths[field.name]) in str(error):
+                raise UserError(f"{error}. Parameter {field.name} takes: {field.metadata['help']}") from None
+        raise
+
+
+def _noting_failure(work: Callable[Arguments, Answer], *arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
+    """Call work; if it fails, write the reason on the run, where a sweep and the UI find it."""
+    try:
+        return work(*arguments, **named)
     except Exception as error:
-        said = one_line(error) or f"{type(error).__name__}: {error}".splitlines()[0]
-        with suppress(Exception):  # where the disk is full, that is what to say
-            mlflow.set_tag(FAILURE, said[:500])
+        reason = one_line(error) or f"{type(error).__name__}: {error}".splitlines()[0]
+        with suppress(Exception):  # on a full disk the tag cannot be written either: the first error counts
+            mlflow.set_tag(FAILURE, reason[:500])
         raise
 
 
@@ -76,18 +91,19 @@ class one_line_errors:
         signal.signal(signal.SIGTERM, _interrupt)
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not below nohup
             signal.signal(signal.SIGHUP, _interrupt)
-        sys.stdout.reconfigure(line_buffering=True)  # or a log would show a step's lines only at its end
+        if isinstance(sys.stdout, io.TextIOWrapper):  # else a log would show a step's lines only at its end
+            sys.stdout.reconfigure(line_buffering=True)
 
-    def __exit__(self, kind, error: BaseException | None, trace) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         if error is None or isinstance(error, SystemExit):
             return
         if isinstance(error, KeyboardInterrupt):
-            self._exit(130, "interrupted: run the same command again, finished work is kept")
+            self._exit(130, "interrupted; finished work is kept: run the same command again to resume")
         line = one_line(error)
         if line is None:
             traceback.print_exception(error)
-            line = f"{kind.__name__}: {error} (this is a fault of ours, please report it with the lines above)"
+            line = f"{type(error).__name__}: {error} (this is a bug in Crystal Eyes, please report it with the lines above)"
         self._exit(1, line)
 
     def _exit(self, code: int, line: str) -> NoReturn:
@@ -95,8 +111,8 @@ class one_line_errors:
         raise SystemExit(code) from None
 
 
-def _interrupt(signum, frame) -> NoReturn:
-    # Python drops an exception that is raised while it tidies up (a weak reference's callback, a __del__): raise it again then
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    # Python drops an exception that is raised inside a finalizer (a weak reference's callback, a __del__): raise it again
     signal.signal(signal.SIGALRM, _interrupt)
     signal.setitimer(signal.ITIMER_REAL, 10)
     raise KeyboardInterrupt

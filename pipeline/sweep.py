@@ -1,6 +1,5 @@
 """The entry point sweep: one of W&B's sweep files, run here through Optuna; each trial is a run of train below this one."""
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -11,6 +10,9 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -19,13 +21,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.exceptions import ExperimentalWarning
 
-from crystal_eyes.encoder.recipes import filled
 from crystal_eyes.errors import UserError
 from pipeline.cache.workspace import cache_home
+from pipeline.chain import Runner, StepResult
 from pipeline.get_or_run import _get_or_run, key_of
-from pipeline.main import Finished
-from pipeline.parameters.declare import parameter, parse
-from pipeline.parameters.steps import STEPS
+from pipeline.parameters.declare import as_text, own_fields
+from pipeline.parameters.entry_points import Sweep
+from pipeline.parameters.steps import Prepare, Train
 from pipeline.step import one_line_errors
 from pipeline.sweeps import format, report, study
 from pipeline.sweeps.trials import POLL, TrialFailed, Trials
@@ -35,59 +37,31 @@ STUDY = "crystal_eyes.study"  # tag of a sweep's run
 TOO_MANY = 10  # failures in a row: then the sweep itself is at fault
 
 
-def _of_steps() -> list[dataclasses.Field]:
-    """The parameters of prepare and train, without those that the sweep fills in."""
-    return [f for step in ("prepare", "train") for f in dataclasses.fields(STEPS[step]) if f.name != "catalogue"]
+def run_sweep(sweep: Sweep, parent: Run) -> None:
+    options, file = sweep.options, format.read(sweep.options.config)
+    train = with_values(sweep.train, file.fixed, options.config).resolved()
+    use_cache = options.cache == "on"
 
+    def run(step: str, parameters: dict[str, Any]) -> StepResult:
+        return StepResult(_get_or_run(step, parameters, use_cache))
 
-def _fields() -> list[tuple[str, Any, Any]]:
-    """The sweep's own, then those of its steps."""
-    fields: dict[str, tuple[str, Any, Any]] = {
-        "config": ("config", str, parameter("sweeps/drop_rates.yaml", "sweep file, in W&B's format")),
-        "trials": ("trials", int, parameter(20, "trials in all, those of an earlier call included", low=1, high=100_000)),
-        "jobs": ("jobs", int, parameter(1, "trials side by side on this machine", low=1, high=256)),
-        "seeds": ("seeds", int, parameter(3, "seeds to compare best and defaults on; 0: no comparison", low=0, high=100)),
-        "storage": ("storage", str, parameter(
-            "", "database of the trials, shared by machines: postgresql://USER@HOST/NAME; empty: a file of this user's")),
-        "cache": ("cache", str, parameter("on", "reuse finished steps", choices=("on", "off"))),
-    }  # fmt: skip
-    for f in _of_steps():
-        fields.setdefault(f.name, (f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata)))
-    return list(fields.values())
-
-
-Sweep = dataclasses.make_dataclass("Sweep", _fields(), frozen=True)
-Sweep.__doc__ = "Search parameters of train with one of W&B's sweep files; finished trials are kept, so a killed sweep goes on."
-
-
-def sweep(config: Any) -> None:
-    file, changed = format.read(config.config), _changed(config)
-    config = filled(with_values(config, file.fixed, config.config))
-    parent, use_cache = mlflow.active_run(), config.cache == "on"
-
-    def own(step: str) -> dict[str, Any]:
-        return {f.name: getattr(config, f.name) for f in dataclasses.fields(STEPS[step]) if hasattr(config, f.name)}
-
-    def run(step: str, parameters: dict[str, Any]) -> Finished:
-        return Finished(_get_or_run(step, parameters, use_cache))
-
-    storage = study.open_storage(config.storage or f"sqlite:///{_made(cache_home()) / 'sweeps.db'}")
-    catalogue = run("prepare", own("prepare")).output("catalogue")
-    shared = {"catalogue": catalogue, **own("train")}
+    storage = study.open_storage(options.storage or f"sqlite:///{_made(cache_home()) / 'sweeps.db'}")
+    catalogue = run("prepare", _own(sweep.prepare)).output("catalogue")
+    shared = {**_own(train), "catalogue": catalogue}
     name = f"{file.name} {_digest(file, shared)}"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    found = study.open_study(file, storage, name, config.seed)
+    found = study.open_study(file, storage, name, train.seed)
     mlflow.set_tag(STUDY, name)
     _adopt(parent, name)
-    mlflow.log_artifact(config.config)
-    wanted = min([config.trials, *([file.run_cap] if file.run_cap else []), *_points(file)])
+    mlflow.log_artifact(options.config)
+    wanted = min([options.trials, *([file.run_cap] if file.run_cap else []), *_points(file)])
     print(f"study {name}: {len(study.finished(found))} of {wanted} trials are done", flush=True)
     study.try_again_what_was_broken_off(found)
-    defaults = {name: getattr(config, name) for name in file.space}
+    defaults = {name: getattr(train, name) for name in file.space}
     if file.method != "grid" and study.holds(file.space, defaults):
         found.enqueue_trial(defaults, skip_if_exists=True)
     try:
-        _search(found, file, shared, wanted, config.jobs, use_cache, parent)
+        _search(found, file, shared, wanted, options.jobs, use_cache, parent)
     finally:
         report.log_trials(found, file)  # those of a sweep that fails are looked at first of all
 
@@ -95,8 +69,8 @@ def sweep(config: Any) -> None:
     said = f"best of {len(study.finished(found))} trials: {file.metric} {found.best_value:.4f} with {_said(best)}"
     print(f"\n{said}")
     mlflow.set_tag("mlflow.note.content", said)
-    if config.seeds:
-        compared = _compare(run, shared, best, config.seeds)
+    if options.seeds:
+        compared = _compare(run, shared, best, options.seeds)
         figures = {"test_gain": compared.gain, "test_gain_standard_error": compared.spread}
         mlflow.log_metrics({name: value for name, value in figures.items() if math.isfinite(value)})
         mlflow.log_text(compared.verdict() + "\n", "compared.txt")
@@ -104,14 +78,20 @@ def sweep(config: Any) -> None:
         print(compared.verdict())
         if not compared.clear:
             return
-    given = [f"-P {name}={shlex.quote(str(value))}" for name, value in changed.items() if name not in best]
+    changed = _changed(sweep.prepare) | _changed(sweep.train)
+    given = [f"-P {name}={shlex.quote(as_text(value))}" for name, value in changed.items() if name not in best]
     command = f"mlflow run . -e main --env-manager local -P params=runs:/{parent.info.run_id}/{report.BEST}"
     print("To use it: ", command, *given)
 
 
-def _changed(config: Any) -> dict[str, Any]:
-    """What prepare and train are given that isn't their default."""
-    return {f.name: getattr(config, f.name) for f in _of_steps() if getattr(config, f.name) != f.default}
+def _own(parameters: Prepare | Train) -> dict[str, Any]:
+    return {field.name: getattr(parameters, field.name) for field in own_fields(type(parameters))}
+
+
+def _changed(parameters: Prepare | Train) -> dict[str, Any]:
+    """The values that are not the defaults."""
+    own = {field.name: (getattr(parameters, field.name), field.default) for field in own_fields(type(parameters))}
+    return {name: value for name, (value, default) in own.items() if value != default}
 
 
 def _adopt(parent: Run, study_name: str) -> None:
@@ -125,20 +105,20 @@ def _adopt(parent: Run, study_name: str) -> None:
 
 
 def _search(
-    found: optuna.Study, file: format.SweepFile, shared: dict[str, Any], wanted: int, jobs: int, use_cache: bool, parent
+    found: optuna.Study, file: format.SweepFile, shared: dict[str, Any], wanted: int, jobs: int, use_cache: bool, parent: Run
 ) -> None:
     """Run trials until so many are finished, here or on other machines. Raises UserError where ten in a row fail."""
     stopped = threading.Event()
     # in a thread, a trial doesn't hear Ctrl-C, SIGTERM or a closed terminal
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    before = {number: handler for number, handler in before.items() if callable(handler)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in handlers.items() if callable(handler)}
     for number, handler in before.items():
-        signal.signal(number, lambda *arguments, handler=handler: (stopped.set(), handler(*arguments)))
+        signal.signal(number, partial(_stop, stopped, handler))
     share_cores = jobs > 1 and "OMP_NUM_THREADS" not in os.environ
     if share_cores:
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
 
-    def enough(found: optuna.Study, trial) -> None:
+    def enough(found: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         if len(study.failures_in_a_row(found)) >= TOO_MANY or len(study.finished(found)) >= wanted:
             found.stop()
 
@@ -162,14 +142,19 @@ def _search(
             signal.signal(number, handler)
 
 
-def _compare(run, shared: dict[str, Any], best: dict[str, Any], seeds: int) -> report.Compared:
+def _stop(stopped: threading.Event, handler: Callable[..., Any], *arguments: Any) -> None:
+    stopped.set()
+    handler(*arguments)
+
+
+def _compare(run: Runner, shared: dict[str, Any], best: dict[str, Any], seeds: int) -> report.Compared:
     """Defaults and best, trained with each seed, measured on the characters kept for testing."""
     found: dict[str, list[float]] = {"defaults": [], "best": []}
     for seed in range(seeds):
         for which, values in (("defaults", {}), ("best", best)):
             encoder = run("train", shared | values | {"seed": shared["seed"] + seed}).output("encoder")
             onnx = run("export", {"encoder": encoder, "catalogue": shared["catalogue"]}).output("onnx")
-            embedded = run("embed", {"onnx": onnx, "catalogue": shared["catalogue"]}).run
+            embedded = run("embed", {"onnx": onnx, "catalogue": shared["catalogue"]}).finished
             found[which].append(embedded.data.metrics.get("map_at_r_unseen", float("nan")))
     return report.Compared(**found)
 
@@ -197,7 +182,7 @@ def _said(values: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
-def _made(folder):
+def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -206,7 +191,7 @@ if __name__ == "__main__":
     for kind in (ExperimentalWarning, FutureWarning):  # Optuna's, about parts that we use as they are
         warnings.filterwarnings("ignore", category=kind, module="optuna|pipeline")
     with one_line_errors("sweep"):
-        config = parse(Sweep, sys.argv[1:])
-        with mlflow.start_run():
+        sweep = Sweep.parse(sys.argv[1:])
+        with mlflow.start_run() as run:
             mlflow.set_tag("mlflow.runName", "sweep")
-            sweep(config)
+            run_sweep(sweep, run)

@@ -1,4 +1,4 @@
-"""What a sweep found, on its way into main."""
+"""What a sweep found, as parameters of main."""
 
 import dataclasses
 import json
@@ -6,35 +6,33 @@ from typing import Any
 
 from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
-from pipeline.parameters.declare import convert
-from pipeline.parameters.steps import STEPS
+from pipeline.parameters.declare import convert, own_fields
+from pipeline.parameters.steps import Train
 
 
-def with_tuned(config: Any) -> Any:
-    """The configuration of main with the values of its file `params`, JSON {parameter of train: value}.
+def read_tuned(source: str) -> dict[str, Any]:
+    """The values in a sweep's best_parameters.json, JSON {parameter of train: value}. source: a path or URI.
 
-    Raises UserError where the file can't be read, names no parameter of train, or says other than the command line.
+    Raises UserError where the file cannot be read, names no parameter of train, or holds a bad value.
     """
-    if not config.params:
-        return config
-    path = local_path(config.params)
+    path = local_path(source)
     try:
-        said = json.loads(path.read_text("utf-8"))
-        if not isinstance(said, dict):
-            raise ValueError("it holds no {parameter: value}")
+        found = json.loads(path.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it is not a JSON object {parameter: value}")
     except (OSError, ValueError) as error:
-        raise UserError(f"params={config.params} can't be read ({error}): give best_parameters.json of a sweep") from None
-    fields = {f.name: f for f in dataclasses.fields(STEPS["train"]) if f.name != "catalogue"}
-    for name, value in said.items():
+        raise UserError(f"params={source} cannot be read ({error}): give best_parameters.json of a sweep") from None
+    fields = {field.name: field for field in own_fields(Train)}
+    for name in found:
         if name not in fields:
-            raise UserError(f"params={config.params}: {name} is no parameter of train")
-        said[name] = convert(fields[name], str(value))
-    return with_values(config, said, "params")
+            raise UserError(f"params={source}: {name} is not a parameter of train")
+    return {name: convert(fields[name], str(value)) for name, value in found.items()}
 
 
-def with_values(config: Any, said: dict[str, Any], where: str) -> Any:
-    """The configuration with the values that a file says. Raises UserError where the command line says other."""
-    for f in dataclasses.fields(config):
-        if f.name in said and getattr(config, f.name) not in (f.default, said[f.name]):
-            raise UserError(f"{f.name}={getattr(config, f.name)} is given, and {where} says {said[f.name]}: leave one out")
-    return dataclasses.replace(config, **said)
+def with_values(train: Train, values: dict[str, Any], source: str) -> Train:
+    """Train's parameters with the values of a file. Raises UserError where the command line gives another value."""
+    for field in own_fields(Train):
+        given = getattr(train, field.name)
+        if field.name in values and given not in (field.default, values[field.name]):
+            raise UserError(f"{field.name}={given} is given, but {source} says {values[field.name]}: remove one of them")
+    return dataclasses.replace(train, **values)

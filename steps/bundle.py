@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+from crystal_eyes.encoder.recipes import RECIPES
 from PIL import Image
 
 from crystal_eyes import classifiers
@@ -15,10 +16,8 @@ from crystal_eyes.artifacts import is_uri
 from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.detector import runtime as runner
-from crystal_eyes.encoder.embeddings import load_heads, read_embeddings
-from crystal_eyes.encoder.recipes import RECIPES
+from crystal_eyes.encoder.embeddings import embed_sketches, load_heads, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
-from crystal_eyes.encoder.sketches import embed_sketches
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import flatten, open_picture
 from crystal_eyes.progress import track

@@ -15,14 +15,16 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.images import flatten, open_picture
 from pipeline.parameters.steps import Crop
 from pipeline.step import run_step
+from steps.compute import crop as computing
 from steps.compute.crop import LEAVE_OUT, CroppedHeads
-from steps.compute.crop import crop as compute
 
 SHOWN, SHOWN_SIDE = 24, 640  # pictures on the contact sheet; pixels of their longer side
 
 
 def crop(parameters: Crop, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
-    cropped = compute(inputs["illustrations"], inputs["detector"], parameters.least_confidence, parameters.several, workspace)
+    cropped = computing.crop(
+        inputs["illustrations"], inputs["detector"], parameters.least_confidence, parameters.several, workspace
+    )
     report(parameters, cropped)
     if not cropped.heads:
         raise UserError(f"no head was cut from {parameters.illustrations}: lower least_confidence, or give another detector")

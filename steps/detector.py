@@ -14,7 +14,6 @@ from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training import yolo_dataset
 from crystal_eyes.detector.training.input_size import MAX_LOSS
 from crystal_eyes.detector.training.labeled_pictures import load
-from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.detection import PictureDetections, detection_metrics, true_positives
 from pipeline.parameters.steps import Detector
@@ -25,23 +24,15 @@ SHOWN = 24  # pictures on a contact sheet
 SHOWN_FACES = 12
 
 
-def detector(parameters: Detector, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
+def detector(parameters: Detector, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
     data = workspace / "data"
-    options = DetectorTrainingOptions(
-        architecture=parameters.architecture,
-        image_size=parameters.detector_image_size,
-        epochs=parameters.detector_epochs,
-        batch_size=parameters.detector_batch_size,
-        learning_rate=parameters.detector_learning_rate,
-        circles=parameters.circles,
-        seed=parameters.seed,
-    )
-    labeled = read_labeled(inputs["labels"], inputs["faces"], margins(parameters.face_margins))
+    options = parameters.options()
+    labeled = read_labeled(inputs.get("labels"), inputs.get("faces"), margins(parameters.face_margins))
     report_labels(labeled)
     if not labeled.parts["train"] and not parameters.scenes:
         raise UserError("nothing to train on: give labels or faces, or scenes above 0")
     pasted = write_data(
-        data, labeled, inputs["heads"], inputs["labeller"], parameters.scenes, parameters.repeat, parameters.seed
+        data, labeled, inputs.get("heads"), inputs.get("labeller"), parameters.scenes, parameters.repeat, parameters.seed
     )
     mlflow.log_text(cast.credits_text(), "credits.txt")
     if pasted is not None:
@@ -55,7 +46,7 @@ def detector(parameters: Detector, inputs: Mapping[str, Path | None], workspace:
         mlflow.log_metrics(metrics, step=epoch)
         print(f"epoch {epoch}/{options.epochs}: " + ", ".join(f"{n} {v:.3f}" for n, v in metrics.items()), flush=True)
 
-    trained = train_detector(data, options, inputs["detector_weights"], workspace, on_epoch)
+    trained = train_detector(data, options, inputs.get("detector_weights"), workspace, on_epoch)
     report_sizes(trained)
     report_tests(trained, data)
     return {"detector": trained.folder}

@@ -1,4 +1,4 @@
-"""embed: the ONNX encoder over a catalogue."""
+"""embed: every head of a catalogue with the ONNX encoder; MAP@R on characters that no training saw."""
 
 import time
 from collections.abc import Mapping
@@ -8,34 +8,40 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from crystal_eyes.data.catalogue import Catalogue, artworks
-from crystal_eyes.encoder.embeddings import embed_catalogue, read_embeddings
-from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.data.catalogue import artworks
+from crystal_eyes.encoder.embeddings import read_embeddings
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.metrics import retrieval
 from pipeline.metric_names import metric_name
 from pipeline.parameters.steps import Embed
 from pipeline.step import run_step
+from steps.compute import embed as computing
+
+SHOWN_SKIPPED = 10
 
 
-def embed(config: Embed, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
+def embed(parameters: Embed, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
     path = inputs["onnx"]
     if path.is_dir():
         files = list(path.rglob("*.onnx"))
         if len(files) != 1:
-            raise UserError(f"{config.onnx} holds {len(files)} ONNX files: name one")
+            raise UserError(f"{parameters.onnx} holds {len(files)} ONNX files: give one file")
         path = files[0]
-    folder = workspace / "embeddings"
     start = time.perf_counter()
-    skipped = embed_catalogue(OnnxEncoder(path), Catalogue(inputs["catalogue"]), folder, config.embed_batch)
+    embedded = computing.embed(path, inputs["catalogue"], parameters.embed_batch, workspace)
     seconds = time.perf_counter() - start
 
-    embeddings, arrow = read_embeddings(folder)
-    mlflow.log_metrics({"pictures": len(embeddings), "pictures_skipped": len(skipped),
-                        "pictures_per_second": len(embeddings) / seconds})  # fmt: skip
-    mlflow.log_text(pd.DataFrame(skipped, columns=["file", "why"]).to_csv(index=False), "skipped.csv")
-    for file, why in skipped[:10]:
-        print(f"skipped {file}: {why}")
+    embeddings, arrow = read_embeddings(embedded.folder)
+    mlflow.log_metrics(
+        {
+            "pictures": len(embeddings),
+            "pictures_skipped": len(embedded.skipped),
+            "pictures_per_second": len(embeddings) / seconds,
+        }
+    )
+    mlflow.log_text(pd.DataFrame(embedded.skipped, columns=["file", "why"]).to_csv(index=False), "skipped.csv")
+    for file, reason in embedded.skipped[:SHOWN_SKIPPED]:
+        print(f"skipped {file}: {reason}")
     table = arrow.select(["file", "character", "set", "artwork", "encoder_split"]).to_pandas()
     unseen = (table["encoder_split"] == "test").to_numpy()
     if unseen.any():
@@ -43,11 +49,11 @@ def embed(config: Embed, inputs: Mapping[str, Path | None], workspace: Path) -> 
         for name, rows in table[unseen].groupby("set"):
             if name and table["set"].nunique() > 1:
                 report_retrieval(f"/{name}", embeddings[rows.index], rows)
-    return {"embeddings": folder}
+    return {"embeddings": embedded.folder}
 
 
 def report_retrieval(suffix: str, embeddings: np.ndarray, table: pd.DataFrame) -> None:
-    """MAP@R and precision@1 on characters that neither training nor the choice of an epoch saw."""
+    """Log and print MAP@R and precision@1 on characters that neither training nor the choice of an epoch saw."""
     found = retrieval(embeddings, table["character"].to_numpy(), artworks(table))
     if np.isfinite(found["map_at_r"]):
         mlflow.log_metrics({metric_name(f"{name}_unseen{suffix}"): value for name, value in found.items()})

@@ -1,108 +1,105 @@
-"""train: the encoder, by metric learning."""
+"""train: an encoder, by metric learning."""
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
-import torch
 from PIL import Image
 
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.data.contact_sheets import sheet
-from crystal_eyes.encoder.dataset import Heads, Pictures
-from crystal_eyes.encoder.metric_learning import train as train_encoder
-from crystal_eyes.encoder.network import Description, Encoder, save_encoder
-from crystal_eyes.encoder.recipes import RECIPES, Recipe, filled
-from crystal_eyes.encoder.weights import load_weights
+from crystal_eyes.encoder.dataset import DecodedHeads, HeadViews
+from crystal_eyes.encoder.loop import EpochMetrics
+from crystal_eyes.encoder.network import EncoderDescription
+from crystal_eyes.encoder.weights import WeightsUnavailable
+from crystal_eyes.errors import UserError
 from pipeline.cache.digests import digest_path
+from pipeline.epochs import report_epoch, report_kept_epoch
 from pipeline.parameters.steps import Train
 from pipeline.step import run_step
+from steps.compute import train as computing
 
-VIEWS = 24  # augmented heads shown
+if TYPE_CHECKING:
+    from wandb.sdk.wandb_run import Run as WandbRun
+
+SHOWN_VIEWS = 24
 
 
-def train(config: Train, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
-    recipe = RECIPES[config.recipe]
-    mlflow.log_dict({"recipe": asdict(recipe), "train": asdict(config)}, "recipe.json")
-    torch.manual_seed(config.seed)
-    encoder = Encoder(
-        Description(
-            config.backbone,
-            config.embedding_size,
-            config.image_size,
-            config.drop_rate,
-            config.drop_connect_rate,
-            training_catalogue=digest_path(inputs["catalogue"]),
-        )
+def train(parameters: Train, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
+    catalogue, options = inputs["catalogue"], parameters.options()
+    assert parameters.backbone and parameters.embedding_size and parameters.image_size
+    assert parameters.drop_connect_rate is not None
+    description = EncoderDescription(
+        parameters.backbone,
+        parameters.embedding_size,
+        parameters.image_size,
+        parameters.drop_rate,
+        parameters.drop_connect_rate,
+        training_catalogue=digest_path(catalogue),
     )
-    load_weights(encoder, str(inputs["weights"] or config.weights))
-    folder, catalogue = workspace / "encoder", Catalogue(inputs["catalogue"])
-    seen = views(catalogue, config, recipe)
-    mlflow.log_image(seen, "views.png")
-    with wandb_run(config) as wandb:
+    mlflow.log_dict({"encoder": asdict(description), "training": asdict(options)}, "options.json")
+    views = views_sheet(Catalogue(catalogue), parameters.image_size, options.views, options.seed)
+    mlflow.log_image(views, "views.png")
+    with wandb_run(parameters) as wandb:
         if wandb:
-            wandb.log({"views": wandb_image(seen)}, step=0)
+            wandb.log({"views": wandb_image(views)}, step=0)
+        history: list[EpochMetrics] = []
 
-        history: list[dict[str, float]] = []
-
-        def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+        def on_epoch(epoch: int, metrics: EpochMetrics) -> None:
             history.append(metrics)
-            mlflow.log_metrics(metrics, step=epoch)
+            report_epoch(epoch, options.epochs, metrics)
             if wandb:
                 wandb.log(metrics, step=epoch, commit=True)
-            print(
-                f"epoch {epoch}/{config.epochs}: loss {metrics['loss']:.3f}, MAP@R {metrics['map_at_r']:.3f} and "
-                f"precision@1 {metrics['precision_at_1']:.3f} on unseen characters, "
-                f"{metrics['pictures_per_second']:.0f} pictures/s",
-                flush=True,
-            )
 
-        best = train_encoder(encoder, catalogue, config, recipe, workspace, on_epoch)
-        if wandb:  # of the best epoch, as its encoder is: what a sweep of W&B compares
-            wandb.summary.update(dict(history[best - 1]))
-    save_encoder(encoder, folder)
-    mlflow.log_metric("best_epoch", best)
-    mlflow.log_metric("parameters", sum(p.numel() for p in encoder.parameters()))
-    print(f"kept epoch {best}: the best by MAP@R on unseen characters, or the last where each of them has a single picture")
-    return {"encoder": folder}
+        try:
+            weights = str(inputs.get("weights", parameters.weights))
+            trained = computing.train(catalogue, description, weights, options, workspace, on_epoch)
+        except WeightsUnavailable as error:
+            raise UserError(f"{error}: give a local file with -P weights=FILE, or -P weights=none") from None
+        if wandb:  # the metrics of the epoch that is kept: what a W&B sweep compares
+            wandb.summary.update(dict(history[trained.best_epoch - 1]))
+    mlflow.log_metric("parameters", trained.parameters)
+    report_kept_epoch(trained.best_epoch)
+    return {"encoder": trained.folder}
 
 
-def views(catalogue: Catalogue, config: Train, recipe: Recipe) -> Image.Image:
-    """Heads as the training shows them to the encoder, as many as VIEWS."""
+def views_sheet(catalogue: Catalogue, size: int, views: str, seed: int) -> Image.Image:
+    """A contact sheet of augmented heads, as training shows them to the encoder."""
     table = catalogue.table()
-    learn = table[table["encoder_split"] == "train"].reset_index(drop=True)
-    rows = np.random.default_rng(config.seed).permutation(len(learn))[:VIEWS]
-    heads = Heads(Pictures(catalogue, learn), rows, config.image_size, (config.seed, 0), recipe.views)
-    pictures = [heads[place][0] for place in range(len(rows))]
-    names = learn["character"].to_numpy(str)[rows]
-    return sheet([(Image.fromarray(picture), [name], "") for picture, name in zip(pictures, names)], 8)
+    heads = table[table["encoder_split"] == "train"].reset_index(drop=True)
+    rows = np.random.default_rng(seed).permutation(len(heads))[:SHOWN_VIEWS]
+    shown = HeadViews(DecodedHeads(catalogue, heads), rows, size, (seed, 0), views)
+    names = heads["character"].to_numpy(str)
+    return sheet([(Image.fromarray(shown[place][0]), [names[row]], "") for place, row in enumerate(rows)], 8)
 
 
-def wandb_image(picture: Image.Image) -> Any:
+def wandb_image(picture: Image.Image) -> object:
     import wandb
 
     return wandb.Image(picture)
 
 
 @contextmanager
-def wandb_run(config: Train) -> Iterator[Any]:
-    """A Weights & Biases run beside the MLflow one, each naming the other; None where it is off."""
-    if config.wandb == "off":
+def wandb_run(parameters: Train) -> Iterator["WandbRun | None"]:
+    """A Weights & Biases run beside the MLflow run, each naming the other; None where it is off."""
+    if parameters.wandb == "off":
         yield None
         return
-    import wandb  # costs a second, and only those who use it pay
+    import wandb  # takes a second to import
 
-    own = mlflow.active_run().info.run_id
-    mode = os.environ.get("WANDB_MODE") or config.wandb  # as W&B's users expect
-    with wandb.init(project="crystal-eyes", mode=mode, config={**asdict(config), "mlflow_run_id": own}) as run:
+    own = mlflow.active_run()
+    assert own
+    mode = os.environ.get("WANDB_MODE") or parameters.wandb  # as W&B's users expect
+    settings = {**asdict(parameters), "mlflow_run_id": own.info.run_id}
+    with wandb.init(project="crystal-eyes", mode=mode, config=settings) as run:  # type: ignore[arg-type]
         mlflow.set_tag("wandb_run_id", run.id)
         yield run
 
 
 if __name__ == "__main__":
-    run_step("train", Train, train, filled)
+    run_step("train", Train, train)

@@ -10,9 +10,8 @@ from PIL import Image
 
 from crystal_eyes.classifiers.perceptron import Perceptron
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.encoder.embeddings import embed_catalogue, read_embeddings
+from crystal_eyes.encoder.embeddings import embed_catalogue, embed_sketches, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
-from crystal_eyes.encoder.sketches import embed_sketches
 from crystal_eyes.images import flatten, open_picture
 from crystal_eyes.recognizer import bundle, gallery
 from crystal_eyes.recognizer.build import bundling

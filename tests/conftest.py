@@ -9,7 +9,7 @@ from crystal_eyes.data.catalogue import Catalogue, write
 from crystal_eyes.data.layouts import read_dataset
 from crystal_eyes.data.selection import head_bytes, select
 from crystal_eyes.data.splits import assign_splits
-from crystal_eyes.encoder.network import Description, Encoder
+from crystal_eyes.encoder.network import Encoder, EncoderDescription
 from crystal_eyes.encoder.onnx_export import export_onnx
 from tests.bundles import make_bundle
 from tests.runs import ROOT, FinishedDetector, FinishedMain, draw_heads, run_tiny_detector, run_tiny_main
@@ -63,7 +63,7 @@ def catalogue(catalogue_folder) -> Catalogue:
 def new_encoder(seed: int = 0, **changes) -> Encoder:
     """A small untrained encoder; the same seed, the same weights."""
     torch.manual_seed(seed)
-    return Encoder(Description(**{"backbone": "mnasnet_small", "embedding_size": 16, "image_size": 32, **changes}))
+    return Encoder(EncoderDescription(**{"backbone": "mnasnet_small", "embedding_size": 16, "image_size": 32, **changes}))
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +76,7 @@ def exported(tmp_path_factory) -> tuple[Encoder, Path]:
     """An encoder in evaluation mode and its ONNX file."""
     encoder = new_encoder(training_catalogue="0123").eval()
     path = tmp_path_factory.mktemp("exported") / "onnx" / "encoder.onnx"
-    export_onnx(encoder, path, {"source_run": "abc"})
+    export_onnx(encoder, path)
     return encoder, path
 
 

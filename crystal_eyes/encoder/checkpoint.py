@@ -1,4 +1,4 @@
-"""Checkpoints of a training: complete or not there at all."""
+"""Checkpoints of a training, written atomically."""
 
 import json
 import os
@@ -12,7 +12,7 @@ TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], state: dict) -> None:
-    """Write a checkpoint in the place of the last one. Written beside, flushed to disk, then renamed."""
+    """Replace the last checkpoint: write beside it, flush to disk, rename."""
     beside, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -29,11 +29,11 @@ def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], state: dict)
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict] | None:
-    """The last complete checkpoint, or None. What an interruption left half-written is swept away."""
+    """The last complete checkpoint, or None. Partial files of an interrupted save are removed."""
     beside, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(beside, ignore_errors=True)
     if old.exists() and not folder.exists():
-        old.rename(folder)  # interrupted between the two renames
+        old.rename(folder)  # the save was interrupted between its two renames
     shutil.rmtree(old, ignore_errors=True)
     if not folder.exists():
         return None
@@ -41,13 +41,13 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict] | None
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """The optimizer's tensors by name (its hyperparameters come from the configuration)."""
+    """The optimizer's tensors by name (its hyperparameters come from the options)."""
     state = optimizer.state_dict()["state"]
     return {f"optimizer.{i}.{name}": value for i, slots in state.items() for name, value in slots.items()}
 
 
 def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    """Put back what pack_optimizer took."""
+    """Restore what pack_optimizer returned."""
     slots: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):

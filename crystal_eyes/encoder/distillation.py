@@ -1,13 +1,13 @@
-"""Distillation: one encoder learns what two of another seed know together, and costs no more than one of them.
+"""Distillation: one encoder learns what several teachers know together, at the cost of one of them.
 
-Teachers and student look at the same views, half of them blends of two heads: what is to be learned is how the teachers see,
-between heads too, and not by heart where they put those that they were trained on (Beyer et al., Knowledge distillation: A good
-teacher is patient and consistent, 2022). The teachers see a half of them mirrored, at random: what a student comes to of two
-answers is their mean. Of a view without colour (grey, lines, screentone) they see the head that it was made of, in its own
-colours: where a sketch is to lie is where its character lies.
+Teachers and student are shown the same views, half of them blends of two heads: the student is to reproduce how the
+teachers see, also between heads, and not to memorize where they put the training heads (Beyer et al., Knowledge
+distillation: A good teacher is patient and consistent, 2022). The teachers see a random half of the views mirrored: the student
+learns the mean of both. For a view without color (gray, line art, screentone) the teachers see the colored head that it was
+made from, so a sketch is embedded where its character is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,111 +15,124 @@ import numpy as np
 import torch
 
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.encoder.loop import Course, device_here, embed, parts, run_course
+from crystal_eyes.encoder.loop import (
+    Network,
+    OnEpoch,
+    TrainingPlan,
+    embed_heads,
+    move_to,
+    run_training,
+    training_and_validation_heads,
+    training_device,
+)
 from crystal_eyes.encoder.network import Encoder
-from crystal_eyes.encoder.recipes import Recipe
-from pipeline.parameters.steps import Distill
+from crystal_eyes.encoder.options import DistillationOptions
 
-BLENDED = 0.5  # share of views
-FITTED = 4096  # heads at most that the directions and the first guess of the student's layer are taken from
-PENALTY = 1e-2  # of the first guess of the student's layer, as a share of its features' mean square
+BLENDED = 0.5  # share of views that are blends
+MAX_FITTED = 4096  # heads that the projection and the student's initial embedding layer are fitted on
+RIDGE = 1e-2  # penalty of the initial embedding layer's fit, relative to the mean variance of its inputs
 
 
-def embeddings(encoder: Encoder, features: np.ndarray) -> np.ndarray:
-    """float32 [n, d], unit length: what an encoder makes of float32 [n, features] that its embedding layer is given."""
-    layer = encoder.backbone.classifier
+def embeddings_from_features(encoder: Encoder, features: np.ndarray) -> np.ndarray:
+    """float32 [n, d], unit length: embeddings from the float32 inputs [n, features] of an encoder's embedding layer."""
+    layer = encoder.embedding_layer
     with torch.inference_mode():
         outputs = layer(torch.from_numpy(features).to(layer.weight.device))
         return torch.nn.functional.normalize(outputs, dim=1).cpu().numpy()
 
 
-def main_directions(values: np.ndarray, count: int) -> np.ndarray:
-    """float64 [d, count]: orthonormal directions in which most of float [n, d] lies, not centred (so that angles stay)."""
+def principal_directions(values: np.ndarray, count: int) -> np.ndarray:
+    """float64 [d, count]: orthonormal directions with the largest second moments of float [n, d]. Not centered: angles stay."""
     _, vectors = np.linalg.eigh(values.T.astype(np.float64) @ values)
-    return vectors[:, ::-1][:, :count].copy()  # torch takes no reversed views
+    return vectors[:, ::-1][:, :count].copy()  # torch takes no negative strides
 
 
-def fitted_layer(features: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weight [d, features] and bias [d] of the linear layer that comes nearest to wanted [n, d], by ridge regression."""
-    features, wanted = features.astype(np.float64), wanted.astype(np.float64)
-    middle, goal = features.mean(axis=0), wanted.mean(axis=0)
-    square = (features - middle).T @ (features - middle)
-    square += PENALTY * np.trace(square) / len(square) * np.eye(len(square))
-    weight = np.linalg.solve(square, (features - middle).T @ (wanted - goal)).T
-    return weight, goal - weight @ middle
+def fit_linear_layer(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weight [d, features] and bias [d] of the layer from inputs [n, features] to targets [n, d], by ridge regression."""
+    inputs, targets = inputs.astype(np.float64), targets.astype(np.float64)
+    input_mean, target_mean = inputs.mean(axis=0), targets.mean(axis=0)
+    gram = (inputs - input_mean).T @ (inputs - input_mean)
+    gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    weight = np.linalg.solve(gram, (inputs - input_mean).T @ (targets - target_mean)).T
+    return weight, target_mean - weight @ input_mean
 
 
-def blended(pictures: torch.Tensor) -> torch.Tensor:
-    """float32: pictures [n, ...], a share of them mixed with another of the batch, by random parts."""
-    n = len(pictures)
-    part = torch.where(torch.rand(n) < BLENDED, torch.rand(n), 1.0).to(pictures.device).view(n, *[1] * (pictures.ndim - 1))
-    pictures = pictures.float()
-    return part * pictures + (1 - part) * pictures[torch.randperm(n)]
+def blend(heads: torch.Tensor) -> torch.Tensor:
+    """float32: heads [n, ...], a share of BLENDED of them mixed with another one of the batch at random ratios."""
+    n = len(heads)
+    ratio = torch.where(torch.rand(n) < BLENDED, torch.rand(n), 1.0).to(heads.device).view(n, *[1] * (heads.ndim - 1))
+    heads = heads.float()
+    return ratio * heads + (1 - ratio) * heads[torch.randperm(n)]
 
 
 class Distillation(torch.nn.Module):
-    """The task (see training.Task): what the teachers make of a view together.
+    """The task of distillation (see loop.Task): reproduce the teachers' joint embedding of a view.
 
-    That is their embeddings side by side, turned so that the most of it lies in as many numbers as one embedding has.
+    The joint embedding: the teachers' embeddings side by side, projected to the length of one embedding.
     """
 
+    projection: torch.Tensor
+
     def __init__(self, teachers: Sequence[Encoder], projection: np.ndarray, heads: int, batch: int):
-        """projection: float [length of all embeddings, d], orthonormal columns. heads: how many there are to learn from."""
+        """projection: float [sum of embedding sizes, d], orthonormal columns. heads: number of training heads."""
         super().__init__()
-        self.teachers = tuple(teachers)  # no submodules: checkpoints don't hold what never changes
-        # checkpoints hold it: another machine may turn what is equally long another way
+        self.teachers = tuple(teachers)  # not submodules: checkpoints need not hold what never changes
+        # in the checkpoint, because another machine may order directions of equal moments differently
         self.register_buffer("projection", torch.from_numpy(projection).float())
         self.heads, self.batch = heads, batch
 
     def rows(self, seed: int) -> np.ndarray:
         return np.random.default_rng(seed).permutation(self.heads)[: self.heads // self.batch * self.batch]
 
-    def together(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Unit-length float32 [n, d] of pictures [n, side, side, 3]."""
+    def joint_embedding(self, heads: torch.Tensor) -> torch.Tensor:
+        """float32 [n, d], unit length, of heads [n, side, side, 3]."""
         with torch.no_grad():
-            beside = torch.cat([teacher(pictures) for teacher in self.teachers], dim=1)
-            return torch.nn.functional.normalize(beside @ self.projection, dim=1)
+            side_by_side = torch.cat([teacher(heads) for teacher in self.teachers], dim=1)
+            return torch.nn.functional.normalize(side_by_side @ self.projection, dim=1)
 
-    def forward(self, encoder, pictures: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        framed, views = pictures.unbind(1)
-        colourless = (views == views[..., :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
-        shown, views = blended(torch.stack([torch.where(colourless, framed, views), views], dim=1)).unbind(1)
+    def forward(self, encoder: Network, heads: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        framed, views = heads.unbind(1)
+        colorless = (views == views[..., :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
+        for_teachers, views = blend(torch.stack([torch.where(colorless, framed, views), views], dim=1)).unbind(1)
         mirrored = (torch.rand(len(views)) < 0.5).to(views.device).view(-1, 1, 1, 1)
-        wanted = self.together(torch.where(mirrored, shown.flip(2), shown))
-        return 1 - (encoder(views) * wanted).sum(dim=1).mean()
+        target = self.joint_embedding(torch.where(mirrored, for_teachers.flip(2), for_teachers))
+        return 1 - (encoder(views) * target).sum(dim=1).mean()
 
 
-def distil(
-    teachers: Sequence[Encoder],
-    catalogue: Catalogue,
-    config: Distill,
-    recipe: Recipe,
-    workspace: Path,
-    on_epoch: Callable[[int, dict[str, float]], None],
+def distill_encoder(
+    teachers: Sequence[Encoder], catalogue: Catalogue, options: DistillationOptions, workspace: Path, on_epoch: OnEpoch
 ) -> tuple[Encoder, int]:
-    """A new encoder that sees as the teachers do together, and its best epoch (from 1). It starts as the first of them.
+    """A new encoder that embeds as the teachers do together, and its best epoch (from 1). It starts as the first teacher.
 
-    workspace, on_epoch: see training.run_course. Raises UserError where the catalogue has too few characters.
+    workspace, on_epoch: see loop.run_training. Raises UserError where the catalogue has too few characters.
     """
-    learn, _ = parts(catalogue)
-    first, device = teachers[0], device_here()
+    train, _ = training_and_validation_heads(catalogue)
+    first, device = teachers[0], training_device()
     size = first.description.image_size
-    # a layer's noise would keep the student from what is exactly given
+    # dropout would add noise to targets that are given exactly
     student = Encoder(replace(first.description, drop_rate=0.0, drop_connect_rate=0.0))
     student.load_state_dict(first.state_dict())
     for teacher in teachers:
-        teacher.to(device, memory_format=torch.channels_last).eval()
-    some = learn.sample(min(len(learn), FITTED), random_state=config.seed).reset_index(drop=True)
-    features = [embed(teacher, catalogue, some, size, device, teacher.features) for teacher in teachers]
-    beside = np.concatenate([embeddings(teacher, given) for teacher, given in zip(teachers, features)], axis=1)
-    projection = main_directions(beside, first.description.embedding_size)
-    weight, bias = fitted_layer(features[0], beside @ projection)
+        move_to(device, teacher)
+        teacher.eval()
+    sample = train.sample(min(len(train), MAX_FITTED), random_state=options.seed).reset_index(drop=True)
+    features = [embed_heads(teacher, catalogue, sample, size, device, teacher.features) for teacher in teachers]
+    side_by_side = np.concatenate([embeddings_from_features(*pair) for pair in zip(teachers, features)], axis=1)
+    projection = principal_directions(side_by_side, first.description.embedding_size)
+    weight, bias = fit_linear_layer(features[0], side_by_side @ projection)
     with torch.no_grad():
-        student.backbone.classifier.weight.copy_(torch.from_numpy(weight))
-        student.backbone.classifier.bias.copy_(torch.from_numpy(bias))
-    batch = min(config.batch_size, len(learn))
-    task = Distillation(teachers, projection, len(learn), batch)
-    sides = (round(size * recipe.sides[-1]),) * config.distill_epochs  # what the teachers saw last
-    course = Course(sides, batch, config.distill_learning_rate, config.weight_decay, recipe.views, config.seed, framed=True)
-    best = run_course(student, task, catalogue, course, workspace, on_epoch)
+        student.embedding_layer.weight.copy_(torch.from_numpy(weight))
+        student.embedding_layer.bias.copy_(torch.from_numpy(bias))
+    batch = min(options.batch_size, len(train))
+    task = Distillation(teachers, projection, len(train), batch)
+    plan = TrainingPlan(
+        (round(size * options.side_share),) * options.epochs,
+        batch,
+        options.learning_rate,
+        options.weight_decay,
+        options.views,
+        options.seed,
+        framed=True,
+    )
+    best = run_training(student, task, catalogue, plan, workspace, on_epoch)
     return student.to("cpu").eval(), best

@@ -1,5 +1,6 @@
-"""The ONNX encoder over many pictures, streamed: memory does not grow with their number."""
+"""Embeds a whole catalogue with the ONNX encoder, streamed: memory does not grow with the number of heads."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -8,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from crystal_eyes.data.catalogue import SCHEMA, Catalogue, PictureChanged
 from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.encoder.sketches import SketchMaker, gray, lines
 from crystal_eyes.errors import UserError
-from crystal_eyes.images import PictureError, load_head
+from crystal_eyes.images import PictureError, fit, load_head
 from crystal_eyes.progress import track
 
 EMBEDDINGS, TABLE = "embeddings.npy", "table.parquet"
@@ -21,7 +24,7 @@ EMBEDDINGS, TABLE = "embeddings.npy", "table.parquet"
 def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, batch: int) -> list[tuple[str, str]]:
     """Write embeddings.npy (float32 [n, d]) and table.parquet (the catalogue's rows in the same order).
 
-    Returns the pictures that could not be read, as (file, why); they are in neither output.
+    Returns the heads that could not be read, as (file, reason); they are in neither output.
     Raises UserError where none could be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,24 +62,37 @@ def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, ba
 
 
 def load_heads(catalogue: Catalogue, rows: pd.DataFrame, size: int) -> np.ndarray:
-    """uint8 RGB [rows, size, size, 3] of some rows of a catalogue's table. Raises PictureChanged, PictureError."""
+    """uint8 RGB [rows, size, size, 3]: the heads of some rows of a catalogue's table. Raises PictureChanged, PictureError."""
     places = zip(rows["offset"], rows["length"], rows["digest"])
     return np.stack([load_head(catalogue.read(*place), size) for place in places])
 
 
+def embed_sketches(
+    encoder: OnnxEncoder, pictures: Iterable[Image.Image], makers: tuple[SketchMaker, ...] = (gray, lines), batch: int = 32
+) -> np.ndarray:
+    """float32 [n, d]: embeddings of sketches of RGB pictures, made by each of the makers in turn."""
+    out, waiting = [np.zeros((0, encoder.embedding_size), np.float32)], []
+    for number, picture in enumerate(pictures):
+        waiting.append(fit(makers[number % len(makers)](picture), encoder.image_size))
+        if len(waiting) == batch:
+            out.append(encoder(np.stack(waiting)))
+            waiting = []
+    return np.concatenate([*out, encoder(np.stack(waiting))] if waiting else out)
+
+
 def _header(array: BinaryIO, rows: int, width: int) -> None:
-    # numpy pads its header so that the number of rows can grow in place
+    # numpy pads its header, so the number of rows can be changed in place
     np.lib.format.write_array_header_1_0(array, {"descr": "<f4", "fortran_order": False, "shape": (rows, width)})
 
 
 def read_embeddings(folder: str | Path) -> tuple[np.ndarray, "pa.Table"]:
-    """What embed_catalogue wrote: float32 [n, d] (mapped from disk) and the table. Raises UserError where it is none."""
+    """What embed_catalogue wrote: float32 [n, d] (memory-mapped) and the table. Raises UserError where there is none."""
     folder = Path(folder)
     try:
         embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
         table = pq.read_table(folder / TABLE)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{folder} holds no embeddings ({error}): give what the embed entry point wrote") from None
+        raise UserError(f"{folder} holds no embeddings ({error})") from None
     if len(embeddings) != len(table):
-        raise UserError(f"{folder}: {len(embeddings)} embeddings for {len(table)} rows: run embed again")
+        raise UserError(f"{folder}: {len(embeddings)} embeddings for {len(table)} rows")
     return embeddings, table

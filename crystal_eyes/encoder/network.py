@@ -1,7 +1,7 @@
-"""The encoder: a geffnet backbone, a linear embedding layer and L2 normalisation.
+"""The encoder network: a geffnet backbone, a linear embedding layer and L2 normalization.
 
-It takes pictures as they are stored (uint8 RGB, channels last) and normalises them itself, so what it saw in training is
-what it sees in serving.
+Its input is the stored form of a head (uint8 RGB, channels last) and it normalizes the input itself, so training and serving
+cannot differ in it.
 """
 
 import json
@@ -19,23 +19,23 @@ from crystal_eyes.errors import UserError
 
 WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"
 
-# Channel mean and deviation the pretrained weights expect, of values from 0 to 255
+# Channel mean and standard deviation that the pretrained weights expect, for values from 0 to 255
 TENSORFLOW = ((127.5,) * 3, (127.5,) * 3)
-# those of Google's that geffnet's own README names
+# the weights by Google that geffnet's README names
 INCEPTION_STYLE = re.compile("^tf_(efficientnet_(lite|cc|es|em|el)|efficientnet_b._ap|mobilenetv3)")
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 
 @dataclass(frozen=True)
-class Description:
-    """What is needed to build an encoder again, besides its weights."""
+class EncoderDescription:
+    """What is needed to rebuild an encoder, besides its weights."""
 
     backbone: str
     embedding_size: int
-    image_size: int  # side of the square it sees, pixels
+    image_size: int  # side of the square input, pixels
     drop_rate: float = 0.0
     drop_connect_rate: float = 0.0
-    training_catalogue: str = ""  # digest of the catalogue it learned from
+    training_catalogue: str = ""  # digest of the catalogue it was trained on
 
 
 def backbones() -> list[str]:
@@ -45,40 +45,51 @@ def backbones() -> list[str]:
 
 
 class Encoder(torch.nn.Module):
-    """uint8 RGB pictures [n, size, size, 3] to unit-length float32 embeddings [n, d]."""
+    """uint8 RGB heads [n, size, size, 3] to unit-length float32 embeddings [n, d]."""
 
-    def __init__(self, description: Description):
+    mean: torch.Tensor
+    deviation: torch.Tensor  # a persisted name: encoders hold it in their weights
+
+    def __init__(self, description: EncoderDescription):
         super().__init__()
         self.description = description
         self.backbone = create_backbone(description)
-        mean, deviation = TENSORFLOW if INCEPTION_STYLE.search(description.backbone) else IMAGENET
+        mean, std = TENSORFLOW if INCEPTION_STYLE.search(description.backbone) else IMAGENET
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(std).view(1, 3, 1, 1))
         self.set_embedding_layer()
 
     def set_embedding_layer(self) -> None:
-        """Put a fresh embedding layer in the place of the backbone's ImageNet classifier."""
-        features = self.backbone.classifier.in_features
-        self.backbone.classifier = torch.nn.Linear(features, self.description.embedding_size)
+        """Replace the backbone's classifier by a new embedding layer."""
+        self.backbone.classifier = torch.nn.Linear(self.embedding_layer.in_features, self.description.embedding_size)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.normalize(self.outputs(pictures), dim=1)
+    @property
+    def embedding_layer(self) -> torch.nn.Linear:
+        """The last layer: from features to embeddings."""
+        layer = self.backbone.classifier
+        assert isinstance(layer, torch.nn.Linear)
+        return layer
 
-    def outputs(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Of the embedding layer: embeddings before they are brought to unit length."""
-        return self.backbone(self._normalised(pictures)).float()
+    def forward(self, heads: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(self.outputs(heads), dim=1)
 
-    def features(self, pictures: torch.Tensor) -> torch.Tensor:
-        """What the embedding layer is given: float32 [n, features]."""
-        return self.backbone.features(self._normalised(pictures)).mean(dim=(2, 3)).float()
+    def outputs(self, heads: torch.Tensor) -> torch.Tensor:
+        """float32 [n, d]: outputs of the embedding layer, not normalized to unit length."""
+        return self.backbone(self._normalized(heads)).float()
 
-    def _normalised(self, pictures: torch.Tensor) -> torch.Tensor:
-        # the permuted view of stored pictures already is torch's channels_last layout, the fast one on CPUs
-        return (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.deviation
+    def features(self, heads: torch.Tensor) -> torch.Tensor:
+        """float32 [n, features]: inputs of the embedding layer."""
+        return self.backbone.features(self._normalized(heads)).mean(dim=(2, 3)).float()
+
+    def _normalized(self, heads: torch.Tensor) -> torch.Tensor:
+        # permuting the stored layout gives torch's channels_last layout, the fast one on CPUs
+        return (heads.permute(0, 3, 1, 2).float() - self.mean) / self.deviation
 
 
-def create_backbone(description: Description) -> torch.nn.Module:
-    """The untrained network. Raises UserError on a name that geffnet does not have."""
+def create_backbone(
+    description: EncoderDescription,
+) -> gen_efficientnet.GenEfficientNet | mobilenetv3.MobileNetV3:
+    """The untrained backbone. Raises UserError where geffnet has no network of this name."""
     if description.backbone not in backbones():
         raise UserError(f"backbone {description.backbone} is unknown: geffnet has {', '.join(backbones())}")
     return geffnet.create_model(
@@ -100,9 +111,9 @@ def load_encoder(folder: str | Path) -> Encoder:
     """The encoder in evaluation mode. Raises UserError where the folder holds none."""
     folder = Path(folder)
     try:
-        encoder = Encoder(Description(**json.loads((folder / DESCRIPTION).read_text())))
+        encoder = Encoder(EncoderDescription(**json.loads((folder / DESCRIPTION).read_text())))
         encoder.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{folder} holds no usable encoder ({reason}): give what the train entry point wrote") from None
+        raise UserError(f"{folder} holds no usable encoder ({reason})") from None
     return encoder.eval()

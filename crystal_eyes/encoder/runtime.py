@@ -1,4 +1,4 @@
-"""The encoder as it serves: an ONNX file run by onnxruntime on the CPU."""
+"""The exported encoder: an ONNX file run by onnxruntime on the CPU."""
 
 from pathlib import Path
 
@@ -9,7 +9,10 @@ from crystal_eyes.onnx_session import open_session
 
 
 class OnnxEncoder:
-    """uint8 RGB pictures [n, size, size, 3] to unit-length float32 embeddings [n, d]."""
+    """uint8 RGB heads [n, size, size, 3] to unit-length float32 embeddings [n, d].
+
+    threads: threads of one call; None: as many as there are cores. Raises UserError where the file is not an encoder.
+    """
 
     def __init__(self, path: str | Path, threads: int | None = None):
         try:
@@ -19,7 +22,7 @@ class OnnxEncoder:
             self.embedding_size = int(self.metadata["embedding_size"])
         except Exception as error:  # onnxruntime has its own exception types, none of them public
             reason = str(error).splitlines()[0]
-            raise UserError(f"{path} is no encoder of ours ({reason}): give what the export entry point wrote") from None
+            raise UserError(f"{path} is not a Crystal Eyes encoder ({reason})") from None
 
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        return self.session.run(None, {"pictures": pictures})[0]
+    def __call__(self, heads: np.ndarray) -> np.ndarray:
+        return self.session.run(None, {"pictures": heads})[0]

@@ -1,4 +1,4 @@
-"""Pretrained weights for the backbone: shipped in a package, downloaded by geffnet, or from a local file."""
+"""Pretrained weights for the backbone: from a Python package, downloaded by geffnet, or from a local file."""
 
 from pathlib import Path
 
@@ -9,14 +9,18 @@ from safetensors.torch import load_file
 from crystal_eyes.encoder.network import Encoder
 from crystal_eyes.errors import UserError
 
-# The one backbone whose ImageNet weights come as a Python package (Apache-2.0), so no download is needed
+# The backbone whose ImageNet weights are a Python package (Apache-2.0), so no download is needed
 PACKAGED = "tf_efficientnet_lite0"
 
 
-def load_weights(encoder: Encoder, weights: str) -> None:
-    """Fill the encoder's backbone in place. weights: pretrained, none, or a local .safetensors or .pth file.
+class WeightsUnavailable(UserError):
+    """Pretrained weights could not be downloaded. A local file, or no weights, is the way out."""
 
-    Raises UserError where they can't be had or don't fit.
+
+def load_weights(encoder: Encoder, weights: str) -> None:
+    """Load the backbone's weights in place. weights: "pretrained", "none", or a local .safetensors or .pth file.
+
+    Raises UserError where they cannot be read or downloaded or do not fit, WeightsUnavailable where a download failed.
     """
     name = encoder.description.backbone
     if weights == "none":
@@ -30,26 +34,26 @@ def load_weights(encoder: Encoder, weights: str) -> None:
     own = encoder.backbone.state_dict()
     state = {key.removeprefix("module."): value for key, value in state.items()}
     if set(state) != set(own) and len(state) == len(own):
-        # other projects name the same tensors otherwise: they are matched in order, and every shape is checked
+        # other projects use other names for the same tensors: match them by order, and check every shape
         state = dict(zip(own, state.values()))
     state = {k: v for k, v in state.items() if not k.startswith("classifier.")}
     needed = {k for k in own if not k.startswith("classifier.")}
-    unfit = sorted(k for k in needed if k not in state or state[k].shape != own[k].shape)
-    if unfit:
-        raise UserError(f"weights {weights} don't fit {name}: {len(unfit)} tensors differ, the first is {unfit[0]}")
+    mismatched = sorted(k for k in needed if k not in state or state[k].shape != own[k].shape)
+    if mismatched:
+        raise UserError(f"weights {weights} do not fit {name}: {len(mismatched)} tensors differ, the first is {mismatched[0]}")
     encoder.backbone.load_state_dict({k: state[k] for k in needed}, strict=False)
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
-        raise UserError(f"weights {path} not found: give pretrained, none, or a .safetensors or .pth file")
+        raise UserError(f"weights {path} not found: expected pretrained, none, or a .safetensors or .pth file")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         return state.get("state_dict", state)
     except Exception as error:
-        raise UserError(f"weights {path} can't be read: {(str(error) or repr(error)).splitlines()[0]}") from None
+        raise UserError(f"weights {path} cannot be read: {(str(error) or repr(error)).splitlines()[0]}") from None
 
 
 def _packaged() -> dict[str, torch.Tensor]:
@@ -62,7 +66,4 @@ def _download(name: str) -> dict[str, torch.Tensor]:
     try:
         return geffnet.create_model(name, pretrained=True).state_dict()
     except Exception as error:
-        raise UserError(
-            f"the pretrained weights of {name} can't be downloaded ({error}): "
-            "give a local file with -P weights=FILE, or -P weights=none"
-        ) from None
+        raise WeightsUnavailable(f"the pretrained weights of {name} cannot be downloaded ({error})") from None

@@ -1,19 +1,23 @@
-"""Typed parameters: reads a command line into a frozen dataclass, with one clear line for each mistake.
+"""Typed parameters: reads a command line into frozen dataclasses, with one clear line for each mistake.
 
-A field of a configuration is declared with `parameter(...)`. Every value arrives as text (that is how MLflow passes
-parameters on), so the field's type decides what "5", "0.10" or "True" means.
+A field is declared with `parameter(...)`, or taken from a library option with `from_option(...)`. Every value arrives as text
+(that is how MLflow passes parameters on), so the field's type decides what "5", "0.10" or "True" means. A field of type
+`X | None` may be empty: None.
 """
 
 import argparse
 import dataclasses
 import difflib
 import math
-from collections.abc import Sequence
+import types
+import typing
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from crystal_eyes.errors import UserError
 
-Config = TypeVar("Config")
+Parameters = TypeVar("Parameters")
+Value = str | int | float | bool | None
 
 
 def parameter(
@@ -25,57 +29,84 @@ def parameter(
     choices: Sequence[str] = (),
     input: str = "",
     optional: bool = False,
+    chained: bool = False,
 ) -> Any:
-    """A field of a configuration: default, one line of help, inclusive bounds, allowed words.
+    """A field of a parameters dataclass: default, one line of help, inclusive bounds, allowed words.
 
     input: "files" or "dataset" where the value names files (a path, `runs:/...`, `models:/...`): the cache key then covers
-    their contents, not the name; `choices` then are words that stand for no file. optional: such an input may be empty.
+    their contents, not the name; `choices` are then words that name no file. optional: such an input may be empty.
+    chained: main fills it in, from the result of another step.
     """
-    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "input": input, "optional": optional}
+    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "input": input, "optional": optional,
+                "chained": chained}  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def inputs(config: Any) -> dict[str, str]:
-    """The values of a configuration that name files (or a word in the place of one), by field."""
-    return {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.metadata["input"]}
+def from_option(options: type, name: str) -> Any:
+    """A field with the default, help and bounds of an option of the library."""
+    field = next(field for field in dataclasses.fields(options) if field.name == name)
+    return parameter(field.default, **{key: field.metadata[key] for key in ("help", "low", "high", "choices")})
 
 
-def names_files(config: Any, name: str) -> bool:
-    """Whether an input names files, rather than being left empty or a word. Raises UserError where it is needed but empty."""
-    value, meta = getattr(config, name), config.__dataclass_fields__[name].metadata
-    if not value and not meta["optional"]:
-        raise UserError(f"parameter {name} is needed: {meta['help']}")
-    return bool(value) and value not in meta["choices"]
+def step_result(help: str) -> Any:
+    """A field that names the result of another step; main fills it in."""
+    return parameter("", help, input="files", chained=True)
 
 
-def values(config: Any) -> dict[str, Any]:
-    """The typed values of a configuration that are no inputs, by field."""
-    return {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if not f.metadata["input"]}
+def inputs(parameters: Any) -> dict[str, str]:
+    """The values that name files (or a word instead of one), by field."""
+    return {f.name: getattr(parameters, f.name) for f in dataclasses.fields(parameters) if f.metadata["input"]}
 
 
-def convert(field: dataclasses.Field, text: str) -> Any:
-    """The typed value of one parameter. Raises UserError where the text is no such value or out of range."""
-    kind, name, meta = field.type, field.name, field.metadata
+def values(parameters: Any) -> dict[str, Value]:
+    """The typed values that are not inputs, by field."""
+    return {f.name: getattr(parameters, f.name) for f in dataclasses.fields(parameters) if not f.metadata["input"]}
+
+
+def names_files(parameters: Any, name: str) -> bool:
+    """Whether an input names files, rather than being empty or a word. Raises UserError where it is required but empty."""
+    value, metadata = getattr(parameters, name), parameters.__dataclass_fields__[name].metadata
+    if not value and not metadata["optional"]:
+        raise UserError(f"parameter {name} is required: {metadata['help']}")
+    return bool(value) and value not in metadata["choices"]
+
+
+def as_text(value: Value) -> str:
+    """A value as the command line takes it."""
+    return "" if value is None else str(value)
+
+
+def value_type(field: dataclasses.Field) -> type:
+    """bool, int, float or str: the type of a field's values, None aside."""
+    kinds = [kind for kind in typing.get_args(field.type) or (field.type,) if kind is not types.NoneType]
+    return kinds[0]
+
+
+def convert(field: dataclasses.Field, text: str) -> Value:
+    """The typed value of one parameter. Raises UserError where the text is not such a value or out of range."""
+    kind, name, metadata = value_type(field), field.name, field.metadata
+    if not text.strip() and kind is not field.type:
+        return None
     if kind is bool:
         words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
         if text.strip().lower() not in words:
-            raise UserError(f"parameter {name}={text}: say true or false")
+            raise UserError(f"parameter {name}={text}: give true or false")
         return words[text.strip().lower()]
     if kind in (int, float):
         try:
-            value = kind(float(text)) if kind is int and float(text).is_integer() else kind(text)
+            value = int(float(text)) if kind is int and float(text).is_integer() else kind(text)
         except (ValueError, OverflowError):
             what = "a whole number" if kind is int else "a number"
             raise UserError(f"parameter {name}={text}: give {what}") from None
-        low, high = meta["low"], meta["high"]
+        low, high = metadata["low"], metadata["high"]
         if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
             bounds = f"at least {low}" if high is None else f"from {low} to {high}"
             raise UserError(f"parameter {name}={text}: out of range, give {bounds}")
         return value
-    value = text.strip()
-    if meta["choices"] and not meta["input"] and value not in meta["choices"]:
-        raise UserError(f"parameter {name}={text}: choose one of {', '.join(meta['choices'])}")
-    return value
+    word = text.strip()
+    if metadata["choices"] and not metadata["input"] and word not in metadata["choices"]:
+        raise UserError(f"parameter {name}={text}: choose one of {', '.join(metadata['choices'])}")
+    return word
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,12 +114,43 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(message)
 
 
-def parse(config: type[Config], arguments: Sequence[str]) -> Config:
-    """Read `--name value` pairs into the configuration. Raises UserError on an unknown name or a bad value."""
-    fields = {f.name: f for f in dataclasses.fields(config)}
-    parser = _Parser(description=config.__doc__, allow_abbrev=False)
+def parse(parameters: type[Parameters], arguments: Sequence[str]) -> Parameters:
+    """Read `--name value` pairs into a parameters dataclass. Raises UserError on an unknown name or a bad value."""
+    fields = {field.name: field for field in dataclasses.fields(parameters)}  # type: ignore[arg-type]
+    return parameters(**_parsed(fields, arguments, parameters.__doc__))
+
+
+def parse_together(classes: Sequence[type], arguments: Sequence[str], doc: str) -> list[Any]:
+    """Read one command line into several parameters dataclasses, without the fields that main fills in."""
+    given = _parsed(merged_fields(classes), arguments, doc)
+    own = [{field.name for field in own_fields(one)} for one in classes]
+    return [one(**{name: value for name, value in given.items() if name in names}) for one, names in zip(classes, own)]
+
+
+def own_fields(parameters: type) -> list[dataclasses.Field]:
+    """The fields that a user of main gives: not those that it fills in from other steps."""
+    return [field for field in dataclasses.fields(parameters) if not field.metadata["chained"]]
+
+
+def merged_fields(classes: Iterable[type]) -> dict[str, dataclasses.Field]:
+    """The fields of several classes by name.
+
+    Raises ValueError where two classes mean different things by one name: a value would be given to both.
+    """
+    found: dict[str, tuple[type, dataclasses.Field]] = {}
+    for one in classes:
+        for field in own_fields(one):
+            owner, first = found.setdefault(field.name, (one, field))
+            if (first.type, first.default, first.metadata) != (field.type, field.default, field.metadata):
+                raise ValueError(f"{owner.__name__}.{field.name} and {one.__name__}.{field.name} are declared differently")
+    return {name: field for name, (_, field) in found.items()}
+
+
+def _parsed(fields: dict[str, dataclasses.Field], arguments: Sequence[str], doc: str | None) -> dict[str, Value]:
+    parser = _Parser(description=doc, allow_abbrev=False)
     for name, field in fields.items():
-        text = f"{field.metadata['help']} (default: {field.default})"
+        default = "empty" if field.default in ("", None) else field.default
+        text = f"{field.metadata['help']} (default: {default})"
         parser.add_argument(f"--{name}", default=None, help=text.replace("%", "%%"))
     known, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -96,5 +158,4 @@ def parse(config: type[Config], arguments: Sequence[str]) -> Config:
         close = difflib.get_close_matches(name, fields, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(fields)}"
         raise UserError(f"unknown parameter {name}: {hint}")
-    given = {name: convert(fields[name], text) for name, text in vars(known).items() if text is not None}
-    return config(**given)
+    return {name: convert(fields[name], text) for name, text in vars(known).items() if text is not None}

@@ -1,138 +1,58 @@
-"""The parameters of every entry point: one frozen dataclass a step, one default each.
+"""The parameters of each step: one frozen dataclass a step. Defaults that a library option has are taken from there."""
 
-MLproject repeats these defaults; a test holds the two together.
-"""
+import dataclasses
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
-from dataclasses import dataclass
-
+from crystal_eyes.classifiers.registry import CLASSIFIERS
 from crystal_eyes.detector.boxes import FACE_MARGINS
 from crystal_eyes.detector.defaults import CONFIDENCE
-from crystal_eyes.encoder.recipes import RECIPES, RECIPES_OWN
-from pipeline.parameters.declare import parameter
+from crystal_eyes.detector.training.options import DetectorTrainingOptions
+from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
+from pipeline.parameters.declare import from_option, parameter, step_result, values
+from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
 
-CLASSIFIERS = (
-    "perceptron", "faiss", "lda", "ridge", "logistic_regression", "tip_adapter", "linear_svc", "k_neighbors",
-    "random_forest", "nearest_centroid",
-)  # fmt: skip
+CATALOGUE = "catalogue that prepare wrote (runs:/ID/catalogue or a folder)"
+EMBEDDINGS = "embeddings that embed wrote (runs:/ID/embeddings or a folder)"
+EMPTY = "empty: the recipe's"
 
 
-@dataclass(frozen=True)
-class Prepare:
-    """Read a dataset into the catalogue, select characters and pictures, write the splits."""
+def _seed() -> Any:
+    return parameter(0, "seed of all randomness", low=0, high=2**31 - 1)
 
-    dataset: str = parameter(
-        "", "folder a character, table, Danbooru 2018 set; empty: built-in cast", input="dataset", optional=True
-    )
-    characters: int = parameter(80, "built-in cast: how many characters to draw", low=2, high=20_000)
-    pictures: int = parameter(45, "built-in cast: how many pictures of each", low=1, high=10_000)
-    min_pictures: int = parameter(2, "keep characters with at least so many pictures", low=2)
-    pictures_per_character: int = parameter(0, "take so many pictures of each at random; 0: all", low=0)
-    train_per_character: int = parameter(25, "pictures of a character that classifiers learn from", low=1)
-    test_per_character: int = parameter(20, "pictures of a character that classifiers are tested on", low=1)
-    validation_characters: float = parameter(
-        0.1, "share of characters the encoder never sees, to choose its best epoch", low=0.01, high=0.5
-    )
-    test_characters: float = parameter(0.1, "share of characters the encoder never sees, to report MAP@R", low=0.01, high=0.5)
-    near_duplicate_bits: int = parameter(
-        6, "drop a picture whose 256-bit hash differs from another of the character in at most so many bits; -1: keep",
-        low=-1, high=128,
-    )  # fmt: skip
-    confidence: float = parameter(0.85, "Danbooru 2018 set: least confidence of a head's box", low=0.0, high=1.0)
-    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+
+def _recipe() -> Any:
+    return parameter("best", "how the encoder is trained and which classifier names heads", choices=tuple(RECIPES))
 
 
 @dataclass(frozen=True)
-class Train:
-    """Train the encoder with metric learning; keep the epoch with the best MAP@R on unseen characters."""
+class StepParameters:
+    """What the parameters of all steps have in common."""
 
-    catalogue: str = parameter("", "catalogue that prepare wrote (runs:/ID/catalogue or a folder)", input="files")
-    recipe: str = parameter("best", "how the encoder is trained and what names (encoder/recipes.py)", choices=tuple(RECIPES))
-    backbone: str = parameter("", "any network that geffnet has, such as mixnet_s; empty: the recipe's")
-    weights: str = parameter(
-        "pretrained", "pretrained, none, or a local .safetensors or .pth file",
-        input="files", choices=("pretrained", "none"),
-    )  # fmt: skip
-    embedding_size: int = parameter(0, "length of an embedding; 0: the recipe's", low=0, high=4096)
-    image_size: int = parameter(0, "side of the square the encoder sees, pixels; 0: the recipe's", low=0, high=512)
-    epochs: int = parameter(0, "passes over the training pictures; 0: the recipe's", low=0, high=10_000)
-    batch_size: int = parameter(32, "pictures a batch", low=4, high=4096)
-    pictures_per_class: int = parameter(4, "pictures of one character a batch (MPerClassSampler)", low=2, high=64)
-    learning_rate: float = parameter(1e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
-    weight_decay: float = parameter(1e-2, "weight decay of AdamW", low=0.0, high=1.0)
-    drop_rate: float = parameter(0.0, "dropout before the embedding layer", low=0.0, high=0.9)
-    drop_connect_rate: float = parameter(
-        float(RECIPES_OWN), "drop connect (stochastic depth) in the backbone; -1: the recipe's", low=RECIPES_OWN, high=0.9
-    )
-    wandb: str = parameter("off", "log to Weights & Biases too", choices=("off", "offline", "online"))
-    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+    def resolved(self) -> Self:
+        """With every value that an empty parameter stands for."""
+        return self
+
+    def key_values(self) -> dict[str, Any]:
+        """The values that the step's result depends on, besides its inputs."""
+        return values(self)
+
+    def extra_sources(self) -> list[str]:
+        """Files of this repository that the result depends on, besides the step's own and their imports."""
+        return []
 
 
 @dataclass(frozen=True)
-class Distill:
-    """Let one encoder learn what two of different seeds know together; keep its best epoch as train does."""
-
-    catalogue: str = parameter("", "catalogue that both were trained on (runs:/ID/catalogue or a folder)", input="files")
-    encoder: str = parameter("", "encoder that train wrote: the new one starts as it (runs:/ID/encoder)", input="files")
-    other: str = parameter("", "encoder that train wrote with another seed", input="files")
-    recipe: str = parameter("best", "how the encoder is trained and what names (encoder/recipes.py)", choices=tuple(RECIPES))
-    distill_epochs: int = parameter(
-        RECIPES_OWN, "passes over the training pictures; 0: main trains one encoder and distils none; -1: the recipe's",
-        low=RECIPES_OWN, high=10_000,
-    )  # fmt: skip
-    distill_learning_rate: float = parameter(5e-4, "peak learning rate of AdamW", low=1e-7, high=1.0)
-    batch_size: int = parameter(32, "pictures a batch", low=4, high=4096)
-    weight_decay: float = parameter(1e-2, "weight decay of AdamW", low=0.0, high=1.0)
-    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
-
-
-@dataclass(frozen=True)
-class Export:
-    """Export the encoder to ONNX and check it against torch on real pictures."""
-
-    encoder: str = parameter("", "encoder that train wrote (runs:/ID/encoder or a folder)", input="files")
-    catalogue: str = parameter("", "catalogue whose pictures the check uses", input="files")
-
-
-@dataclass(frozen=True)
-class Embed:
-    """Run the ONNX encoder over a catalogue; report MAP@R on the characters kept for testing."""
-
-    onnx: str = parameter("", "ONNX encoder (runs:/ID/onnx, models:/NAME/VERSION, or a file)", input="files")
-    catalogue: str = parameter("", "catalogue that prepare wrote (runs:/ID/catalogue or a folder)", input="files")
-    embed_batch: int = parameter(64, "pictures a batch", low=1, high=4096)
-
-
-@dataclass(frozen=True)
-class Classify:
-    """Fit one classifier on the embeddings' training part and measure it on the test part."""
-
-    embeddings: str = parameter("", "embeddings that embed wrote (runs:/ID/embeddings or a folder)", input="files")
-    catalogue: str = parameter("", "catalogue with the pictures, for the picture artifacts", input="files")
-    classifier: str = parameter("perceptron", "which classifier", choices=CLASSIFIERS)
-    perceptron_epochs: int = parameter(60, "passes over the training part", low=1, high=10_000)
-    perceptron_learning_rate: float = parameter(1e-2, "peak learning rate of AdamW", low=1e-7, high=10.0)
-    faiss_neighbors: int = parameter(10, "neighbours that vote, weighted by similarity", low=1, high=1000)
-    ridge_alpha: float = parameter(0.01, "weight of the penalty on large weights", low=0.0, high=1e6)
-    logistic_regression_c: float = parameter(0.1, "inverse of the penalty on large weights", low=1e-6, high=1e6)
-    tip_adapter_alpha: float = parameter(1.0, "weight of likeness beside the Perceptron's logits", low=0.0, high=1000.0)
-    tip_adapter_beta: float = parameter(5.5, "how much more the most alike count", low=0.01, high=1000.0)
-    linear_svc_c: float = parameter(1.0, "inverse of the regularisation", low=1e-6, high=1e6)
-    k_neighbors_k: int = parameter(10, "neighbours that vote, weighted by nearness", low=1, high=1000)
-    random_forest_trees: int = parameter(100, "trees", low=1, high=10_000)
-    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
-
-
-@dataclass(frozen=True)
-class Detector:
-    """Train a YOLOv5 head detector on labelled pictures and composed scenes; export it to ONNX and measure it."""
+class Detector(StepParameters):
+    """Train a YOLOv5 head detector on labeled pictures and composed scenes; export it to ONNX and measure it."""
 
     labels: str = parameter(
         "", "pictures with boxes of heads: a YOLO folder, or a table or JSON of boxes", input="files", optional=True
     )
-    faces: str = parameter("", "the same, with boxes of faces: grown to heads by face_margins", input="files", optional=True)
+    faces: str = parameter("", "the same with boxes of faces, grown to heads by face_margins", input="files", optional=True)
     face_margins: str = parameter(
         ",".join(map(str, FACE_MARGINS)),
-        "how far a head reaches beyond its face: left,top,right,bottom in sides of the face box",
+        "how far a head extends beyond its face: left,top,right,bottom in sides of the face box",
     )
     heads: str = parameter("", "folder of head pictures to paste into scenes beside the cast", input="files", optional=True)
     labeller: str = parameter(
@@ -140,54 +60,231 @@ class Detector:
         input="files", optional=True,
     )  # fmt: skip
     scenes: int = parameter(400, "composed scenes to train on", low=0, high=1_000_000)
-    repeat: int = parameter(4, "times that an epoch shows each labelled picture", low=1, high=1000)
-    circles: bool = parameter(True, "draw random circles over the heads in training")
-    architecture: str = parameter("yolov5n", "network", choices=("yolov5n", "yolov5s"))
+    repeat: int = parameter(4, "times that an epoch shows each labeled picture", low=1, high=1000)
+    circles: bool = from_option(DetectorTrainingOptions, "circles")
+    architecture: str = from_option(DetectorTrainingOptions, "architecture")
     detector_weights: str = parameter(
         "", "weights to start from: .safetensors of a detector, or an ultralytics .pt", input="files", optional=True
     )
-    detector_image_size: int = parameter(320, "longer side that the network sees, pixels", low=64, high=2048)
-    detector_epochs: int = parameter(10, "passes over the training pictures", low=1, high=10_000)
-    detector_batch_size: int = parameter(16, "pictures a batch", low=1, high=1024)
-    detector_learning_rate: float = parameter(2e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
-    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+    detector_image_size: int = from_option(DetectorTrainingOptions, "image_size")
+    detector_epochs: int = from_option(DetectorTrainingOptions, "epochs")
+    detector_batch_size: int = from_option(DetectorTrainingOptions, "batch_size")
+    detector_learning_rate: float = from_option(DetectorTrainingOptions, "learning_rate")
+    seed: int = _seed()
+
+    def options(self) -> DetectorTrainingOptions:
+        return DetectorTrainingOptions(
+            architecture=self.architecture,
+            image_size=self.detector_image_size,
+            epochs=self.detector_epochs,
+            batch_size=self.detector_batch_size,
+            learning_rate=self.detector_learning_rate,
+            circles=self.circles,
+            seed=self.seed,
+        )
 
 
 @dataclass(frozen=True)
-class Crop:
+class Crop(StepParameters):
     """Find the heads in illustrations and cut them out, with the labels of the pictures."""
 
-    illustrations: str = parameter("", "labelled whole pictures: any dataset that prepare reads", input="dataset")
-    detector: str = parameter("", "detector that finds the heads (runs:/ID/detector or a folder)", input="files")
-    several: str = parameter("leave-out", "a picture in which several heads are found", choices=("leave-out", "largest", "all"))
+    illustrations: str = parameter("", "labeled whole pictures: any dataset that prepare reads", input="dataset")
+    detector: str = step_result("detector that finds the heads (runs:/ID/detector or a folder)")
+    several: str = parameter(
+        "leave-out", "what to do with a picture in which several heads are found", choices=("leave-out", "largest", "all")
+    )
     least_confidence: float = parameter(CONFIDENCE, "least confidence of a head", low=0.01, high=1.0)
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """Put detector, encoder and the recipe's classifier into one calibrated folder that recognises pictures; measure it."""
+class Prepare(StepParameters):
+    """Read a dataset into the catalogue, select characters and pictures, write the splits."""
 
-    detector: str = parameter("", "head detector (runs:/ID/detector or a folder)", input="files")
-    onnx: str = parameter("", "ONNX encoder (runs:/ID/onnx or a folder)", input="files")
-    embeddings: str = parameter("", "embeddings that embed wrote (runs:/ID/embeddings or a folder)", input="files")
-    catalogue: str = parameter("", "catalogue with the pictures, for thumbnails and sketches", input="files")
-    recipe: str = parameter("best", "how the encoder is trained and what names (encoder/recipes.py)", choices=tuple(RECIPES))
-    references: int = parameter(5, "reference heads of each character in the gallery", low=1, high=1000)
-    perceptron_epochs: int = parameter(60, "passes over the training part, where a Perceptron names", low=1, high=10_000)
-    perceptron_learning_rate: float = parameter(1e-2, "its peak learning rate", low=1e-7, high=10.0)
-    logistic_regression_c: float = parameter(0.1, "inverse of the penalty on large weights, where it names", low=1e-6, high=1e6)
-    seed: int = parameter(0, "seed of everything random", low=0, high=2**31 - 1)
+    dataset: str = parameter(
+        "", "folder per character, table, or Danbooru 2018 set; empty: the built-in cast", input="dataset", optional=True
+    )
+    characters: int = parameter(80, "built-in cast: number of characters", low=2, high=20_000)
+    pictures: int = parameter(45, "built-in cast: pictures per character", low=1, high=10_000)
+    min_pictures: int = parameter(2, "leave out characters with fewer pictures", low=2)
+    pictures_per_character: int = parameter(0, "use this many random pictures of each character; 0: all", low=0)
+    train_per_character: int = parameter(25, "pictures per character that classifiers are fitted on", low=1)
+    test_per_character: int = parameter(20, "pictures per character that classifiers are tested on", low=1)
+    validation_characters: float = parameter(
+        0.1, "share of characters that the encoder never sees, to choose its best epoch", low=0.01, high=0.5
+    )
+    test_characters: float = parameter(
+        0.1, "share of characters that the encoder never sees, to report MAP@R", low=0.01, high=0.5
+    )
+    near_duplicate_bits: int = parameter(
+        6, "drop a picture whose 256-bit hash differs from another of its character in at most this many bits; -1: keep all",
+        low=-1, high=128,
+    )  # fmt: skip
+    confidence: float = parameter(0.85, "Danbooru 2018 set: least confidence of a box", low=0.0, high=1.0)
+    seed: int = _seed()
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Train(StepParameters):
+    """Train the encoder with metric learning; keep the epoch with the best MAP@R on unseen characters."""
+
+    catalogue: str = step_result(CATALOGUE)
+    recipe: str = _recipe()
+    backbone: str | None = parameter(None, f"any network that geffnet has, such as mixnet_s; {EMPTY}")
+    weights: str = parameter(
+        "pretrained", "pretrained, none, or a local .safetensors or .pth file",
+        input="files", choices=("pretrained", "none"),
+    )  # fmt: skip
+    embedding_size: int | None = parameter(None, f"length of an embedding; {EMPTY}", low=MIN_EMBEDDING_SIZE, high=4096)
+    image_size: int | None = parameter(
+        None, f"side of the square that the encoder sees, pixels; {EMPTY}", low=MIN_IMAGE_SIZE, high=512
+    )
+    epochs: int | None = parameter(None, f"passes over the training heads; {EMPTY}", low=1, high=10_000)
+    batch_size: int = from_option(TrainingOptions, "batch_size")
+    pictures_per_class: int = from_option(TrainingOptions, "pictures_per_class")
+    learning_rate: float = from_option(TrainingOptions, "learning_rate")
+    weight_decay: float = from_option(TrainingOptions, "weight_decay")
+    drop_rate: float = parameter(0.0, "dropout before the embedding layer", low=0.0, high=0.9)
+    drop_connect_rate: float | None = parameter(
+        None, f"drop connect (stochastic depth) in the backbone; {EMPTY}", low=0.0, high=0.9
+    )
+    wandb: str = parameter("off", "log to Weights & Biases too", choices=("off", "offline", "online"))
+    seed: int = _seed()
+
+    def resolved(self) -> Self:
+        return with_recipe_defaults(self)
+
+    def options(self) -> TrainingOptions:
+        """The options of the training, of resolved parameters."""
+        return RECIPES[self.recipe].training_options(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            pictures_per_class=self.pictures_per_class,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            seed=self.seed,
+        )
+
+    def key_values(self) -> dict[str, Any]:
+        # what a recipe says counts, not its name: changing one recipe leaves the results of the other valid
+        found = values(self) | asdict(self.options())
+        return {name: value for name, value in found.items() if name != "recipe"}
+
+
+@dataclass(frozen=True)
+class Distill(StepParameters):
+    """Distill one encoder from two of different seeds; keep its best epoch as train does."""
+
+    catalogue: str = step_result("catalogue that both encoders were trained on (runs:/ID/catalogue or a folder)")
+    encoder: str = step_result("encoder that train wrote: the student starts as it (runs:/ID/encoder)")
+    other: str = step_result("encoder that train wrote with another seed")
+    recipe: str = _recipe()
+    distill_epochs: int | None = parameter(
+        None, f"passes over the training heads; 0: main trains one encoder and distills none; {EMPTY}", low=0, high=10_000
+    )
+    distill_learning_rate: float = from_option(DistillationOptions, "learning_rate")
+    batch_size: int = from_option(TrainingOptions, "batch_size")
+    weight_decay: float = from_option(TrainingOptions, "weight_decay")
+    seed: int = _seed()
+
+    def resolved(self) -> Self:
+        return with_recipe_defaults(self)
+
+    def options(self) -> DistillationOptions:
+        """The options of the distillation, of resolved parameters."""
+        return RECIPES[self.recipe].distillation_options(
+            epochs=self.distill_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.distill_learning_rate,
+            weight_decay=self.weight_decay,
+            seed=self.seed,
+        )
+
+    def key_values(self) -> dict[str, Any]:
+        return asdict(self.options())
+
+
+@dataclass(frozen=True)
+class Export(StepParameters):
+    """Export the encoder to ONNX and check it against torch on real heads."""
+
+    encoder: str = step_result("encoder that train or distill wrote (runs:/ID/encoder or a folder)")
+    catalogue: str = step_result("catalogue whose heads the check uses")
+
+
+@dataclass(frozen=True)
+class Embed(StepParameters):
+    """Embed every head of a catalogue with the ONNX encoder; report MAP@R on the characters kept for testing."""
+
+    onnx: str = step_result("ONNX encoder (runs:/ID/onnx, models:/NAME/VERSION, or a file)")
+    catalogue: str = step_result(CATALOGUE)
+    embed_batch: int = parameter(64, "heads per batch", low=1, high=4096)
+
+
+def classifier_parameters(classifier: str) -> list[str]:
+    """The names of the parameters that a classifier takes: its own, and those of the classifier that it is built on."""
+    chosen = CLASSIFIERS[classifier]
+    own = [f"{classifier}_{field.name}" for field in dataclasses.fields(chosen.Options)]
+    return own + (classifier_parameters(chosen.built_on) if chosen.built_on else [])
+
+
+# the options of every classifier, as the parameters CLASSIFIER_OPTION
+_ClassifierParameters: Any = dataclasses.make_dataclass(
+    "_ClassifierParameters",
+    [
+        (f"{name}_{field.name}", field.type, from_option(chosen.Options, field.name))
+        for name, chosen in CLASSIFIERS.items()
+        for field in dataclasses.fields(chosen.Options)
+    ],
+    bases=(StepParameters,),
+    frozen=True,
+)
+
+
+@dataclass(frozen=True)
+class Classify(_ClassifierParameters):
+    """Fit one classifier on the embeddings' training part and measure it on the test part."""
+
+    embeddings: str = step_result(EMBEDDINGS)
+    catalogue: str = step_result("catalogue with the pictures that the report shows")
+    classifier: str = parameter("perceptron", "which classifier", choices=tuple(CLASSIFIERS), chained=True)
+    seed: int = _seed()
+
+    def options(self, classifier: str = "") -> Any:
+        """The options of the classifier, or of another one (that it is built on)."""
+        name = classifier or self.classifier
+        chosen = CLASSIFIERS[name].Options
+        return chosen(**{field.name: getattr(self, f"{name}_{field.name}") for field in dataclasses.fields(chosen)})
+
+    def key_values(self) -> dict[str, Any]:
+        own = ["classifier", "seed", *classifier_parameters(self.classifier)]
+        return {name: getattr(self, name) for name in own}
+
+    def extra_sources(self) -> list[str]:
+        return [CLASSIFIERS[self.classifier].__module__.replace(".", "/") + ".py"]
+
+
+@dataclass(frozen=True)
+class Bundle(StepParameters):
+    """Put detector, encoder and classifier into one calibrated folder that recognizes pictures; measure it."""
+
+    detector: str = step_result("head detector (runs:/ID/detector or a folder)")
+    onnx: str = step_result("ONNX encoder (runs:/ID/onnx or a folder)")
+    embeddings: str = step_result(EMBEDDINGS)
+    classifier: str = step_result("linear classifier that classify wrote (runs:/ID/classifier or a folder)")
+    catalogue: str = step_result("catalogue with the pictures, for thumbnails and sketches")
+    references: int = parameter(5, "reference heads per character in the gallery", low=1, high=1000)
+    seed: int = _seed()
+
+
+@dataclass(frozen=True)
+class Evaluate(StepParameters):
     """Let a bundle name the heads of a catalogue's test part that no calibration saw."""
 
-    bundle: str = parameter("", "bundle (runs:/ID/bundle, models:/crystal-eyes@champion, or a folder)", input="files")
-    catalogue: str = parameter("", "catalogue that prepare wrote (runs:/ID/catalogue or a folder)", input="files")
+    bundle: str = step_result("bundle (runs:/ID/bundle, models:/crystal-eyes@champion, or a folder)")
+    catalogue: str = step_result(CATALOGUE)
 
 
-STEPS = {
+STEPS: dict[str, type[StepParameters]] = {
     "detector": Detector,
     "crop": Crop,
     "prepare": Prepare,

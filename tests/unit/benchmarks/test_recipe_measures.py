@@ -3,11 +3,20 @@
 import numpy as np
 import pytest
 
-from benchmarks.recipes.measures import SHOTS, Heads, all_measures, drawn, few_shot, map_at_r, sketch_recall, strangers
+from benchmarks.recipes.measures import (
+    SHOTS,
+    LabeledEmbeddings,
+    all_measures,
+    draw,
+    few_shot,
+    map_at_r,
+    sketch_recall,
+    strangers,
+)
 
 
-def heads(names: int = 6, each: int = 9, noise: float = 0.7, seed: int = 0, artworks: int = 0) -> Heads:
-    """Heads around a direction a character; artworks: how many of each character's heads share an artwork with the next's."""
+def heads(names: int = 6, each: int = 9, noise: float = 0.7, seed: int = 0, artworks: int = 0) -> LabeledEmbeddings:
+    """Heads around a direction per character; artworks: how many of a character's heads share an artwork with the next's."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(names), each)
     x = np.random.default_rng(99).normal(size=(names, 8))[labels] + noise * rng.normal(size=(len(labels), 8))
@@ -15,10 +24,10 @@ def heads(names: int = 6, each: int = 9, noise: float = 0.7, seed: int = 0, artw
     for label in range(names):
         artwork[np.flatnonzero(labels == label)[:artworks]] = [f"shared {label // 2} {n}" for n in range(artworks)]
     unit = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
-    return Heads(unit, np.char.add("c", labels.astype(str)), artwork, np.full(len(labels), "one"))
+    return LabeledEmbeddings(unit, np.char.add("c", labels.astype(str)), artwork, np.full(len(labels), "one"))
 
 
-def others(some: Heads, row: int) -> list[int]:
+def others(some: LabeledEmbeddings, row: int) -> list[int]:
     """Rows of other artworks than a row's, those most like it first."""
     rows = [i for i in range(len(some.character)) if some.artwork[i] != some.artwork[row]]
     return sorted(rows, key=lambda i: -float(some.embeddings[i] @ some.embeddings[row]))
@@ -37,7 +46,7 @@ def test_map_at_r_counts_other_artworks_only(artworks):
 
 def test_a_head_without_another_of_its_character_asks_nothing():
     some = heads()
-    alone = Heads(some.embeddings[:3], np.array(["a", "a", "b"]), some.artwork[:3], some.set[:3])
+    alone = LabeledEmbeddings(some.embeddings[:3], np.array(["a", "a", "b"]), some.artwork[:3], some.set[:3])
     assert map_at_r(alone) in (0.0, 0.5, 1.0)
 
 
@@ -46,9 +55,9 @@ def test_what_is_learned_from_and_what_is_tested_share_no_artwork(learn, test):
     some = heads(each=9, artworks=3)
     if learn == 9:
         with pytest.raises(ValueError):  # nothing is left to test on
-            drawn(some, learn, test, 0)
+            draw(some, learn, test, 0)
         return
-    left, right = drawn(some, learn, test, 0)
+    left, right = draw(some, learn, test, 0)
     for name in np.unique(some.character[left]):
         mine, theirs = left[some.character[left] == name], right[some.character[right] == name]
         assert len(mine) == learn and len(theirs) >= 1 and (test is None or len(theirs) == test)
@@ -57,7 +66,7 @@ def test_what_is_learned_from_and_what_is_tested_share_no_artwork(learn, test):
 
 def test_five_heads_are_named_by_the_nearest_mean():
     some = heads(noise=1.2)
-    left, right = drawn(some, SHOTS, None, 3)
+    left, right = draw(some, SHOTS, None, 3)
     names = np.unique(some.character[left])
     means = np.stack([some.embeddings[left][some.character[left] == name].mean(axis=0) for name in names])
     means /= np.linalg.norm(means, axis=1, keepdims=True)

@@ -1,23 +1,23 @@
-"""The benchmark of recipes: work that is done is not done again, and never taken for that of other values."""
+"""The benchmark of recipes: finished work is not repeated, and never taken for that of other values."""
 
-from benchmarks.recipes.run import changed, once, place
-from crystal_eyes.encoder.recipes import RECIPES
+from benchmarks.recipes.run import changed, once, work_folder
+from pipeline.parameters.recipes import RECIPES
 from tests.unit.encoder.test_loop import same_weights
 
 
 def test_a_change_is_the_recipe_with_its_fields_set():
     assert changed("best") == RECIPES["best"]
-    recipe = changed("best,sides=0.6/0.8,one_set=1.0,whiten=False,epochs=3")
-    assert (recipe.sides, recipe.one_set, recipe.whiten, recipe.epochs) == ((0.6, 0.8), 1.0, False, 3)
+    recipe = changed("best,side_shares=0.6/0.8,same_set_share=1.0,whiten=False,epochs=3")
+    assert (recipe.side_shares, recipe.same_set_share, recipe.whiten, recipe.epochs) == ((0.6, 0.8), 1.0, False, 3)
 
 
 def test_finished_work_is_read_back_with_its_seconds_and_rate(make_encoder, tmp_path):
     calls = []
 
-    def work(told):
+    def work(printer):
         calls.append(1)
         for rate in (50.0, 100.0):
-            told(1, {"pictures_per_second": rate})
+            printer(1, {"pictures_per_second": rate})
         return make_encoder()
 
     first, again = once(tmp_path, work), once(tmp_path, work)
@@ -27,6 +27,6 @@ def test_finished_work_is_read_back_with_its_seconds_and_rate(make_encoder, tmp_
 
 def test_other_values_lie_elsewhere(tmp_path):
     best = RECIPES["best"]
-    assert place(tmp_path, "metric_learning", best) == place(tmp_path, "metric_learning", changed("best"))
-    others = [place(tmp_path, "metric_learning", changed("best,epochs=3")), place(tmp_path, "distillation", best)]
-    assert len({place(tmp_path, "metric_learning", best), *others}) == 3
+    assert work_folder(tmp_path, "metric_learning", best) == work_folder(tmp_path, "metric_learning", changed("best"))
+    others = [work_folder(tmp_path, "metric_learning", changed("best,epochs=3")), work_folder(tmp_path, "distillation", best)]
+    assert len({work_folder(tmp_path, "metric_learning", best), *others}) == 3

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crystal_eyes.encoder.augmentation import VIEWS, augment, framed_and_seen
+from crystal_eyes.encoder.augmentation import VIEWS, augment, framed_and_augmented
 
 every_view = pytest.mark.parametrize("views", VIEWS)
 
@@ -49,21 +49,21 @@ def test_hue_is_kept():
 
 
 @pytest.mark.parametrize(("views", "least", "most"), [("light", 0.03, 0.2), ("serving", 0.1, 0.35)])
-def test_some_views_are_mirrored_and_some_are_grey(views, least, most):
+def test_some_views_are_mirrored_and_some_are_gray(views, least, most):
     halves = Image.new("RGB", (40, 40), (250, 200, 160))
     halves.paste((20, 60, 120), (0, 0, 20, 40))
     found = [augment(halves, 32, rng(seed), views).astype(int) for seed in range(200)]
-    coloured = [view for view in found if np.ptp(view, axis=2).max() > 0]
-    dark_left = [view[:, :8].mean() < view[:, -8:].mean() for view in coloured]
+    colored = [view for view in found if np.ptp(view, axis=2).max() > 0]
+    dark_left = [view[:, :8].mean() < view[:, -8:].mean() for view in colored]
     assert 0.35 < np.mean(dark_left) < 0.65
-    assert least < 1 - len(coloured) / len(found) < most
+    assert least < 1 - len(colored) / len(found) < most
 
 
-def test_behind_a_transparent_picture_white_is_frequent_and_other_colours_occur():
+def test_behind_a_transparent_picture_white_is_frequent_and_other_colors_occur():
     clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     means = [augment(clear, 16, rng(seed)).reshape(-1, 3).mean(axis=0) for seed in range(200)]
-    greyish = np.mean([np.ptp(mean) < 3 and mean.mean() > 170 for mean in means])  # white, darkened at most to 0.7
-    assert 0.4 < greyish < 0.75
+    grayish = np.mean([np.ptp(mean) < 3 and mean.mean() > 170 for mean in means])  # white, darkened at most to 0.7
+    assert 0.4 < grayish < 0.75
 
 
 def test_most_of_the_head_stays_in_view():
@@ -74,7 +74,7 @@ def test_most_of_the_head_stays_in_view():
 
 
 def test_what_serving_meets_is_shown():
-    """Lines, coloured light and JPEG, in a flat picture: white with nothing drawn, other channels, noise about an edge."""
+    """Lines, colored light and JPEG, in a flat picture: white with nothing drawn, other channels, noise about an edge."""
     flat = Image.new("RGB", (64, 64), (200, 120, 40))
     found = [augment(flat, 32, rng(seed), "serving").astype(float) for seed in range(300)]
     white = np.mean([(view >= 250).mean() > 0.5 for view in found])
@@ -86,18 +86,18 @@ def test_what_serving_meets_is_shown():
 
 @every_view
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_a_framed_head_is_what_its_view_is_made_of_in_its_own_colours(mode, views):
-    colour = (200, 120, 40)
-    halves = Image.new("RGB", (64, 64), colour)
+def test_a_framed_head_is_what_its_view_is_made_of_in_its_own_colors(mode, views):
+    color = (200, 120, 40)
+    halves = Image.new("RGB", (64, 64), color)
     halves.paste((20, 60, 120), (0, 0, 24, 64))
     others = 0
     for seed in range(60):
-        framed, seen = framed_and_seen(halves.convert(mode), 32, rng(seed), views)
+        framed, seen = (np.array(one) for one in framed_and_augmented(halves.convert(mode), 32, rng(seed), views))
         np.testing.assert_array_equal(seen, augment(halves.convert(mode), 32, rng(seed), views))
         assert framed.shape == (32, 32, 3) and framed.dtype == np.uint8
-        assert (framed == colour).all(axis=2).mean() > 0.2  # crops, margins and turns leave much of the larger half
-        others += not (seen == colour).all(axis=2).any()
-        light, dark = (seen[mask].mean() for mask in ((framed == colour).all(axis=2), (framed == (20, 60, 120)).all(axis=2)))
+        assert (framed == color).all(axis=2).mean() > 0.2  # crops, margins and turns leave much of the larger half
+        others += not (seen == color).all(axis=2).any()
+        light, dark = (seen[mask].mean() for mask in ((framed == color).all(axis=2), (framed == (20, 60, 120)).all(axis=2)))
         if views == "light":  # else it may be lines, or hidden
             assert light > dark  # both are mirrored, or none is
     assert others > 30

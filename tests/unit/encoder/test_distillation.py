@@ -8,19 +8,26 @@ import torch
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.encoder import distillation
 from crystal_eyes.encoder.checkpoint import load_checkpoint
-from crystal_eyes.encoder.distillation import BLENDED, Distillation, blended, distil, embeddings, fitted_layer, main_directions
+from crystal_eyes.encoder.distillation import (
+    BLENDED,
+    Distillation,
+    blend,
+    distill_encoder,
+    embeddings_from_features,
+    fit_linear_layer,
+    principal_directions,
+)
 from crystal_eyes.encoder.network import Encoder
-from crystal_eyes.encoder.recipes import RECIPES
-from pipeline.parameters.steps import Distill
+from crystal_eyes.encoder.options import DistillationOptions
 from tests.unit.encoder.test_loop import Stop, same_weights, what_was_learned
 
-RECIPE = dataclasses.replace(RECIPES["best"], views="light")
+OPTIONS = DistillationOptions(epochs=3, side_share=5 / 6, views="light", batch_size=8, weight_decay=1e-2)
 RNG = np.random.default_rng(0)
 
 
 def distilled(teachers, folder, workspace, told, **changes) -> tuple[Encoder, int]:
-    config = Distill(**{"distill_epochs": 3, "batch_size": 8} | changes)
-    return distil(copy.deepcopy(teachers), Catalogue(folder), config, RECIPE, workspace, told)
+    options = dataclasses.replace(OPTIONS, **changes)
+    return distill_encoder(copy.deepcopy(teachers), Catalogue(folder), options, workspace, told)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def teachers(make_encoder) -> list[Encoder]:
 def finished(teachers, catalogue_folder, tmp_path_factory):
     """(student, best epoch, history, workspace)"""
     told, workspace = Stop(), tmp_path_factory.mktemp("distilled")
-    student, best = distilled(teachers, catalogue_folder, workspace, told, distill_epochs=6)
+    student, best = distilled(teachers, catalogue_folder, workspace, told, epochs=6)
     return student, best, told.history, workspace
 
 
@@ -40,36 +47,36 @@ def pictures(count: int = 16, side: int = 32) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(1).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
 
 
-def test_the_main_directions_are_those_of_a_singular_value_decomposition():
+def test_the_principal_directions_are_those_of_a_singular_value_decomposition():
     values = RNG.normal(size=(50, 6)) * [9, 1, 7, 2, 5, 3]
-    found = main_directions(values, 3)
+    found = principal_directions(values, 3)
     expected = np.linalg.svd(values)[2][:3].T
     np.testing.assert_allclose(np.abs(np.sum(found * expected, axis=0)), 1, atol=1e-6)
 
 
 def test_angles_stay_where_all_directions_are_kept():
     values = RNG.normal(size=(20, 5))
-    turned = values @ main_directions(values, 5)
+    turned = values @ principal_directions(values, 5)
     np.testing.assert_allclose(turned @ turned.T, values @ values.T, atol=1e-9)
 
 
 def test_the_layer_that_is_fitted_comes_near_to_the_one_that_made_the_values():
     features = RNG.normal(size=(400, 7)) + 3
     weight, bias = RNG.normal(size=(4, 7)), RNG.normal(size=4)
-    found, middle = fitted_layer(features, features @ weight.T + bias)
+    found, middle = fit_linear_layer(features, features @ weight.T + bias)
     np.testing.assert_allclose(found, weight, atol=0.05)
     np.testing.assert_allclose(features @ found.T + middle, features @ weight.T + bias, atol=0.3)
 
 
 def test_a_layer_can_be_fitted_to_fewer_heads_than_features():
-    weight, bias = fitted_layer(RNG.normal(size=(5, 40)), RNG.normal(size=(5, 3)))
+    weight, bias = fit_linear_layer(RNG.normal(size=(5, 40)), RNG.normal(size=(5, 3)))
     assert weight.shape == (3, 40) and np.isfinite(weight).all() and np.isfinite(bias).all()
 
 
 def test_about_half_of_the_views_are_blends_and_every_blend_lies_between_two_of_them():
     torch.manual_seed(0)
     given = pictures(400, 4)
-    found = blended(given)
+    found = blend(given)
     same = (found == given).flatten(1).all(dim=1)
     assert 0.4 < same.float().mean() < 0.6 and found.dtype == torch.float32
     for row in torch.nonzero(~same)[:20, 0]:
@@ -82,7 +89,7 @@ def test_about_half_of_the_views_are_blends_and_every_blend_lies_between_two_of_
 
 def test_what_encoders_see_together_is_the_mean_of_their_likenesses(teachers):
     length = 2 * teachers[0].description.embedding_size
-    together = Distillation(teachers, np.eye(length), 8, 4).together(pictures())
+    together = Distillation(teachers, np.eye(length), 8, 4).joint_embedding(pictures())
     with torch.no_grad():
         alone = [teacher(pictures()) for teacher in teachers]
     mean = (alone[0] @ alone[0].T + alone[1] @ alone[1].T) / 2
@@ -91,7 +98,7 @@ def test_what_encoders_see_together_is_the_mean_of_their_likenesses(teachers):
 
 def test_embeddings_of_features_are_the_encoders(teachers):
     with torch.no_grad():
-        found = embeddings(teachers[0], teachers[0].features(pictures()).numpy())
+        found = embeddings_from_features(teachers[0], teachers[0].features(pictures()).numpy())
         np.testing.assert_allclose(found, teachers[0](pictures()).numpy(), atol=1e-5)
 
 
@@ -105,7 +112,7 @@ def test_a_student_comes_nearer_to_the_ensemble_epoch_by_epoch(finished, teacher
 
 def test_the_teachers_stay_as_they_were_and_are_in_no_checkpoint(finished, teachers, catalogue_folder, tmp_path):
     given = copy.deepcopy(teachers)
-    distil(given, Catalogue(catalogue_folder), Distill(distill_epochs=1, batch_size=8), RECIPE, tmp_path, Stop())
+    distill_encoder(given, Catalogue(catalogue_folder), dataclasses.replace(OPTIONS, epochs=1), tmp_path, Stop())
     assert all(same_weights(one, other) for one, other in zip(given, teachers))
     tensors, _ = load_checkpoint(finished[3] / "checkpoint")
     assert [name for name in tensors if name.startswith("task.")] == ["task.projection"]
@@ -114,8 +121,8 @@ def test_the_teachers_stay_as_they_were_and_are_in_no_checkpoint(finished, teach
 def test_the_student_starts_as_the_first_with_the_layer_that_is_fitted(teachers, catalogue_folder, tmp_path, monkeypatch):
     layer = teachers[0].backbone.classifier
     fitted = [np.full(tuple(tensor.shape), 0.5) for tensor in (layer.weight, layer.bias)]
-    monkeypatch.setattr(distillation, "fitted_layer", lambda features, wanted: fitted)
-    student, _ = distilled(teachers, catalogue_folder, tmp_path, Stop(), distill_epochs=1, distill_learning_rate=1e-7)
+    monkeypatch.setattr(distillation, "fit_linear_layer", lambda features, wanted: fitted)
+    student, _ = distilled(teachers, catalogue_folder, tmp_path, Stop(), epochs=1, learning_rate=1e-7)
     for name, value in student.named_parameters():
         expected = torch.full_like(value, 0.5) if "classifier" in name else teachers[0].get_parameter(name)
         torch.testing.assert_close(value, expected, atol=1e-5, rtol=0)
@@ -169,7 +176,7 @@ def test_the_directions_of_the_first_start_are_gone_on_with(teachers, catalogue_
     distilled(teachers, catalogue_folder, tmp_path / "whole", whole)
     with pytest.raises(KeyboardInterrupt):
         distilled(teachers, catalogue_folder, tmp_path / "broken", Stop(after=1))
-    monkeypatch.setattr(distillation, "main_directions", lambda values, count: -main_directions(values, count))
+    monkeypatch.setattr(distillation, "principal_directions", lambda values, count: -principal_directions(values, count))
     distilled(teachers, catalogue_folder, tmp_path / "broken", told)
     assert what_was_learned(told.history) == what_was_learned(whole.history)
 

@@ -7,18 +7,25 @@ import pytest
 import torch
 
 from crystal_eyes.data.catalogue import PICTURES, Catalogue, write
-from crystal_eyes.encoder import loop as training
+from crystal_eyes.encoder import loop
 from crystal_eyes.encoder.checkpoint import STATE, TENSORS, load_checkpoint, save_checkpoint
-from crystal_eyes.encoder.dataset import Heads
-from crystal_eyes.encoder.loop import best_epoch, embed, schedule
-from crystal_eyes.encoder.metric_learning import train
-from crystal_eyes.encoder.recipes import RECIPES
+from crystal_eyes.encoder.dataset import HeadViews
+from crystal_eyes.encoder.loop import best_epoch, embed_heads, learning_rate_share
+from crystal_eyes.encoder.metric_learning import train_encoder
+from crystal_eyes.encoder.options import TrainingOptions
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.metrics import retrieval
-from pipeline.parameters.steps import Train
 
-SMALL = {"weights": "none", "embedding_size": 16, "image_size": 32, "epochs": 3, "batch_size": 8, "pictures_per_class": 2}
-RECIPE = dataclasses.replace(RECIPES["best"], whiten=False)  # which is only done after the last epoch
+OPTIONS = TrainingOptions(
+    epochs=3,
+    side_shares=(1 / 2, 2 / 3, 5 / 6),
+    arcface_weight=0.25,
+    same_set_share=0.5,
+    views="serving",
+    whiten=False,  # done after the last epoch only
+    batch_size=8,
+    pictures_per_class=2,
+)
 DROPS = {"drop_rate": 0.2, "drop_connect_rate": 0.2}
 
 
@@ -35,8 +42,8 @@ class Stop:
             raise KeyboardInterrupt
 
 
-def run(encoder, folder, workspace, on_epoch, recipe=RECIPE, **changes) -> int:
-    return train(encoder, Catalogue(folder), Train(**SMALL | changes), recipe, workspace, on_epoch)
+def run(encoder, folder, workspace, on_epoch, **changes) -> int:
+    return train_encoder(encoder, Catalogue(folder), dataclasses.replace(OPTIONS, **changes), workspace, on_epoch)
 
 
 def what_was_learned(history) -> list[dict[str, float]]:
@@ -69,8 +76,10 @@ def test_the_encoder_ends_with_the_weights_that_scored_best(uninterrupted, catal
     encoder, best, history, _ = uninterrupted
     assert not encoder.training and not same_weights(encoder, make_encoder(**DROPS))
     table = Catalogue(catalogue_folder).table()
-    judge = table[table["encoder_split"] == "validation"].reset_index(drop=True)
-    found = retrieval(embed(encoder, Catalogue(catalogue_folder), judge, 32, torch.device("cpu")), judge["character"])
+    validation = table[table["encoder_split"] == "validation"].reset_index(drop=True)
+    found = retrieval(
+        embed_heads(encoder, Catalogue(catalogue_folder), validation, 32, torch.device("cpu")), validation["character"]
+    )
     assert found["map_at_r"] == pytest.approx(history[best - 1]["map_at_r"], abs=1e-6)
 
 
@@ -95,7 +104,7 @@ def test_a_finished_training_is_told_again_and_not_done_again(uninterrupted, cat
 
 
 def test_the_number_of_workers_changes_nothing(uninterrupted, catalogue_folder, make_encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "worker_count", lambda device: 2)
+    monkeypatch.setattr(loop, "worker_count", lambda device: 2)
     told = Stop(after=1)
     with pytest.raises(KeyboardInterrupt):
         run(make_encoder(**DROPS), catalogue_folder, tmp_path, told)
@@ -115,12 +124,12 @@ def test_whitening_comes_after_the_best_epoch_and_spreads_characters_evenly(
     _, best, _, workspace = uninterrupted
     shutil.copytree(workspace, tmp_path / "copy")
     encoder = make_encoder(**DROPS)
-    assert run(encoder, catalogue_folder, tmp_path / "copy", Stop(), RECIPES["best"]) == best
+    assert run(encoder, catalogue_folder, tmp_path / "copy", Stop(), whiten=True) == best
     plain = uninterrupted[0].state_dict()
     differ = {name for name, value in encoder.state_dict().items() if not torch.equal(value, plain[name])}
     assert differ == {"backbone.classifier.weight", "backbone.classifier.bias"}
     again = make_encoder(**DROPS)
-    run(again, catalogue_folder, tmp_path / "copy", Stop(), RECIPES["best"])
+    run(again, catalogue_folder, tmp_path / "copy", Stop(), whiten=True)
     assert same_weights(again, encoder)
 
 
@@ -144,7 +153,10 @@ def test_the_best_epoch_is_kept_wherever_it_was(
 
 def test_training_learns_to_tell_its_characters_apart(catalogue_folder, make_encoder, tmp_path):
     told = Stop()
-    run(make_encoder(), catalogue_folder, tmp_path, told, RECIPES["2020"], epochs=5, learning_rate=3e-3)
+    run(
+        make_encoder(), catalogue_folder, tmp_path, told, epochs=5, learning_rate=3e-3, side_shares=(1.0,), arcface_weight=0.0,
+        same_set_share=0.0, views="light",
+    )  # fmt: skip
     assert told.history[-1]["loss"] < told.history[0]["loss"]
 
 
@@ -156,23 +168,23 @@ class TwoSets(Catalogue):
         return table.assign(set=np.array(["a", "b"])[np.unique(table["character"], return_inverse=True)[1] % 2])
 
 
-@pytest.mark.parametrize("one_set", [0.0, 1.0])
-def test_batches_are_of_one_set_as_often_as_the_recipe_says(catalogue_folder, make_encoder, tmp_path, monkeypatch, one_set):
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_batches_are_of_one_set_as_often_as_asked(catalogue_folder, make_encoder, tmp_path, monkeypatch, share):
     catalogue, shown = TwoSets(catalogue_folder), []
 
-    class Watched(Heads):
+    class Watched(HeadViews):
         def __getitems__(self, positions):
             if self.seed is not None:
                 shown.append([self.order[position] for position in positions])
             return super().__getitems__(positions)
 
-    monkeypatch.setattr(training, "Heads", Watched)
-    config = Train(**SMALL | {"epochs": 4, "batch_size": 4})
-    train(make_encoder(), catalogue, config, dataclasses.replace(RECIPE, one_set=one_set), tmp_path, Stop())
+    monkeypatch.setattr(loop, "HeadViews", Watched)
+    options = dataclasses.replace(OPTIONS, epochs=4, batch_size=4, same_set_share=share)
+    train_encoder(make_encoder(), catalogue, options, tmp_path, Stop())
     table = catalogue.table()
     sets = table[table["encoder_split"] == "train"]["set"].to_numpy(str)
     mixed = [len(set(sets[batch])) > 1 for batch in shown]
-    assert len(mixed) >= 8 and any(mixed) == (one_set == 0)
+    assert len(mixed) >= 8 and any(mixed) == (share == 0)
 
 
 def test_weights_that_are_not_finite_are_the_users_to_mend(catalogue_folder, make_encoder, tmp_path):
@@ -201,7 +213,7 @@ def test_too_few_characters_are_the_users_to_mend(catalogue_folder, make_encoder
         return table[~dropped]
 
     folder = changed_catalogue(catalogue_folder, tmp_path / "few", change)
-    with pytest.raises(UserError, match="characters to learn from.*add characters"):
+    with pytest.raises(UserError, match="characters to train on.*add characters"):
         run(make_encoder(), folder, tmp_path, Stop())
 
 
@@ -217,14 +229,14 @@ def test_a_picture_damaged_since_is_named_in_one_line(catalogue_folder, make_enc
     for offset in table["offset"][table["encoder_split"] == "train"]:
         data[offset + 20] ^= 1
     (tmp_path / "damaged" / PICTURES).write_bytes(data)
-    with pytest.raises(UserError, match=r"^picture Character \d/\d.png was damaged.*run prepare again$") as caught:
+    with pytest.raises(UserError, match=r"^picture Character \d/\d.png was changed after .*: rebuild the catalogue$") as caught:
         run(make_encoder(), tmp_path / "damaged", tmp_path, Stop())
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("total", [1, 2, 10, 101])
 def test_the_learning_rate_warms_up_and_falls(total):
-    rates = [schedule(step, total) for step in range(total)]
+    rates = [learning_rate_share(step, total) for step in range(total)]
     peak = int(np.argmax(rates))
     assert max(rates) == pytest.approx(1) and min(rates) >= 0
     assert peak <= max(1, 0.1 * total)

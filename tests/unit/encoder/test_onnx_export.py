@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from crystal_eyes.data.catalogue import Catalogue, write
-from crystal_eyes.encoder.dataset import Heads, Pictures
+from crystal_eyes.encoder.dataset import DecodedHeads, HeadViews
 from crystal_eyes.encoder.onnx_export import TOLERANCE, largest_difference
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
@@ -43,7 +43,7 @@ def test_the_file_says_all_that_serving_needs(exported):
     encoder = OnnxEncoder(path)
     assert encoder.metadata == {
         "image_size": "32", "color_order": "RGB", "backbone": "mnasnet_small", "embedding_size": "16",
-        "training_catalogue": "0123", "source_run": "abc",
+        "training_catalogue": "0123",
     }  # fmt: skip
     assert (encoder.image_size, encoder.embedding_size) == (32, 16)
 
@@ -73,7 +73,7 @@ def test_a_file_that_answers_otherwise_is_refused(exported):
 def assert_one_and_the_same(exported, catalogue: Catalogue) -> None:
     encoder, path = exported
     table = catalogue.table()
-    heads = Heads(Pictures(catalogue, table), range(len(table)), encoder.description.image_size)
+    heads = HeadViews(DecodedHeads(catalogue, table), range(len(table)), encoder.description.image_size)
     with torch.inference_mode():
         trained = encoder(torch.from_numpy(np.stack([picture for picture, _ in heads]))).numpy()
     places = zip(table["offset"], table["length"], table["digest"])
@@ -96,7 +96,7 @@ def test_training_and_serving_see_the_same_in_real_pictures(exported, catalogue,
 
 
 @pytest.mark.parametrize("content", ["nothing", "text", "another network"])
-def test_a_file_that_is_no_encoder_of_ours_is_refused(tmp_path, content):
+def test_a_file_that_is_not_an_encoder_is_refused(tmp_path, content):
     path = tmp_path / "x.onnx"
     if content == "text":
         path.write_text("hello\nthere\n")
@@ -106,6 +106,6 @@ def test_a_file_that_is_no_encoder_of_ours_is_refused(tmp_path, content):
         answer = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
         graph = onnx.helper.make_graph([node], "g", [given], [answer])
         onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9), path)
-    with pytest.raises(UserError, match="no encoder of ours.*export entry point") as caught:
+    with pytest.raises(UserError, match="not a Crystal Eyes encoder") as caught:
         OnnxEncoder(path)
     assert "\n" not in str(caught.value)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pytorch_metric_learning.samplers import MPerClassSampler
 from pytorch_metric_learning.utils import common_functions
 
-from crystal_eyes.encoder.sampling import epoch_rows, joined
+from crystal_eyes.encoder.sampling import epoch_rows, group_by_set
 
 # heads a character, by set
 SETS = {"many": [1, 2, 3, 40] * 5, "few": [2, 6], "some": [5] * 10}
@@ -18,7 +18,7 @@ def drawn(groups: np.ndarray, one_group: float = 1.0, steps: int = 200, seed: in
 
 
 def test_a_batch_is_of_one_group_and_two_heads_of_each_of_eight_characters():
-    groups = joined(LABELS, NAMES, 8)
+    groups = group_by_set(LABELS, NAMES, 8)
     for batch in drawn(groups):
         assert len(set(groups[batch])) == 1
         characters, heads = np.unique(LABELS[batch], return_counts=True)
@@ -26,18 +26,18 @@ def test_a_batch_is_of_one_group_and_two_heads_of_each_of_eight_characters():
 
 
 def test_the_share_of_batches_that_are_of_one_group_is_the_asked_one():
-    groups = joined(LABELS, NAMES, 8)
+    groups = group_by_set(LABELS, NAMES, 8)
     alone = [len(set(groups[batch])) == 1 for batch in drawn(groups, 0.75, steps=2000)]
     assert 0.72 < np.mean(alone) < 0.79  # of all characters, too, eight may happen to be of one set
 
 
 @pytest.mark.parametrize("one_group", [0.0, 0.5, 1.0])
 def test_every_character_comes_about_as_often_whatever_its_set_and_heads(one_group):
-    counts = np.bincount(LABELS[drawn(joined(LABELS, NAMES, 8), one_group, steps=4000).ravel()])
+    counts = np.bincount(LABELS[drawn(group_by_set(LABELS, NAMES, 8), one_group, steps=4000).ravel()])
     assert counts.min() > 0.85 * counts.mean() and counts.max() < 1.15 * counts.mean()
 
 
-@pytest.mark.parametrize("groups, one_group", [(joined(LABELS, NAMES, 8), 0.0), (np.zeros(len(LABELS), int), 1.0)])
+@pytest.mark.parametrize("groups, one_group", [(group_by_set(LABELS, NAMES, 8), 0.0), (np.zeros(len(LABELS), int), 1.0)])
 def test_of_all_characters_the_batches_are_the_librarys(groups, one_group):
     common_functions.NUMPY_RANDOM.seed(7)
     theirs = list(MPerClassSampler(LABELS, 2, 16, length_before_new_iter=160))
@@ -45,7 +45,7 @@ def test_of_all_characters_the_batches_are_the_librarys(groups, one_group):
 
 
 def test_a_seed_gives_the_same_batches_and_another_gives_others():
-    groups = joined(LABELS, NAMES, 8)
+    groups = group_by_set(LABELS, NAMES, 8)
     drawn(groups, seed=3)  # what was drawn before doesn't count
     np.testing.assert_array_equal(drawn(groups, seed=1), drawn(groups, seed=1))
     assert (drawn(groups, seed=1) != drawn(groups, seed=2)).any()
@@ -54,10 +54,10 @@ def test_a_seed_gives_the_same_batches_and_another_gives_others():
 def test_small_sets_are_one_group_and_take_the_next_larger_where_they_are_still_too_few():
     labels = np.arange(20)
     sets = np.array(["a"] * 8 + ["b"] * 3 + ["c"] * 9)
-    assert joined(labels, sets, 4).tolist() == [0] * 11 + [1] * 9  # b is too small, a the smaller of the others
-    assert len(set(joined(labels, sets, 3))) == 3
+    assert group_by_set(labels, sets, 4).tolist() == [0] * 11 + [1] * 9  # b is too small, a the smaller of the others
+    assert len(set(group_by_set(labels, sets, 3))) == 3
     sets = np.array(["a"] * 14 + ["b"] * 3 + ["c"] * 3)
-    assert joined(labels, sets, 4).tolist() == [1] * 14 + [0] * 6
+    assert group_by_set(labels, sets, 4).tolist() == [1] * 14 + [0] * 6
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 3)), min_size=1, max_size=8), st.integers(1, 8))
@@ -68,7 +68,7 @@ def test_every_group_has_characters_for_a_batch_and_no_set_is_torn(sizes, least)
         return_inverse=True,
     )[1]
     least = min(least, labels.max() + 1)
-    groups = joined(labels, names, least)
+    groups = group_by_set(labels, names, least)
     assert sorted(set(groups)) == list(range(groups.max() + 1))
     assert all(len(set(labels[groups == group])) >= least for group in set(groups))
     assert all(len(set(groups[names == name])) == 1 for name in set(names))

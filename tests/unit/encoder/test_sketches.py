@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from crystal_eyes.encoder.embeddings import embed_sketches
 from crystal_eyes.encoder.runtime import OnnxEncoder
-from crystal_eyes.encoder.sketches import embed_sketches, grey, lines, screentone
+from crystal_eyes.encoder.sketches import gray, lines, screentone
 from crystal_eyes.image_stats import is_monochrome
 from tests.runs import draw_head
 
@@ -20,7 +21,7 @@ def outlined(side: int = 128, line: int = 2) -> Image.Image:
     return picture
 
 
-@pytest.mark.parametrize("make", [grey, lines, screentone])
+@pytest.mark.parametrize("make", [gray, lines, screentone])
 @pytest.mark.parametrize("size", [(1, 1), (48, 48), (300, 20)])
 def test_a_sketch_has_the_pictures_size_and_no_colour(make, size):
     picture = draw_head(1, 0).resize(size)
@@ -31,10 +32,10 @@ def test_a_sketch_has_the_pictures_size_and_no_colour(make, size):
     assert picture.mode == "RGB" and picture.size == size
 
 
-def test_grey_is_the_luminance():
+def test_gray_is_the_luminance():
     red, green, blue = np.asarray(draw_head(1, 0), float).transpose(2, 0, 1)
     expected = 0.299 * red + 0.587 * green + 0.114 * blue
-    assert np.abs(np.asarray(grey(draw_head(1, 0)), float)[..., 0] - expected).max() <= 1
+    assert np.abs(np.asarray(gray(draw_head(1, 0)), float)[..., 0] - expected).max() <= 1
 
 
 @pytest.mark.parametrize(("side", "line"), [(64, 1), (128, 2), (256, 4), (1024, 16)])
@@ -59,12 +60,12 @@ def test_a_flat_picture_has_no_lines(side, colour):
 
 @pytest.mark.parametrize("batch", [1, 3, 4, 32])
 @pytest.mark.parametrize("count", [0, 1, 4, 7])
-def test_every_other_picture_is_embedded_grey_and_the_rest_as_lines(encoder, batch, count):
+def test_every_other_picture_is_embedded_gray_and_the_rest_as_lines(encoder, batch, count):
     pictures = [draw_head(number, 0) for number in range(count)]
     found = embed_sketches(encoder, iter(pictures), batch=batch)
     assert found.shape == (count, 16) and found.dtype == np.float32
     for number, picture in enumerate(pictures):
-        sketch = (grey, lines)[number % 2](picture).resize((32, 32), Image.Resampling.BICUBIC)
+        sketch = (gray, lines)[number % 2](picture).resize((32, 32), Image.Resampling.BICUBIC)
         np.testing.assert_allclose(found[number], encoder(np.asarray(sketch)[None])[0], atol=1e-5)
 
 

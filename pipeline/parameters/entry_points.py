@@ -1,0 +1,82 @@
+"""The parameters of the entry points that chain steps: their own, and those of the steps that they run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from crystal_eyes.classifiers.linear import Linear
+from crystal_eyes.classifiers.registry import CLASSIFIERS
+from pipeline.parameters.declare import parameter, parse_together
+from pipeline.parameters.steps import Bundle, Classify, Crop, Detector, Distill, Embed, Prepare, Train
+
+LINEAR = tuple(name for name, chosen in CLASSIFIERS.items() if issubclass(chosen, Linear))
+
+
+@dataclass(frozen=True)
+class MainOptions:
+    """What main takes besides the parameters of its steps."""
+
+    detector: str = parameter(
+        "", "detector that finds heads; empty: one is trained for illustrations, otherwise models/head-detector"
+    )
+    classifiers: str = parameter(",".join(CLASSIFIERS), "which classifiers to compare, separated by commas")
+    naming: str | None = parameter(
+        None, f"classifier that names heads in the bundle, one of {', '.join(LINEAR)}; empty: the recipe's"
+    )
+    params: str = parameter("", "best_parameters.json of a sweep: values of train's parameters", input="files", optional=True)
+    cache: str = parameter("on", "reuse finished steps", choices=("on", "off"))
+    plan: bool = parameter(False, "print what would run and why, run nothing")
+
+
+@dataclass(frozen=True)
+class Main:
+    """Prepare, train, distill, export, embed, compare classifiers, bundle, evaluate; reuses finished steps."""
+
+    options: MainOptions
+    detector: Detector
+    crop: Crop
+    prepare: Prepare
+    train: Train
+    distill: Distill
+    embed: Embed
+    classify: Classify
+    bundle: Bundle
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Self:
+        """Read a command line. Raises UserError on an unknown name or a bad value."""
+        return cls(*parse_together(MAIN, arguments, cls.__doc__ or ""))
+
+
+MAIN = (MainOptions, Detector, Crop, Prepare, Train, Distill, Embed, Classify, Bundle)
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What sweep takes besides the parameters of its steps."""
+
+    config: str = parameter("sweeps/drop_rates.yaml", "sweep file, in W&B's format")
+    trials: int = parameter(20, "trials in all, those of an earlier call included", low=1, high=100_000)
+    jobs: int = parameter(1, "trials side by side on this machine", low=1, high=256)
+    seeds: int = parameter(3, "seeds to compare best and defaults on; 0: no comparison", low=0, high=100)
+    storage: str = parameter(
+        "", "database of the trials, shared by machines: postgresql://USER@HOST/NAME; empty: a file of this user's"
+    )
+    cache: str = parameter("on", "reuse finished steps", choices=("on", "off"))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Search parameters of train with a W&B sweep file; finished trials are kept, so an interrupted sweep resumes."""
+
+    options: SweepOptions
+    prepare: Prepare
+    train: Train
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Self:
+        """Read a command line. Raises UserError on an unknown name or a bad value."""
+        return cls(*parse_together(SWEEP, arguments, cls.__doc__ or ""))
+
+
+SWEEP = (SweepOptions, Prepare, Train)

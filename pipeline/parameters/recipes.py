@@ -1,0 +1,88 @@
+"""The two recipes: how an encoder is trained, and which classifier names heads in the bundle.
+
+How `best` was found, and what each part of it contributes: docs/results.md.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
+
+Parameters = TypeVar("Parameters")
+# in two dimensions an embedding can lie exactly on its ArcFace center, where the gradient is infinite; backbones halve
+# an image five times
+MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE = 8, 32
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Values of the steps' parameters. A parameter of the same name overrides the value unless it is empty."""
+
+    backbone: str  # any network that geffnet has
+    embedding_size: int
+    image_size: int  # side of the square that the finished encoder sees, pixels
+    epochs: int
+    side_shares: tuple[float, ...]  # side in training as a share of image_size, each for an equal part of the epochs
+    arcface_weight: float  # weight of the sub-center ArcFace loss beside MultiSimilarityLoss; 0: none
+    same_set_share: float  # share of batches whose characters all come from one set, so that style does not tell them apart
+    views: str  # augmentation: light, or serving (also sketches, loose crops, JPEG artifacts...)
+    whiten: bool  # whether the embedding layer is whitened within characters at the end
+    drop_connect_rate: float
+    distill_epochs: int  # epochs in which one encoder is distilled from two of different seeds; 0: one encoder is trained
+    classifier: str  # a linear one: it names heads in the bundle
+
+    def training_options(self, **given: Any) -> TrainingOptions:
+        """How this recipe trains an encoder. given: the options that are parameters of train."""
+        return TrainingOptions(
+            side_shares=self.side_shares,
+            arcface_weight=self.arcface_weight,
+            same_set_share=self.same_set_share,
+            views=self.views,
+            whiten=self.whiten,
+            **given,
+        )
+
+    def distillation_options(self, **given: Any) -> DistillationOptions:
+        """How this recipe distills an encoder. given: the options that are parameters of distill."""
+        return DistillationOptions(
+            side_share=self.side_shares[-1], views=self.views, **given
+        )  # the side that the teachers saw last
+
+
+RECIPES = {
+    "2020": Recipe(
+        backbone="mixnet_s",
+        embedding_size=512,
+        image_size=128,
+        epochs=24,
+        side_shares=(1.0,),
+        arcface_weight=0.0,
+        same_set_share=0.0,
+        views="light",
+        whiten=False,
+        drop_connect_rate=0.0,  # the original tuned it; the value it found is unknown
+        distill_epochs=0,
+        classifier="perceptron",
+    ),
+    "best": Recipe(
+        backbone="tf_efficientnet_lite0",
+        embedding_size=384,
+        image_size=192,
+        epochs=9,
+        side_shares=(1 / 2, 2 / 3, 5 / 6),
+        arcface_weight=0.25,
+        same_set_share=0.5,
+        views="serving",
+        whiten=True,
+        drop_connect_rate=0.3,
+        distill_epochs=4,
+        classifier="logistic_regression",
+    ),
+}
+
+
+def with_recipe_defaults(parameters: Parameters) -> Parameters:
+    """The parameters of a step with the recipe's value wherever they are empty (None)."""
+    recipe = RECIPES[parameters.recipe]  # type: ignore[attr-defined]
+    empty = [field.name for field in fields(Recipe) if getattr(parameters, field.name, "") is None]
+    return replace(parameters, **{name: getattr(recipe, name) for name in empty})  # type: ignore[type-var]
