@@ -13,7 +13,7 @@ from crystal_eyes.detector.training import yolo_dataset
 from crystal_eyes.detector.training.cutouts import cast_cutouts, mixed_cutouts, read_head_pictures
 from crystal_eyes.detector.training.export import export_onnx, set_image_size
 from crystal_eyes.detector.training.input_size import SIZES, SizeResult, compare_sizes, run_detector, smallest_sufficient
-from crystal_eyes.detector.training.labeled_pictures import LabeledPicture, LazyPictures, backgrounds, split
+from crystal_eyes.detector.training.annotated_pictures import AnnotatedPicture, LazyPictures, backgrounds, split
 from crystal_eyes.detector.training.labels import LeftOut, read_labels
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.detector.training.scenes import CutoutSource, compose_scenes
@@ -36,8 +36,8 @@ class LabeledData:
     out.
     """
 
-    parts: dict[str, list[LabeledPicture]]
-    faces_and_heads: list[tuple[LabeledPicture, LabeledPicture]]
+    parts: dict[str, list[AnnotatedPicture]]
+    faces_and_heads: list[tuple[AnnotatedPicture, AnnotatedPicture]]
     left_out: LeftOut
 
 
@@ -63,8 +63,8 @@ class TrainedDetector:
 
 def read_labeled(labels: Path | None, faces: Path | None, face_margins: Margins) -> LabeledData:
     """Read labels of heads and labels of faces, which become heads. Raises UserError where they are unusable."""
-    pictures: list[LabeledPicture] = []
-    faces_and_heads: list[tuple[LabeledPicture, LabeledPicture]] = []
+    pictures: list[AnnotatedPicture] = []
+    faces_and_heads: list[tuple[AnnotatedPicture, AnnotatedPicture]] = []
     left_out: LeftOut = []
     if labels is not None:
         pictures, left_out = read_labels(labels)

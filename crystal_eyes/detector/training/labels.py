@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 
 from crystal_eyes.detector.boxes import area, as_boxes, clip
-from crystal_eyes.detector.training.labeled_pictures import LabeledPicture
+from crystal_eyes.detector.training.annotated_pictures import AnnotatedPicture
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import FORMATS, MAX_PIXELS, SUFFIXES
 
@@ -17,7 +17,7 @@ LeftOut = list[tuple[str, str]]  # (file, why)
 LAYOUTS = "labels are a folder with images/ and labels/, or one CSV, parquet or JSON of boxes"
 
 
-def read_labels(path: str | Path) -> tuple[list[LabeledPicture], LeftOut]:
+def read_labels(path: str | Path) -> tuple[list[AnnotatedPicture], LeftOut]:
     """The labeled pictures, sorted by file, and what was left out.
 
     - a folder with images/ and labels/ (nested folders allowed): labels/NAME.txt holds lines of `class center_x center_y
@@ -44,7 +44,7 @@ def read_labels(path: str | Path) -> tuple[list[LabeledPicture], LeftOut]:
         size = _size(picture, file, left_out)
         if size:
             pixels = boxes * np.array([*size, *size], np.float32) if is_yolo else boxes
-            labeled.append(LabeledPicture(picture, file, size, _usable(pixels, size, file, left_out)))
+            labeled.append(AnnotatedPicture(picture, file, size, _usable(pixels, size, file, left_out)))
     if not any(len(picture.boxes) for picture in labeled):
         example = f" (such as {left_out[0][0]}: {left_out[0][1]})" if left_out else ""
         raise UserError(f"labels {path} hold no usable box{example}: {LAYOUTS}")

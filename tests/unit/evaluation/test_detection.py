@@ -1,7 +1,12 @@
+import contextlib
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from crystal_eyes.detector.boxes import as_boxes
 from crystal_eyes.evaluation.detection import (
@@ -68,6 +73,49 @@ def area_under(rows: list[tuple[float, bool]], truths: int) -> float:
 def test_average_precision_is_what_plain_loops_find(pictures, least):
     truths = sum(len(one.truth) for one in pictures)
     assert average_precision(pictures, least) == pytest.approx(area_under(ranked(pictures, least), truths), abs=1e-6)
+
+
+def coco_precision(pictures: list[PictureDetections], heads: int) -> np.ndarray:
+    """pycocotools' precision: float [10, heads], at IoU 0.5, 0.55 ... 0.95 and where 1, 2 ... all heads are found."""
+
+    def rows(boxes, image: int, **more) -> dict:
+        left, top, right, bottom = (float(v) for v in boxes)
+        width, height = right - left, bottom - top
+        return {"image_id": image, "category_id": 1, "bbox": [left, top, width, height], "area": width * height, **more}
+
+    truths = [rows(box, image, iscrowd=0) for image, one in enumerate(pictures) for box in one.truth]
+    found = [
+        rows(box, image, score=float(score)) for image, one in enumerate(pictures) for box, score in zip(one.boxes, one.scores)
+    ]
+    dataset = COCO()
+    images = [{"id": image} for image in range(len(pictures))]
+    annotations = [{**row, "id": number} for number, row in enumerate(truths, 1)]
+    dataset.dataset = {"images": images, "categories": [{"id": 1}], "annotations": annotations, "info": {}}
+    with contextlib.redirect_stdout(io.StringIO()):
+        dataset.createIndex()
+        evaluation = COCOeval(dataset, dataset.loadRes(found), "bbox")
+        evaluation.params.recThrs = np.arange(1, heads + 1) / heads - 1e-9  # else rounding decides whether it is reached
+        evaluation.evaluate()
+        evaluation.accumulate()
+    return evaluation.eval["precision"][:, :, 0, 0, 2]  # the one category, objects of all sizes, up to 100 detections
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_average_precision_is_that_of_pycocotools(seed):
+    rng = np.random.default_rng(seed)
+    pictures = []
+    for _ in range(20):  # heads lie far apart: the two match detections differently where one overlaps several
+        truth = [(60 * n, 0, 60 * n + side, side) for n, side in enumerate(rng.integers(20, 50, 5))]
+        shifted = [np.array(box) + np.tile(rng.integers(-6, 7, 2), 2) for box in truth if rng.random() < 0.8]
+        alarms = [(60 * n, 100, 60 * n + 30, 130) for n in range(rng.integers(0, 3))]
+        boxes = [*shifted, *alarms]
+        pictures.append(picture(truth, boxes, rng.permutation(1000)[: len(boxes)] / 1000 + len(pictures) / 1e5))
+    precision = coco_precision(pictures, heads=100)
+    own = [average_precision(pictures, 0.5 + 0.05 * step) for step in range(10)]
+    np.testing.assert_allclose(own, precision.mean(axis=1), atol=1e-6)
+    metrics = detection_metrics(pictures, 0.5)
+    assert (metrics["ap50"], metrics["ap75"], metrics["map50_95"]) == pytest.approx((own[0], own[5], np.mean(own)))
+    assert 0.2 < metrics["map50_95"] < metrics["ap50"] < 1
 
 
 @settings(deadline=None)

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.detector.boxes import area, as_boxes
-from crystal_eyes.detector.training.labeled_pictures import MAX_SIDE, LabeledPicture, LazyPictures, backgrounds, load, split
+from crystal_eyes.detector.training.annotated_pictures import MAX_SIDE, AnnotatedPicture, LazyPictures, backgrounds, load, split
 
 
-def labeled(count: int) -> list[LabeledPicture]:
-    return [LabeledPicture(Path(f"/{n}.png"), f"{n}.png", (9, 9), as_boxes([])) for n in range(count)]
+def labeled(count: int) -> list[AnnotatedPicture]:
+    return [AnnotatedPicture(Path(f"/{n}.png"), f"{n}.png", (9, 9), as_boxes([])) for n in range(count)]
 
 
 def names(parts) -> dict[str, set[str]]:
@@ -28,9 +28,9 @@ def test_every_picture_is_in_one_part(count):
 def test_the_part_depends_on_the_name_alone():
     some = labeled(90)
     again = [some[n] for n in np.random.default_rng(0).permutation(90)]
-    elsewhere = [LabeledPicture(Path("/other") / one.file, one.file, (5, 5), as_boxes([[0, 0, 1, 1]])) for one in again]
+    elsewhere = [AnnotatedPicture(Path("/other") / one.file, one.file, (5, 5), as_boxes([[0, 0, 1, 1]])) for one in again]
     assert names(split(some)) == names(split(again)) == names(split(elsewhere))
-    renamed = [LabeledPicture(one.path, f"x{one.file}", one.size, one.boxes) for one in some]
+    renamed = [AnnotatedPicture(one.path, f"x{one.file}", one.size, one.boxes) for one in some]
     assert {file[1:] for file in names(split(renamed))["test"]} != names(split(some))["test"]
 
 
@@ -45,7 +45,7 @@ def test_a_large_picture_is_loaded_smaller_with_its_boxes(tmp_path, size):
     picture = Image.new("RGB", size, "white")
     picture.paste("black", (left, top, right, bottom))
     picture.save(tmp_path / "a.png")
-    shown, boxes = load(LabeledPicture(tmp_path / "a.png", "a.png", size, as_boxes([[left, top, right, bottom]])))
+    shown, boxes = load(AnnotatedPicture(tmp_path / "a.png", "a.png", size, as_boxes([[left, top, right, bottom]])))
     assert max(shown.shape[:2]) == min(max(size), MAX_SIDE)
     rows, columns = np.nonzero(shown[..., 0] < 128)
     np.testing.assert_allclose(boxes[0], [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], atol=1)
@@ -54,7 +54,7 @@ def test_a_large_picture_is_loaded_smaller_with_its_boxes(tmp_path, size):
 def test_lazy_pictures_are_loaded_on_each_access(tmp_path):
     Image.new("RGB", (40, 30), "red").save(tmp_path / "a.png")
     boxes = as_boxes([[1, 2, 3, 4]])
-    pictures = LazyPictures([LabeledPicture(tmp_path / name, name, (40, 30), boxes) for name in ("a.png", "missing.png")])
+    pictures = LazyPictures([AnnotatedPicture(tmp_path / name, name, (40, 30), boxes) for name in ("a.png", "missing.png")])
     assert len(pictures) == 2
     pixels, loaded_boxes = pictures[0]
     assert pixels.shape == (30, 40, 3) and (pixels == (255, 0, 0)).all()

@@ -1,4 +1,4 @@
-"""Pictures whose heads are labeled: their parts of the data, their loading, and backgrounds cut from them."""
+"""Pictures with boxes of their heads: their parts of the data, their loading, and backgrounds cut from them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ MAX_SIDE = 1024  # pixels of a loaded picture's longer side: the network never s
 
 
 @dataclass(frozen=True)
-class LabeledPicture:
+class AnnotatedPicture:
     """A picture file with the boxes of its heads: float32 [n, 4], pixels, inside the picture; n = 0: it shows no head."""
 
     path: Path
@@ -25,7 +25,7 @@ class LabeledPicture:
     boxes: np.ndarray
 
 
-def split(pictures: Sequence[LabeledPicture]) -> dict[str, list[LabeledPicture]]:
+def split(pictures: Sequence[AnnotatedPicture]) -> dict[str, list[AnnotatedPicture]]:
     """A third for "test", a tenth of the rest for "val", the others for "train". The file names alone decide, so that a picture
     stays in its part when others are added.
     """
@@ -35,30 +35,30 @@ def split(pictures: Sequence[LabeledPicture]) -> dict[str, list[LabeledPicture]]
     return {"test": order[:test], "val": order[test:val], "train": order[val:]}
 
 
-def load(labeled: LabeledPicture) -> tuple[np.ndarray, np.ndarray]:
+def load(annotated: AnnotatedPicture) -> tuple[np.ndarray, np.ndarray]:
     """uint8 RGB [h, w, 3], scaled down to MAX_SIDE where it is larger, and its boxes float32 [n, 4]. Raises PictureError."""
-    picture = np.asarray(flatten(open_picture(labeled.path.read_bytes())))
+    picture = np.asarray(flatten(open_picture(annotated.path.read_bytes())))
     scale = min(1.0, MAX_SIDE / max(picture.shape[:2]))
     if scale < 1:
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return picture, labeled.boxes * scale
+    return picture, annotated.boxes * scale
 
 
 class LazyPictures(Sequence[tuple[np.ndarray, np.ndarray]]):
-    """What `load` returns of each labeled picture, loaded on access: all of them might not fit into memory."""
+    """What `load` returns of each picture, loaded on access: all of them might not fit into memory."""
 
-    def __init__(self, labeled: Sequence[LabeledPicture]):
-        self.labeled = labeled
+    def __init__(self, pictures: Sequence[AnnotatedPicture]):
+        self.pictures = pictures
 
     def __len__(self) -> int:
-        return len(self.labeled)
+        return len(self.pictures)
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # no caller takes a slice
-        return load(self.labeled[index])
+        return load(self.pictures[index])
 
 
 def backgrounds(pictures: Sequence[tuple[np.ndarray, np.ndarray]]) -> BackgroundSource:
-    """Draws a random part of a labeled picture, at least half of its width and height, with the boxes of its heads.
+    """Draws a random part of a picture, at least half of its width and height, with the boxes of its heads.
 
     pictures: uint8 RGB [h, w, 3] and float32 [n, 4] each. A head that is mostly cut away is painted over.
     """
