@@ -71,7 +71,10 @@ def _save(model: onnx.ModelProto, path: Path) -> None:
 
 
 def _store_half(model: onnx.ModelProto) -> None:
-    """Replace float32 weights by float16 ones and a cast, which onnxruntime does once, when it loads the file."""
+    """Replace float32 weights by float16 ones and a cast, which onnxruntime does once, when it loads the file.
+
+    Own code: onnxconverter-common's float16 converts the arithmetic too, and onnxruntime rejects what it makes of this graph.
+    """
     casts = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
