@@ -1,4 +1,9 @@
-"""How Crystal Eyes runs its ONNX files."""
+"""Runs ONNX files on the CPU."""
+
+import os
+
+# onnxruntime reports each session to its makers otherwise; it reads this when it is first imported
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
@@ -6,8 +11,8 @@ import onnxruntime
 def open_session(data: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
     """A session on the CPU. From memory, so that a file can't make onnxruntime read other files.
 
-    threads: None: one a core. They spin only within a call: spinning between calls slows down other sessions.
-    Raises onnxruntime's exceptions on data that is no ONNX model.
+    threads: None: one per core. They spin only within a call: spinning between calls slows down other sessions.
+    Raises onnxruntime's exceptions on data that is not an ONNX model.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0

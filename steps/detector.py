@@ -12,8 +12,8 @@ from crystal_eyes.data.contact_sheets import boxes_sheet
 from crystal_eyes.data.left_out import lines
 from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training import yolo_dataset
-from crystal_eyes.detector.training.input_size import MAX_LOSS
 from crystal_eyes.detector.training.annotated_pictures import load
+from crystal_eyes.detector.training.input_size import MAX_LOSS
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.detection import PictureDetections, detection_metrics, true_positives
 from pipeline.parameters.steps import Detector

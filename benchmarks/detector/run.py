@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.detector.training.annotated_pictures import load, split
 from crystal_eyes.detector.training.cutouts import cast_cutouts
 from crystal_eyes.detector.training.input_size import SIZES, run_detector
-from crystal_eyes.detector.training.annotated_pictures import load, split
 from crystal_eyes.detector.training.labels import read_labels
 from crystal_eyes.detector.training.scenes import compose_scenes
 from crystal_eyes.evaluation.detection import detection_metrics, precision_recall_curve
