@@ -11,6 +11,7 @@ from PIL import Image
 
 from crystal_eyes.data.contact_sheets import boxes_sheet
 from crystal_eyes.data.left_out import lines
+from crystal_eyes.detector.boxes import as_boxes
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import flatten, open_picture
 from pipeline.parameters.steps import Crop
@@ -46,12 +47,12 @@ def report(parameters: Crop, cropped: CroppedHeads) -> None:
         print(f"{cropped.heads} heads from {counts.total()} pictures; {counts[0]} without a head, {counts[2]} with several")
 
 
-def shown(path: Path, boxes: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+def shown(path: Path, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A picture for the contact sheet, small; no true boxes; the found ones."""
     picture = flatten(open_picture(path.read_bytes()))
     scale = min(1.0, SHOWN_SIDE / max(picture.size))
     width, height = (max(1, round(side * scale)) for side in picture.size)
-    return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC)), [], boxes * scale
+    return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC)), as_boxes([]), boxes * scale
 
 
 if __name__ == "__main__":

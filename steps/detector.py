@@ -10,6 +10,7 @@ import pandas as pd
 from crystal_eyes.data import cast
 from crystal_eyes.data.contact_sheets import boxes_sheet
 from crystal_eyes.data.left_out import lines
+from crystal_eyes.detector.boxes import as_boxes
 from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training import yolo_dataset
 from crystal_eyes.detector.training.annotated_pictures import load
@@ -39,7 +40,7 @@ def detector(parameters: Detector, inputs: Mapping[str, Path], workspace: Path) 
         print(f"heads to paste: {pasted.used}; {pasted.left_out} left out")
         mlflow.log_metrics({"heads": pasted.used, "heads_left_out": pasted.left_out})
     step = max(1, (len(labeled.parts["train"]) + parameters.scenes) // SHOWN)
-    some = [(picture.pixels, picture.boxes, []) for picture in yolo_dataset.read(data, "train", step)]
+    some = [(picture.pixels, picture.boxes, as_boxes([])) for picture in yolo_dataset.read(data, "train", step)]
     mlflow.log_image(boxes_sheet(some[:SHOWN]), "training_pictures.png")
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:

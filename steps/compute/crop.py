@@ -48,29 +48,29 @@ def crop(illustrations: Path, detector: Path, confidence: float, several: str, w
     ambiguous = set(characters[characters > 1].index)
     known = BoxCache(workspace / "found.jsonl")
     found, rows = [], []
-    for number, row in enumerate(track(pictures.itertuples(), len(pictures), "find heads", "pictures")):
+    for number, row in enumerate(track(pictures.to_dict("records"), len(pictures), "find heads", "pictures")):
         try:
-            picture = np.asarray(flatten(open_picture(Path(row.path).read_bytes())))
+            picture = np.asarray(flatten(open_picture(Path(row["path"]).read_bytes())))
         except PictureError as error:
-            left_out.append((row.file, str(error)))
+            left_out.append((row["file"], str(error)))
             continue
-        boxes = known.get(row.path)
+        boxes = known.get(row["path"])
         if boxes is None:
             boxes = runner.detect(picture, confidence)[0]
-            known.put(row.path, boxes)
-        found.append((Path(row.path), boxes))
-        if row.path in ambiguous:
-            left_out.append((row.file, "labeled with several characters: which head is whose is unknown"))
+            known.put(row["path"], boxes)
+        found.append((Path(row["path"]), boxes))
+        if row["path"] in ambiguous:
+            left_out.append((row["file"], "labeled with several characters: which head is whose is unknown"))
         elif not len(boxes):
-            left_out.append((row.file, "no head found"))
+            left_out.append((row["file"], "no head found"))
         elif len(boxes) > 1 and several == LEAVE_OUT:
-            left_out.append((row.file, f"several heads found under one label ({len(boxes)})"))
+            left_out.append((row["file"], f"several heads found under one label ({len(boxes)})"))
         else:
             for place, box in enumerate(boxes if several == ALL else largest(boxes)):
                 name = f"{number:06d}-{place}.png"
                 Image.fromarray(crop_head(picture, box)).save(folder / name, compress_level=1)
-                rows.append({"file": name, "illustration": row.file, "artwork": row.artwork or row.file,
-                             **{label: getattr(row, label) for label in LABELS},
+                rows.append({"file": name, "illustration": row["file"], "artwork": row["artwork"] or row["file"],
+                             **{label: row[label] for label in LABELS},
                              **dict(zip(COORDINATES, np.round(box, 1)))})  # fmt: skip
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False, quoting=csv.QUOTE_MINIMAL)
     return CroppedHeads(folder, len(rows), found, left_out)

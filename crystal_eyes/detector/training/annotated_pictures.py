@@ -64,7 +64,7 @@ def backgrounds(pictures: Sequence[tuple[np.ndarray, np.ndarray]]) -> Background
     """
 
     def draw_background(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        picture, boxes = pictures[rng.integers(len(pictures))]
+        picture, boxes = pictures[int(rng.integers(len(pictures)))]
         height, width = picture.shape[:2]
         w, h = (min(side, max(32, int(side * rng.uniform(0.5, 1)))) for side in (width, height))
         x, y = rng.integers(0, width - w + 1), rng.integers(0, height - h + 1)

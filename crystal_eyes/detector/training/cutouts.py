@@ -76,7 +76,7 @@ def mixed_cutouts(heads: Sequence[HeadPicture], draw_other: CutoutSource, share:
     """Draws from the head pictures with probability `share`, else from the other source."""
 
     def draw_cutout(rng: np.random.Generator) -> Cutout:
-        return heads[rng.integers(len(heads))].cutout() if rng.random() < share else draw_other(rng)
+        return heads[int(rng.integers(len(heads)))].cutout() if rng.random() < share else draw_other(rng)
 
     return draw_cutout
 

@@ -4,6 +4,7 @@ import io
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,11 +28,12 @@ class PixelInput(torch.nn.Module):
         return answer[0] if isinstance(answer, (tuple, list)) else answer
 
 
-def export_onnx(network: torch.nn.Module, path: Path, metadata: dict[str, str]) -> None:
+def export_onnx(network: Any, path: Path, metadata: dict[str, str]) -> None:
     """Write path: input `pictures` uint8 RGB [n, h, w, 3], sides multiples of 32; output `heads` float32 [n, 5, anchors]:
     center x, center y, width, height in pixels, confidence; before non-maximum suppression.
 
-    network: what trainer.build returns. metadata: added to the file's own. The file appears only when it is complete.
+    network: what trainer.build returns, an ultralytics DetectionModel. metadata: added to the file's own. The file appears only
+    when it is complete.
     """
     network = network.fuse(verbose=False).eval()
     last = network.model[-1]
@@ -44,7 +46,7 @@ def export_onnx(network: torch.nn.Module, path: Path, metadata: dict[str, str]) 
         torch.onnx.export(
             PixelInput(network),
             (torch.zeros((1, 256, 320, 3), dtype=torch.uint8),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # this exporter takes a stream too
             input_names=["pictures"],
             output_names=["heads"],
             dynamic_axes={"pictures": {0: "n", 1: "h", 2: "w"}, "heads": {0: "n", 2: "anchors"}},

@@ -114,7 +114,7 @@ def _table(path: Path) -> list[tuple[str, np.ndarray]]:
             f"{path} can't be read ({str(error).splitlines()[0]}): it needs the columns file, {', '.join(columns)}"
         ) from None
     empty = np.isnan(boxes).all(axis=1)
-    return [(file, boxes[rows][~empty[rows]]) for file, rows in files.groupby(files).indices.items()]
+    return [(str(file), boxes[rows][~empty[rows]]) for file, rows in files.groupby(files).indices.items()]
 
 
 def _yolo(root: Path, left_out: LeftOut) -> list[tuple[Path, str, np.ndarray]]:

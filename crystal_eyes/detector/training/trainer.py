@@ -69,14 +69,14 @@ def train(
     from ultralytics.models.yolo.detect import DetectionTrainer
     from ultralytics.utils import colorstr
 
-    class CircledDataset(YOLODataset):  # type: ignore[misc]  # ultralytics is untyped
+    class CircledDataset(YOLODataset):
         def build_transforms(self, hyp: Any) -> Any:
             transforms = super().build_transforms(hyp)
             if self.augment and options.circles:
                 transforms.insert(len(transforms.transforms) - 1, CirclesTransform(options.seed))
             return transforms
 
-    class Trainer(DetectionTrainer):  # type: ignore[misc]
+    class Trainer(DetectionTrainer):
         def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> CircledDataset:
             return CircledDataset(
                 img_path=img_path, imgsz=self.args.imgsz, batch_size=batch, augment=mode == "train", hyp=self.args,
@@ -118,7 +118,7 @@ def train(
     reported: set[int] = set()
     progress: dict[str, Iterator[int]] = {}
 
-    def report_epoch(trainer: Trainer) -> None:
+    def report_epoch(trainer: Any) -> None:
         losses = trainer.label_loss_items(trainer.tloss, prefix="train")
         metrics = {name: float(losses[f"train/{theirs}"]) for theirs, name in LOSSES.items() if f"train/{theirs}" in losses}
         metrics |= {name: float(trainer.metrics.get(f"metrics/{theirs}", 0)) for theirs, name in METRICS.items()}
@@ -127,7 +127,7 @@ def train(
             reported.add(trainer.epoch)
             on_epoch(trainer.epoch + 1, metrics)
 
-    def start_progress(trainer: Trainer) -> None:
+    def start_progress(trainer: Any) -> None:
         progress["batches"] = track(range(len(trainer.train_loader)), len(trainer.train_loader), "train", "batches")
 
     trainer.add_callback("on_fit_epoch_end", report_epoch)
