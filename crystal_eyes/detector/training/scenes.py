@@ -121,7 +121,7 @@ def compose(
         picture, boxes = draw_background(rng)
         scene = Scene(picture.copy())
         scene.add_boxes(boxes)
-        _scatter(scene, rng, draw_cutout, rng.integers(0, 5), avoid_existing=True)
+        _scatter(scene, rng, draw_cutout, int(rng.integers(0, 5)), avoid_existing=True)
     else:
         long, short = LONG_SIDE, int(LONG_SIDE * rng.uniform(0.5, 1))
         scene = Scene(synthetic_background(rng, *((long, short) if rng.random() < 0.5 else (short, long))))
@@ -221,7 +221,7 @@ def _panels(scene: Scene, rng: np.random.Generator, draw_cutout: CutoutSource) -
             inside = clip(as_boxes(panel.boxes), shape[1], shape[0])
             scene.boxes += list(inside + np.array([x0, y0, x0, y0], np.float32))
             scene.areas += panel.areas
-            cv2.rectangle(scene.picture, (x0, y0), (x1, y1), 255 * (page == 0) * np.ones(3), 1 + gap // 4)
+            cv2.rectangle(scene.picture, (x0, y0), (x1, y1), [255.0 * (page == 0)] * 3, 1 + gap // 4)
 
 
 def _speech_bubbles(scene: Scene, rng: np.random.Generator) -> None:

@@ -29,7 +29,7 @@ def write(
     lines, count = [], 0
     for name, pixels, boxes in pictures:
         _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
-        (folder / "images" / part / f"{name}.jpg").write_bytes(data)  # cv2.imwrite doesn't report a full disk
+        (folder / "images" / part / f"{name}.jpg").write_bytes(data.tobytes())  # cv2.imwrite doesn't report a full disk
         height, width = pixels.shape[:2]
         fractions = boxes / [width, height, width, height]
         centers, sides = (fractions[:, :2] + fractions[:, 2:]) / 2, fractions[:, 2:] - fractions[:, :2]
@@ -47,7 +47,9 @@ def read(folder: Path, part: str, step: int = 1) -> Iterator[TrainingPicture]:
     """The pictures of a part that `write` wrote, each once; step: only every step-th."""
     for line in list(dict.fromkeys((folder / f"{part}.txt").read_text().splitlines()))[::step]:
         labels = (folder / line.replace("/images/", "/labels/").replace(".jpg", ".txt")).read_text().splitlines()
-        pixels = cv2.cvtColor(cv2.imread(str(folder / line)), cv2.COLOR_BGR2RGB)
+        decoded = cv2.imread(str(folder / line))
+        assert decoded is not None, f"{folder / line} can't be read"
+        pixels = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
         height, width = pixels.shape[:2]
         x, y, w, h = np.array([label.split()[1:] for label in labels], np.float32).reshape(-1, 4).T
         boxes = np.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], axis=1) * [width, height, width, height]
