@@ -1,15 +1,15 @@
-# `make` alone shows what there is.
+# `make` without a target lists the targets.
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# the pins of conda.yaml, as pip takes them
+# the pins in conda.yaml, in the form that pip takes
 PINS = sed -n 's/^ \{6\}- \([A-Za-z].*\)$$/\1/p' conda.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env main ui page test lint
+.PHONY: help env main ui page test test-fast lint wheel
 
-help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 env: $(VENV)/.installed  ## build the virtual environment in .venv from the pins in conda.yaml
 
@@ -20,18 +20,28 @@ $(VENV)/.installed: conda.yaml pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-main: env  ## train (one encoder), export, embed and compare on the built-in cast
+main: env  ## train one encoder on the built-in cast, export it, compare classifiers, build a bundle
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . -e main --env-manager local -P distill_epochs=0
 
-ui: env  ## look at the runs in MLflow's UI
+page: env  ## serve the web page with the champion bundle that main registered
+	$(BIN)/crystal-eyes serve
+
+ui: env  ## open the runs in MLflow's UI
 	@echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
 
-page: env  ## serve the page over the champion that main made
-	$(BIN)/crystal-eyes serve
-
-test: env  ## run the tests
+test: env  ## run all tests
 	$(BIN)/python -m pytest
 
-lint: env  ## check style
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+test-fast: env  ## run the tests that take seconds: for each commit
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
+lint: env  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# setuptools packs whatever an earlier build left in build/, deleted modules included
+wheel: env  ## build dist/crystal_eyes-*.whl: the library, without pipeline and steps
+	rm -rf build
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

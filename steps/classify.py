@@ -11,12 +11,12 @@ from PIL import Image
 
 from crystal_eyes import classifiers
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.data.contact_sheets import sheet
 from crystal_eyes.encoder.embeddings import read_embeddings
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.confusions import confused_pairs, per_character
 from crystal_eyes.evaluation.metrics import bootstrap_interval, rank_of_truth, top_k_accuracy
 from crystal_eyes.images import flatten, open_picture
+from pipeline.contact_sheets import contact_sheet
 from pipeline.metric_names import metric_name
 from pipeline.parameters.steps import Classify
 from pipeline.step import run_step
@@ -98,7 +98,7 @@ def pairs_sheet(catalogue: Catalogue, tested: pd.DataFrame, answers: np.ndarray,
                 text = [name, f"{pair.times} x confused" if mistaken[row] else ""]
                 cells.append((picture(catalogue, tested.iloc[row]), text, "wrong" if mistaken[row] else ""))
             cells += [(Image.new("RGB", (1, 1), "white"), [], "")] * (2 - len(rows))
-    return sheet(cells, columns=8)
+    return contact_sheet(cells, columns=8)
 
 
 def answers_sheet(
@@ -112,7 +112,7 @@ def answers_sheet(
     for row in rows:
         text = [tested["character"].iloc[row], f"{answers[row]}", f"score {scores[row]:.2f}"]
         cells.append((picture(catalogue, tested.iloc[row]), text, "right" if right[row] else "wrong"))
-    return sheet(cells, columns=8)
+    return contact_sheet(cells, columns=8)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from crystal_eyes.data.contact_sheets import boxes_sheet
-from crystal_eyes.data.left_out import lines
+from crystal_eyes.data.left_out import summary_lines
 from crystal_eyes.detector.boxes import as_boxes
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import flatten, open_picture
+from pipeline.contact_sheets import contact_sheet_of_boxes
 from pipeline.parameters.steps import Crop
 from pipeline.step import run_step
 from steps.compute import crop as computing
@@ -38,8 +38,8 @@ def report(parameters: Crop, cropped: CroppedHeads) -> None:
                         "pictures_with_several_heads": counts[2], "left_out": len(cropped.left_out)})  # fmt: skip
     mlflow.log_text(pd.DataFrame(cropped.left_out, columns=["file", "why"]).to_csv(index=False), "left_out.csv")
     if cropped.found:
-        mlflow.log_image(boxes_sheet([shown(*picture) for picture in cropped.found[:SHOWN]]), "found_heads.png")
-    for line in lines(cropped.left_out):
+        mlflow.log_image(contact_sheet_of_boxes([shown(*picture) for picture in cropped.found[:SHOWN]]), "found_heads.png")
+    for line in summary_lines(cropped.left_out):
         print(line)
     if counts[2] and parameters.several == LEAVE_OUT:
         print("-P several=largest or -P several=all keeps the pictures with several heads")

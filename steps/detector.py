@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crystal_eyes.data import cast
-from crystal_eyes.data.contact_sheets import boxes_sheet
-from crystal_eyes.data.left_out import lines
+from crystal_eyes.data.left_out import summary_lines
 from crystal_eyes.detector.boxes import as_boxes
 from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training import yolo_dataset
@@ -17,6 +16,7 @@ from crystal_eyes.detector.training.annotated_pictures import load
 from crystal_eyes.detector.training.input_size import MAX_LOSS
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.detection import PictureDetections, detection_metrics, true_positives
+from pipeline.contact_sheets import contact_sheet_of_boxes
 from pipeline.parameters.steps import Detector
 from pipeline.step import run_step
 from steps.compute.detector import LabeledData, Margins, TrainedDetector, read_labeled, train_detector, write_data
@@ -41,7 +41,7 @@ def detector(parameters: Detector, inputs: Mapping[str, Path], workspace: Path) 
         mlflow.log_metrics({"heads": pasted.used, "heads_left_out": pasted.left_out})
     step = max(1, (len(labeled.parts["train"]) + parameters.scenes) // SHOWN)
     some = [(picture.pixels, picture.boxes, as_boxes([])) for picture in yolo_dataset.read(data, "train", step)]
-    mlflow.log_image(boxes_sheet(some[:SHOWN]), "training_pictures.png")
+    mlflow.log_image(contact_sheet_of_boxes(some[:SHOWN]), "training_pictures.png")
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         mlflow.log_metrics(metrics, step=epoch)
@@ -65,8 +65,8 @@ def margins(text: str) -> Margins:
 def report_labels(labeled: LabeledData) -> None:
     shown = [(*load(face), load(head)[1]) for face, head in labeled.faces_and_heads if len(face.boxes)][:SHOWN_FACES]
     if shown:
-        mlflow.log_image(boxes_sheet(shown), "faces_to_heads.png")
-    for line in lines(labeled.left_out):
+        mlflow.log_image(contact_sheet_of_boxes(shown), "faces_to_heads.png")
+    for line in summary_lines(labeled.left_out):
         print(line)
     if labeled.left_out:
         mlflow.log_text(pd.DataFrame(labeled.left_out, columns=["file", "why"]).to_csv(index=False), "left_out.csv")
@@ -93,7 +93,7 @@ def report_tests(trained: TrainedDetector, data: Path) -> None:
             continue
         name, metrics = part.replace("-", "_"), detection_metrics(detections, CONFIDENCE)
         mlflow.log_metrics({f"{name}_{metric}": value for metric, value in metrics.items()})
-        mlflow.log_image(boxes_sheet(worst(data, part, detections)), f"{name}.png")
+        mlflow.log_image(contact_sheet_of_boxes(worst(data, part, detections)), f"{name}.png")
         values = ", ".join(f"{metric} {value:.3f}" for metric, value in metrics.items())
         print(f"{name}: {values} ({len(detections)} pictures, {sum(len(one.truth) for one in detections)} heads)")
 

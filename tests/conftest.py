@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from crystal_eyes.data.catalogue import Catalogue, write
+from crystal_eyes.data.cropping import head_bytes
 from crystal_eyes.data.layouts import read_dataset
-from crystal_eyes.data.selection import head_bytes, select
+from crystal_eyes.data.options import SelectionOptions, SplitOptions
+from crystal_eyes.data.selection import select
 from crystal_eyes.data.splits import assign_splits
 from crystal_eyes.encoder.network import Encoder, EncoderDescription
 from crystal_eyes.encoder.onnx_export import export_onnx
@@ -45,11 +47,10 @@ def tiny_detector(tmp_path_factory) -> FinishedDetector:
 def catalogue_folder(characters_folder, tmp_path_factory) -> Path:
     """The catalogue of characters_folder: 4 characters to learn from, 2 to choose an epoch on, 2 kept for testing."""
     table, _ = read_dataset(characters_folder, 0.85)
-    table, dropped = select(table, min_pictures=2, pictures_per_character=0, near_duplicate_bits=6, seed=0)
+    table, dropped = select(table, SelectionOptions(), seed=0)
     assert not dropped, dropped
-    table = assign_splits(
-        table, train_per_character=4, test_per_character=2, validation_characters=0.25, test_characters=0.25, seed=0
-    )
+    splits = SplitOptions(train_per_character=4, test_per_character=2, validation_characters=0.25, test_characters=0.25)
+    table = assign_splits(table, splits, seed=0)
     folder = tmp_path_factory.mktemp("prepared") / "catalogue"
     write(folder, table, [head_bytes(path, box) for path, box in zip(table["path"], table["box"])])
     return folder

@@ -2,7 +2,7 @@
 
     python benchmarks/get_or_run/run.py [rounds]
 
-Works in a temporary copy of this working tree with a store of its own; takes some minutes. See README.md for results.
+Works in a temporary copy of this working tree with a store of its own; takes some minutes. Results: docs/results.md.
 """
 
 import json

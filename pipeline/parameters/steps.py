@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from crystal_eyes.classifiers.registry import CLASSIFIERS
+from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
 from crystal_eyes.detector.boxes import FACE_MARGINS
 from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
@@ -103,22 +104,15 @@ class Prepare(StepParameters):
     dataset: str = parameter(
         "", "folder per character, table, or Danbooru 2018 set; empty: the built-in cast", input="dataset", optional=True
     )
-    characters: int = parameter(80, "built-in cast: number of characters", low=2, high=20_000)
-    pictures: int = parameter(45, "built-in cast: pictures per character", low=1, high=10_000)
-    min_pictures: int = parameter(2, "leave out characters with fewer pictures", low=2)
-    pictures_per_character: int = parameter(0, "use this many random pictures of each character; 0: all", low=0)
-    train_per_character: int = parameter(25, "pictures per character that classifiers are fitted on", low=1)
-    test_per_character: int = parameter(20, "pictures per character that classifiers are tested on", low=1)
-    validation_characters: float = parameter(
-        0.1, "share of characters that the encoder never sees, to choose its best epoch", low=0.01, high=0.5
-    )
-    test_characters: float = parameter(
-        0.1, "share of characters that the encoder never sees, to report MAP@R", low=0.01, high=0.5
-    )
-    near_duplicate_bits: int = parameter(
-        6, "drop a picture whose 256-bit hash differs from another of its character in at most this many bits; -1: keep all",
-        low=-1, high=128,
-    )  # fmt: skip
+    characters: int = from_option(CastOptions, "characters")
+    pictures: int = from_option(CastOptions, "pictures")
+    min_pictures: int = from_option(SelectionOptions, "min_pictures")
+    pictures_per_character: int = from_option(SelectionOptions, "pictures_per_character")
+    train_per_character: int = from_option(SplitOptions, "train_per_character")
+    test_per_character: int = from_option(SplitOptions, "test_per_character")
+    validation_characters: float = from_option(SplitOptions, "validation_characters")
+    test_characters: float = from_option(SplitOptions, "test_characters")
+    near_duplicate_bits: int = from_option(SelectionOptions, "near_duplicate_bits")
     confidence: float = parameter(0.85, "Danbooru 2018 set: least confidence of a box", low=0.0, high=1.0)
     seed: int = _seed()
 

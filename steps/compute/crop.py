@@ -12,6 +12,7 @@ from PIL import Image
 
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.data.layouts import read_dataset
+from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.boxes import as_boxes
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.images import PictureError, flatten, open_picture
@@ -32,7 +33,7 @@ class CroppedHeads:
     folder: Path
     heads: int
     found: list[tuple[Path, np.ndarray]]
-    left_out: list[tuple[str, str]]
+    left_out: LeftOut
 
 
 def crop(illustrations: Path, detector: Path, confidence: float, several: str, workspace: Path) -> CroppedHeads:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.boxes import face_to_head
 from crystal_eyes.detector.runtime import FILE, HeadDetector
 from crystal_eyes.detector.training import yolo_dataset
@@ -14,7 +15,7 @@ from crystal_eyes.detector.training.annotated_pictures import AnnotatedPicture, 
 from crystal_eyes.detector.training.cutouts import cast_cutouts, mixed_cutouts, read_head_pictures
 from crystal_eyes.detector.training.export import export_onnx, set_image_size
 from crystal_eyes.detector.training.input_size import SIZES, SizeResult, compare_sizes, run_detector, smallest_sufficient
-from crystal_eyes.detector.training.labels import LeftOut, read_labels
+from crystal_eyes.detector.training.labels import read_labels
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.detector.training.scenes import CutoutSource, compose_scenes
 from crystal_eyes.detector.training.trainer import build, train

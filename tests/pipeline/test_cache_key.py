@@ -124,6 +124,13 @@ def test_no_step_depends_on_reports_or_on_the_pipeline(step):
     assert not [name for name in sources if name.startswith("pipeline/") or "contact_sheets" in name]
 
 
+def test_preparing_depends_on_the_layouts_the_crop_rule_and_the_drawing_of_the_cast():
+    sources, libraries = code_of(["steps/compute/prepare.py"])
+    used = {f"crystal_eyes/data/{name}.py" for name in ("layouts/danbooru", "cropping", "selection", "splits", "cast/drawing")}
+    assert used <= sources.keys() and {"dicebear", "resvg_py"} <= libraries.keys()
+    assert not {"torch", "onnxruntime"} & libraries.keys()
+
+
 def test_a_classifier_is_known_by_its_own_options_and_code():
     faiss, perceptron = (Classify(classifier=name) for name in ("faiss", "perceptron"))
     assert "faiss_neighbors" in faiss.key_values() and "perceptron_epochs" not in faiss.key_values()

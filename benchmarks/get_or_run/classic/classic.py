@@ -1,6 +1,6 @@
-"""The algorithm of MLflow's multistep example, in our own words, on this project's steps.
+"""The algorithm of MLflow's multistep example, reimplemented for this project's steps.
 
-Kept as faulty as it is: what its faults cost is the point of the comparison (../README.md).
+Its flaws are kept: the benchmark compares their cost (docs/results.md).
 """
 
 import argparse

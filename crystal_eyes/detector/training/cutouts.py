@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from crystal_eyes.data import cast
+from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.runtime import GRAY, HeadDetector
-from crystal_eyes.detector.training.labels import LeftOut
 from crystal_eyes.detector.training.scenes import Box, Cutout, CutoutSource
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import SUFFIXES, PictureError, flatten, open_picture
@@ -61,12 +61,12 @@ def cast_cutouts(part: int, characters: int = 600) -> CutoutSource:
 
     characters: how many the part has.
     """
-    people = [one for place, one in enumerate(cast.cast(3 * characters, seed=0)) if place // cast.FAMILY % 3 == part]
+    people = [one for place, one in enumerate(cast.make_cast(3 * characters, seed=0)) if place // cast.FAMILY % 3 == part]
 
     def draw_cutout(rng: np.random.Generator) -> Cutout:
         person = people[rng.integers(len(people))]
         drawing = random.Random(int(rng.integers(2**31)))
-        picture, box = cast.upright(person, drawing, CAST_SIDE, line_art=rng.random() < 0.15)
+        picture, box = cast.upright_head(person, drawing, CAST_SIDE, line_art=rng.random() < 0.15)
         return Cutout(np.asarray(picture), box)
 
     return draw_cutout

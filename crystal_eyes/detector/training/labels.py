@@ -8,12 +8,12 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.boxes import area, as_boxes, clip
 from crystal_eyes.detector.training.annotated_pictures import AnnotatedPicture
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import FORMATS, MAX_PIXELS, SUFFIXES
 
-LeftOut = list[tuple[str, str]]  # (file, why)
 LAYOUTS = "labels are a folder with images/ and labels/, or one CSV, parquet or JSON of boxes"
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.data.catalogue import artworks
-from crystal_eyes.data.selection import stable_number
+from crystal_eyes.data.stable_number import stable_number
 from crystal_eyes.evaluation.calibration import expected_calibration_error, fit_temperature
 from crystal_eyes.evaluation.open_set import open_set
 from crystal_eyes.recognizer.calibration import Calibration

@@ -100,6 +100,6 @@ def test_cast_cutouts_differ_by_part_and_by_seed_alone():
 
 
 def test_parts_of_the_cast_share_no_character():
-    people = cast.cast(90, seed=0)
+    people = cast.make_cast(90, seed=0)
     parts = [{one.traits for place, one in enumerate(people) if place // cast.FAMILY % 3 == part} for part in range(3)]
     assert [len(part) for part in parts] == [30, 30, 30] and len(set.union(*parts)) == 90

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_eyes.classifiers.perceptron import Perceptron
+from crystal_eyes.data.options import SplitOptions
 from crystal_eyes.data.splits import assign_splits
 from crystal_eyes.evaluation.calibration import expected_calibration_error
 from crystal_eyes.evaluation.open_set import open_set
@@ -28,9 +29,7 @@ def table(seed: int, characters: int = 10, pictures: int = 12, artworks: int = 6
             file = f"{character}/{number}.png"
             rows.append((file, f"Name {character}", "" if number % 4 == 0 else artwork))
     made = pd.DataFrame(rows, columns=["file", "character", "artwork"]).assign(split="", set="", series="", monochrome=False)
-    return assign_splits(
-        made, train_per_character=6, test_per_character=6, validation_characters=0.2, test_characters=0.2, seed=seed
-    )
+    return assign_splits(made, SplitOptions(6, 6, 0.2, 0.2), seed)
 
 
 def artworks_of(some: pd.DataFrame) -> set[str]:

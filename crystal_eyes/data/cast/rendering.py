@@ -1,4 +1,4 @@
-"""One drawn character -> one picture: the head composed by dicebear and rendered by resvg, on a background, lit."""
+"""Pictures of a character: the head composed by dicebear and rendered by resvg, on a background, with lighting."""
 
 import io
 import math
@@ -11,65 +11,63 @@ import numpy as np
 from PIL import Image, ImageDraw
 from resvg_py import svg_to_bytes
 
-from crystal_eyes.data.cast.styles import HAIR, SKIN, STYLES, Character, definition, variants
+from crystal_eyes.data.cast.characters import Character
+from crystal_eyes.data.cast.styles import HAIR, SKIN, STYLES, definition, variants
 
 CANVAS = 160  # px a side of the background, which spans twice the head's frame
 
 
-def portrait(character: Character, rng: random.Random, size: int, line_art: bool = False) -> Image.Image:
-    """The whole head in some mood on nothing, for pasting into scenes.
-
-    size: px of the longer side of the upright head; a tilted one may be a little longer. line_art is ignored by a
-    style without outlines. Returns an RGBA picture cut to its alpha: the picture's edges are the head's box.
-    """
-    drawn = _on_nothing(character, _head(character, rng, line_art), size, line_art)
-    return drawn.crop(drawn.getchannel("A").getbbox())
-
-
-def upright(
+def upright_head(
     character: Character, rng: random.Random, size: int, line_art: bool = False
 ) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    """Like portrait, but not tilted, and with the head's box in it: left, top, right, bottom in pixels.
+    """A head that is not tilted, in some mood, without a background; and its box: left, top, right, bottom in pixels.
 
-    The box ends at the chin, and leaves out necks, hair tips, twin-tails and tufts: a row or column at its edge shows
-    the head on a fourth of its length or more.
+    The picture is RGBA, cut to its alpha; size: about its longer side in pixels. Styles without outlines ignore line_art.
+    The box ends at the chin and leaves out necks, hair tips, twin tails and tufts: a row or column at its edge shows the
+    head on a fourth of its length or more.
     """
-    drawn = _on_nothing(character, _head(character, rng, line_art, tilted=False), size, line_art)
+    drawn = _without_background(character, _head(character, rng, line_art, tilted=False), size, line_art)
     canvas, (_, y, side) = definition(character.style)[1]["canvas"]["height"], _frame(character)
     chin = round((STYLES[character.style].chin * canvas - y + 0.75 * side) / (1.5 * side) * drawn.height)
     shown = np.asarray(drawn.getchannel("A"))[:chin] > 127
     columns = np.flatnonzero(shown.sum(axis=0) >= 0.25 * shown.any(axis=1).sum())
     left, right = int(columns[0]), int(columns[-1]) + 1
     top = int(np.flatnonzero(shown[:, left:right].mean(axis=1) >= 0.25)[0])
-    x0, y0, x1, y1 = drawn.getchannel("A").getbbox()
+    x0, y0, x1, y1 = _visible(drawn)
     return drawn.crop((x0, y0, x1, y1)), (left - x0, top - y0, right - x0, min(chin, y1) - y0)
 
 
-def _on_nothing(character: Character, head: str, size: int, line_art: bool) -> Image.Image:
+def _visible(drawn: Image.Image) -> tuple[int, int, int, int]:
+    """The box of all pixels of a head on nothing that are not fully transparent."""
+    box = drawn.getchannel("A").getbbox()
+    assert box is not None  # a head is never empty
+    return box
+
+
+def _without_background(character: Character, head: str, size: int, line_art: bool) -> Image.Image:
     x, y, side = _frame(character)
     reach = side * 0.75  # half of the canvas: leaves room for the corners of a tilted head
     drawn = _render(head, (x - reach, y - reach, 2 * reach, 2 * reach), (round(1.5 * size), round(1.5 * size)))
-    if line_art and STYLES[character.style].lines:
-        drawn = drawn.convert("LA").convert("RGBA")  # flowers and mouths bring colours of their own
+    if line_art and STYLES[character.style].line_art_hair:
+        drawn = drawn.convert("LA").convert("RGBA")  # flowers and mouths have colors of their own
     return drawn
 
 
-def picture(character: Character, drawing: random.Random, cut: random.Random) -> Image.Image:
-    """One picture of the character. drawing decides mood, background and light; cut decides the crop and its size.
+def draw_picture(character: Character, drawing: random.Random, cut: random.Random) -> Image.Image:
+    """One picture of the character, 132 to 152 px a side: RGB; L where it is line art or gray; plus A without a background.
 
-    Returns RGB; L where it is line art or grey; with an A band where the background was left out. 132 to 152 px a
-    side.
+    drawing: decides mood, background and lighting; cut: decides the crop and its size.
     """
     style = STYLES[character.style]
     chance = drawing.random()
-    line_art = chance < 0.09 and style.lines is not None
-    grey, bare = line_art or chance < 0.13, chance > 0.98
+    line_art = chance < 0.09 and style.line_art_hair is not None
+    gray, bare = line_art or chance < 0.13, chance > 0.98
     head = _head(character, drawing, line_art)
     x, y, side = _frame(character)
     paper = _background(drawing, pale=line_art)
     veil = _ramp(drawing) * drawing.choice((0, 0, 90, 130))
     veil_shade = drawing.choice((0, 0, 255))
-    light = _light(drawing, tint=not grey)
+    light = _light(drawing, tint=not gray)
 
     size = cut.randint(132, 152), cut.randint(132, 152)
     unit = side * cut.uniform(0.68, 1.04) / math.sqrt(size[0] * size[1])  # canvas units of the style in a pixel
@@ -79,19 +77,20 @@ def picture(character: Character, drawing: random.Random, cut: random.Random) ->
     drawn = _render(head, (left, top, width, height), size)
     if not bare:
         scale = CANVAS / (2 * side)
-        box = tuple(scale * v for v in (left - x + side, top - y + side, left - x + side + width, top - y + side + height))
+        start = left - x + side, top - y + side
+        box = scale * start[0], scale * start[1], scale * (start[0] + width), scale * (start[1] + height)
         ground = paper.resize(size, Image.Resampling.BILINEAR, box)
         ground.paste(drawn, mask=drawn)
         mask = Image.fromarray(veil.astype(np.uint8)).resize(size, Image.Resampling.BILINEAR, box)
         ground.paste((veil_shade,) * 3, (0, 0, *size), mask)
         drawn = ground
-    if grey:
+    if gray:
         drawn = drawn.convert("LA" if bare else "L")
-    return drawn.point(light[: 256 if grey else 768] + (list(range(256)) if bare else []))
+    return drawn.point(light[: 256 if gray else 768] + (list(range(256)) if bare else []))
 
 
 def _head(character: Character, rng: random.Random, line_art: bool, tilted: bool = True) -> str:
-    """The character in some mood, mirrored or not and tilted about the middle of its frame, as SVG without a root."""
+    """The character in some mood, mirrored or not, tilted around the center of its frame, as SVG without the root element."""
     style, components = STYLES[character.style], definition(character.style)[1]["components"]
     shown = dict(character.parts)
     for part in components:
@@ -102,39 +101,39 @@ def _head(character: Character, rng: random.Random, line_art: bool, tilted: bool
             shown[part] = rng.choice(variants(character.style, part)) if rng.random() < 0.12 else None
         elif part not in shown:
             shown[part] = rng.choice(variants(character.style, part))
-    colours = {"hair": character.hair, "skin": character.skin, "eyes": character.eyes}
-    colours["glasses"] = rng.choice(("000000", "000000", "303a70", "7a2030"))
-    colours["ink"] = colours["outline"] = rng.choice(("000000", "000000", "2a1a1a", "1c1c38"))
-    if line_art and style.lines:
-        colours = {"hair": style.lines, "skin": "ffffff"} | dict.fromkeys(style.white, "ffffff")
+    colors = {"hair": character.hair, "skin": character.skin, "eyes": character.eyes}
+    colors["glasses"] = rng.choice(("000000", "000000", "303a70", "7a2030"))
+    colors["ink"] = colors["outline"] = rng.choice(("000000", "000000", "2a1a1a", "1c1c38"))
+    if line_art and style.line_art_hair:
+        colors = {"hair": style.line_art_hair, "skin": "ffffff"} | dict.fromkeys(style.white, "ffffff")
     x, y, _ = _frame(character)
     mirror, tilt = rng.choice((1, -1)), max(-25.0, min(25.0, rng.gauss(0, 9))) * tilted
     move = f"translate({x:.2f} {y:.2f}) rotate({tilt:.2f}) scale({mirror} 1) translate({-x:.2f} {-y:.2f})"
-    return f'<g transform="{move}">{_compose(character.style, shown, colours)}</g>'
+    return f'<g transform="{move}">{_compose(character.style, shown, colors)}</g>'
 
 
-def _compose(style: str, shown: dict[str, str | None], colours: dict[str, str]) -> str:
+def _compose(style: str, shown: dict[str, str | None], colors: dict[str, str]) -> str:
     built, content = definition(style)
-    options = {"seed": ""}  # every choice is pinned below: the seed decides nothing
+    options: dict[str, str | int] = {"seed": ""}  # all choices are made below: the seed decides nothing
     for part in content["components"]:
         variant = shown.get(part)
         options[f"{part}Probability"] = 0 if variant is None else 100
         if variant is not None:
             options[f"{part}Variant"] = variant
-    options |= {f"{name}Color": value for name, value in colours.items() if name in content["colors"]}
+    options |= {f"{name}Color": value for name, value in colors.items() if name in content["colors"]}
     svg = dicebear.Avatar(built, options).to_string()
-    # The root and its clip go: they would cut long hair at the canvas. What <metadata> says is in credits().
+    # without the root and its clip, which would cut long hair at the canvas; what <metadata> says is in credits()
     body = re.sub(r"<metadata.*?</metadata>|<!--.*?-->", "", svg[svg.index(">") + 1 : -len("</svg>")], flags=re.DOTALL)
     return re.sub(r' clip-path="url\(#clip-[^"]*"', "", body)
 
 
 @cache
 def _frame(character: Character) -> tuple[float, float, float]:
-    """(middle x, middle y, longer side) of the upright head with its hair, in the units of the style's canvas."""
+    """(center x, center y, longer side) of the upright head with its hair, in the units of the style's canvas."""
     canvas = definition(character.style)[1]["canvas"]["width"]
     body = _compose(character.style, dict(character.parts), {})
     start, extent, pixels = -0.25 * canvas, 1.5 * canvas, 96
-    left, top, right, bottom = _render(body, (start, start, extent, extent), (pixels, pixels)).getbbox()
+    left, top, right, bottom = _visible(_render(body, (start, start, extent, extent), (pixels, pixels)))
     unit = extent / pixels
     middle = start + (left + right) / 2 * unit, start + (top + bottom) / 2 * unit
     return *middle, max(right - left, bottom - top) * unit
@@ -148,15 +147,15 @@ def _render(body: str, view: tuple[float, ...], size: tuple[int, int]) -> Image.
     return Image.open(io.BytesIO(png)).convert("RGBA")
 
 
-def _colour(rng: random.Random, pale: bool) -> tuple[int, ...]:
+def _color(rng: random.Random, pale: bool) -> tuple[int, ...]:
     if pale:
         return (rng.randint(190, 255),) * 3
-    # Half of the backgrounds wear hair and skin colours, so that colour alone says little about who it is.
+    # Half of the backgrounds have hair and skin colors, so that color alone says little about the character.
     return tuple(bytes.fromhex(rng.choice(HAIR + SKIN) if rng.random() < 0.5 else f"{rng.getrandbits(24):06x}"))
 
 
 def _ramp(rng: random.Random) -> np.ndarray:
-    """CANVAS x CANVAS floats that rise from 0 to 1 in some direction."""
+    """float32 [CANVAS, CANVAS] that rises from 0 to 1 in some direction."""
     turn = rng.uniform(0, 2 * math.pi)
     along = np.linspace(-1, 1, CANVAS, dtype=np.float32)
     return np.clip(along * math.cos(turn) + along[:, None] * math.sin(turn) + 0.5, 0, 1)
@@ -164,9 +163,9 @@ def _ramp(rng: random.Random) -> np.ndarray:
 
 def _background(rng: random.Random, pale: bool) -> Image.Image:
     """Flat, a gradient, stripes, dots or busy shapes: RGB, CANVAS px a side."""
-    if rng.random() < 0.2:  # blank paper, as so many drawings have
-        return Image.new("RGB", (CANVAS, CANVAS), _colour(rng, pale=True))
-    first, second = (np.array(_colour(rng, pale), np.float32) for _ in range(2))
+    if rng.random() < 0.2:  # blank paper, as many drawings have
+        return Image.new("RGB", (CANVAS, CANVAS), _color(rng, pale=True))
+    first, second = (np.array(_color(rng, pale), np.float32) for _ in range(2))
     kind = rng.choice(("flat", "flat", "gradient", "gradient", "stripes", "dots", "shapes", "shapes"))
     if kind in ("flat", "shapes"):
         paper = Image.new("RGB", (CANVAS, CANVAS), tuple(int(v) for v in first))
@@ -174,9 +173,9 @@ def _background(rng: random.Random, pale: bool) -> Image.Image:
         for _ in range(rng.randint(6, 16) if kind == "shapes" else 0):
             x, y, reach = rng.uniform(0, CANVAS), rng.uniform(0, CANVAS), CANVAS * rng.uniform(0.04, 0.16)
             if rng.random() < 0.4:
-                pen.ellipse((x - reach, y - reach * 0.7, x + reach, y + reach * 0.7), fill=_colour(rng, pale))
+                pen.ellipse((x - reach, y - reach * 0.7, x + reach, y + reach * 0.7), fill=_color(rng, pale))
             else:
-                pen.regular_polygon((x, y, reach), rng.randint(3, 6), rng.randint(0, 89), fill=_colour(rng, pale))
+                pen.regular_polygon((x, y, reach), rng.randint(3, 6), rng.randint(0, 89), fill=_color(rng, pale))
         return paper
     if kind == "gradient":
         mix = _ramp(rng)
@@ -190,8 +189,8 @@ def _background(rng: random.Random, pale: bool) -> Image.Image:
 
 
 def _light(rng: random.Random, tint: bool) -> list[int]:
-    """Lookup tables of three bands, 768 levels: brightness, contrast and, with tint, a colour cast."""
-    strength = rng.choice((0.3, 0.3, 1.0))  # most pictures are lit mildly, every third strongly
+    """Lookup tables of three bands, 768 levels: brightness, contrast and, with tint, a color cast."""
+    strength = rng.choice((0.3, 0.3, 1.0))  # one picture in three has strong lighting
     gamma, contrast = 1 + strength * rng.uniform(-0.28, 0.35), 1 + strength * rng.uniform(-0.35, 0.1)
     curve = 0.5 + contrast * (np.linspace(0, 1, 256) ** gamma - 0.5) + strength * rng.uniform(-0.06, 0.1)
     gains = np.array([1 + strength * rng.uniform(-0.24, 0.1) if tint else 1.0 for _ in range(3)])

@@ -1,0 +1,111 @@
+"""The wheel holds the library, the whole library and nothing else, and works with its declared dependencies alone."""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import PackageNotFoundError, distribution, requires
+from pathlib import Path
+
+import pytest
+
+from tests.runs import draw_head
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow  # builds a wheel
+
+
+def files_below(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """Built from a copy: setuptools leaves a build folder beside the sources."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("crystal_eyes", "pipeline", "steps"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    done = subprocess.run([*command, "--wheel-dir", out, source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (path,) = out.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The wheel unpacked beside what it declares to depend on, as pip would install it."""
+    site = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    (metadata,) = site.glob("*.dist-info/METADATA")
+    declared = [line.split(":", 1)[1] for line in metadata.read_text().splitlines() if line.startswith("Requires-Dist:")]
+    for name in with_their_own(declared):
+        files = distribution(name).files or []
+        for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(distribution(name).locate_file(top))
+    return site
+
+
+def with_their_own(requirements: list[str]) -> set[str]:
+    """Names of the installed distributions that these requirements bring, without extras."""
+    names: set[str] = set()
+    remaining = [*requirements]
+    while remaining:
+        requirement = remaining.pop()
+        name = re.match(r"\s*([\w.-]+)", requirement)[1]
+        if name not in names and "extra ==" not in requirement:
+            try:
+                remaining += requires(name) or []
+            except PackageNotFoundError:
+                continue  # for another platform
+            names.add(name)
+    return names
+
+
+def run(site: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Code in an interpreter that sees the standard library and the given folder only."""
+    code = f"import sys; sys.path = [p for p in sys.path if 'site-packages' not in p] + [{str(site)!r}]; {code}"
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, *arguments], capture_output=True, text=True, cwd=site, timeout=120
+    )
+
+
+def test_the_wheel_holds_every_file_of_the_library_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert packed == {f"crystal_eyes/{name}" for name in files_below(ROOT / "crystal_eyes")}
+    assert {"crystal_eyes/py.typed", "crystal_eyes/cli.py", "crystal_eyes/web/examples/1 three heads.webp"} <= packed
+
+
+def test_the_wheel_carries_license_and_notice(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name.partition(".dist-info/")[2]: name for name in archive.namelist()}
+        for name in ("LICENSE", "NOTICE"):
+            assert archive.read(names[f"licenses/{name}"]) == (ROOT / name).read_bytes()
+        assert "License-Expression: Apache-2.0\n" in archive.read(names["METADATA"]).decode()
+
+
+def test_the_command_starts_with_the_declared_dependencies_alone(installed):
+    done = run(installed, "sys.argv[0] = 'crystal-eyes'; from crystal_eyes.cli import main; main()", "--help")
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in ("recognize", "check", "enroll", "serve"))
+
+
+def test_pictures_are_recognized_with_the_declared_dependencies_alone(installed, bundle_folder, tmp_path):
+    draw_head(0, 0).resize((192, 192)).save(tmp_path / "picture.png")
+    given = ["recognize", "--bundle", str(bundle_folder), "--json", str(tmp_path / "picture.png")]
+    done = run(installed, "from crystal_eyes.cli import main; sys.exit(main())", *given)
+    assert done.returncode == 0, done.stderr
+    assert '"candidates"' in done.stdout
+
+
+def test_what_is_not_installed_is_not_seen(installed):
+    """Else the tests above would say nothing."""
+    done = run(installed, "import torch")
+    assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr
