@@ -1,12 +1,15 @@
 """What a cache key covers: the code that computes, and nothing that only reports."""
 
 import dataclasses
+import platform
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from pipeline.cache import key
-from pipeline.cache.key import ROOT, cache_key, code_of
+from pipeline.cache.key import ROOT, CacheKey, cache_key, code_of
+from pipeline.cache.records import differences
 from pipeline.parameters.steps import Classify, Embed, Prepare, Train
 
 TRAIN = "steps/compute/train.py"
@@ -158,3 +161,50 @@ def test_the_same_values_give_the_same_key_and_others_another(tmp_path):
 def test_what_a_plan_does_not_know_yet_equals_nothing():
     pending = cache_key("prepare", Prepare()), cache_key("train", Train(catalogue="pending:/catalogue").resolved())
     assert pending[0].inputs == {"dataset": ""} and pending[1].inputs["catalogue"] == "pending:/catalogue"
+
+
+def test_every_part_of_a_key_changes_its_digest_and_is_explained():
+    parts = {"parameters": {"epochs": "5"}, "inputs": {"dataset": "a"}, "sources": {"x.py": "1"}, "libraries": {"torch": "2.0"}}
+    old = CacheKey("train", **parts)
+    assert CacheKey("train", **parts).digest == old.digest != CacheKey("distill", **parts).digest
+    said = {
+        "parameters": ({"epochs": "6"}, "parameter epochs: 5 -> 6"),
+        "inputs": ({"dataset": "b"}, "input dataset has other contents"),
+        "sources": ({"x.py": "2"}, "file x.py has other contents"),
+        "libraries": ({"torch": "2.1"}, "library torch: 2.0 -> 2.1"),
+    }
+    for part, (value, line) in said.items():
+        new = CacheKey("train", **{**parts, part: value})
+        assert new.digest != old.digest and differences(old, new) == [line]
+        gone = CacheKey("train", **{**parts, part: {}})
+        assert gone.digest != old.digest
+        assert all(("is gone" in line) or ("-> not there" in line) for line in differences(old, gone))
+
+
+def test_libraries_count_by_their_versions(tree):
+    tree("own/main.py", "import skops.io\nimport yaml\nimport json\n")
+    _, libraries = code_of(["own/main.py"])
+    expected = {"skops": metadata.version("skops"), "yaml": metadata.version("pyyaml"), "python": platform.python_version()}
+    assert libraries == expected  # and a key with another version is another key: see above
+
+
+@pytest.mark.parametrize("pattern", [
+    "steps/*.py", "pipeline/**/*.py", "crystal_eyes/data/layouts/*.py", "crystal_eyes/data/contact_sheets.py",
+    "crystal_eyes/data/cast/*.py", "crystal_eyes/classifiers/*.py", "crystal_eyes/recognizer/**/*.py",
+    "crystal_eyes/web/*.py", "crystal_eyes/detector/**/*.py", "crystal_eyes/cli.py",
+])  # fmt: skip
+def test_reports_parameters_layouts_and_other_steps_train_and_distill_nothing_again(pattern):
+    files = {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern) if path.stem != "__init__"}
+    assert files
+    for step in ("train", "distill"):
+        assert not code_of([f"steps/compute/{step}.py"])[0].keys() & files
+
+
+def test_what_both_trainings_share_repeats_both_and_what_is_one_s_own_repeats_that_one():
+    train, distill = (code_of([f"steps/compute/{step}.py"])[0].keys() for step in ("train", "distill"))
+
+    def files(*names: str) -> set[str]:
+        return {f"crystal_eyes/encoder/{name}.py" for name in names}
+
+    assert files("loop", "augmentation", "network", "dataset") <= train & distill
+    assert files("losses", "sampling", "whitening") <= train - distill and files("distillation") <= distill - train
