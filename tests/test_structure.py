@@ -191,7 +191,7 @@ BRITISH_WORD = re.compile(BRITISH.replace(" ", "|"), re.IGNORECASE)
 # words that files and stores of before hold; each use of them in code says so
 PERSISTED = re.compile(
     r"""["'](colour|grey)["']            # keys of calibration.json and kinds of metrics
-    |colour_(?=\w)                       # metrics colour_top_5 and so on
+    |(colour|enrol)_(?=\w)               # metrics colour_top_5, enrol_top_1 and so on
     |["']neighbours?["']                 # of calibration.json too
     |labeller|labelled_pictures          # a parameter and a metric of the detector
     """,
