@@ -1,6 +1,6 @@
-"""Where an input lies: a plain path, `runs:/ID/...`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+"""Finds inputs: a plain path, `runs:/ID/...`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
 
-The one file of the library that imports mlflow, and only where a URI asks for it.
+The only file of the library that imports mlflow, and only for a URI.
 """
 
 import os
@@ -17,7 +17,7 @@ def is_uri(value: str) -> bool:
 
 
 def local_path(value: str) -> Path:
-    """The input on this machine (downloaded where the artifact store is remote). Raises UserError where it isn't there."""
+    """The input on this machine, downloaded from a remote artifact store. Raises UserError: there is no such input."""
     if not is_uri(value):
         path = Path(value).expanduser()
         if not path.exists():
@@ -27,14 +27,14 @@ def local_path(value: str) -> Path:
         from mlflow.artifacts import download_artifacts
     except ImportError:
         raise UserError(f"{value} needs MLflow: pip install mlflow, or give a folder") from None
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # several bars a step would hide our own
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # several bars a step would hide the step's own
     try:
         if value.startswith(("runs:/", "models:/")):
-            here = Path(_artifact_uri(value).removeprefix("file://"))
-            if here.is_absolute() and here.exists():  # a store on this machine: no copy
-                return here
+            local = Path(_artifact_uri(value).removeprefix("file://"))
+            if local.is_absolute() and local.exists():  # a store on this machine: no copy
+                return local
         return Path(download_artifacts(artifact_uri=value, dst_path=_downloads().name))
-    except Exception as error:  # each store has its own exceptions
+    except Exception as error:  # each store has exceptions of its own
         reason = str(error).splitlines()[0]
         raise UserError(f"{value} can't be fetched ({reason}): look it up in the MLflow UI") from None
 
@@ -43,14 +43,14 @@ def _artifact_uri(value: str) -> str:
     if value.startswith("models:/"):
         from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
-        return ModelsArtifactRepository.get_underlying_uri(value)  # not kept: an alias moves
+        return ModelsArtifactRepository.get_underlying_uri(value)  # not cached: an alias moves
     run_id, _, name = value.removeprefix("runs:/").partition("/")
     return _run_uri(run_id, name)
 
 
 @cache
 def _run_uri(run_id: str, name: str) -> str:
-    # a run's never changes, and each look-up is a round of queries
+    # of a run it never changes, and each lookup takes several queries
     from mlflow.tracking.artifact_utils import get_artifact_uri
 
     return get_artifact_uri(run_id, name)
@@ -58,5 +58,5 @@ def _run_uri(run_id: str, name: str) -> str:
 
 @cache
 def _downloads() -> tempfile.TemporaryDirectory:
-    # of this process only, so that what a store holds is looked at anew each time
+    # per process, so that each one sees what the store holds now
     return tempfile.TemporaryDirectory(prefix="crystal-eyes-")

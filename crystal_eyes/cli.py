@@ -21,13 +21,13 @@ VARIABLE = "CRYSTAL_EYES_BUNDLE"
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code. One line on stderr where a user can mend what is wrong."""
+    """Run a command and return its exit code. Errors that the user can fix are one line on stderr."""
     options = arguments().parse_args(given)
     try:
         return options.run(options)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # who read our lines has seen enough
+    except BrokenPipeError:  # stdout was closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -39,13 +39,13 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def recognize(options: argparse.Namespace) -> int:
-    """Names of every head, a block a picture, or a line of JSON a picture."""
-    return _answer(options, _named)
+    """Name every head; one block or one line of JSON a picture."""
+    return _answer(options, _candidates)
 
 
 def check(options: argparse.Namespace) -> int:
-    """How close every head is to somebody in the catalogue."""
-    return _answer(options, _compared)
+    """Show how close every head is to the characters of the catalogue."""
+    return _answer(options, _comparison)
 
 
 def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]) -> int:
@@ -70,26 +70,28 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
 
 
 def enroll(options: argparse.Namespace) -> int:
-    """Add a character to a bundle from a few heads, or take it out again."""
-    from crystal_eyes.recognizer import enrollment as enrolment
+    """Add a character to a bundle from a few heads, or remove it again."""
+    from crystal_eyes.recognizer import enrollment
 
     source = bundle_folder(bundle(options))
     if options.output:
         if options.output.exists():
-            raise UserError(f"{options.output} exists already: name a new folder")
+            raise UserError(f"{options.output} already exists: choose a new folder")
         folder = options.output.with_name(f"{options.output.name}.part")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder)
-    elif str(bundle(options)) != str(source):
-        raise UserError(f"{bundle(options)} is kept by MLflow and not changed: --output FOLDER writes a bundle with the change")
+    elif Path(bundle(options)).expanduser() != source:  # inside a registered model
+        raise UserError(
+            f"{bundle(options)} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy"
+        )
     else:
         folder = source
     try:
         if options.remove:
-            enrolment.remove(folder, options.character)
-            print(f"{options.character} was taken out of {options.output or folder}")
+            enrollment.remove(folder, options.character)
+            print(f"{options.character} was removed from {options.output or folder}")
         else:
-            result = enrolment.enroll(folder, options.character, options.series, pictures(options.heads))
+            result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
             for name, why in result.left_out:
                 print(f"left out {name}: {why}")
             for name, head in result.look_alikes:
@@ -107,25 +109,25 @@ def enroll(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """The web page."""
     try:
-        from crystal_eyes.web import app
+        from crystal_eyes.web import server
         from crystal_eyes.web.settings import Settings
     except ImportError as error:
-        raise UserError(f"the page needs gradio ({error}): pip install 'crystal-eyes[page]'") from None
-    app.serve(Recognizer.load(bundle(options)), Settings(host=options.host, port=options.port))
+        raise UserError(f"the page needs starlette, uvicorn and jinja2 ({error}): pip install 'crystal-eyes[page]'") from None
+    server.serve(bundle(options), Settings(host=options.host, port=options.port))
     return 0
 
 
 def bundle(options: argparse.Namespace) -> str:
-    """Which bundle is meant: --bundle, the variable, else the champion of the MLflow store that lies here."""
+    """The bundle to use: --bundle, else the environment variable, else the champion of the MLflow store in this folder."""
     if given := options.bundle or os.environ.get(VARIABLE):
         return given
     if not os.environ.get("MLFLOW_TRACKING_URI") and not Path("mlflow.db").exists():
-        raise UserError(f"no bundle: give --bundle FOLDER or set {VARIABLE}; `make main` makes one")
+        raise UserError(f"no bundle: use --bundle FOLDER or set {VARIABLE}; `make main` builds one")
     return CHAMPION
 
 
 def pictures(given: Sequence[str]) -> list[Path]:
-    """The files that paths, folders (and what is below them) and patterns name, each once. Raises UserError: there is none."""
+    """The files that paths, folders (with their subfolders) and patterns name, each once. Raises UserError: there are none."""
     found: dict[Path, None] = {}
     for text in given:
         path = Path(text)
@@ -136,8 +138,8 @@ def pictures(given: Sequence[str]) -> list[Path]:
         else:
             inside = [Path(p) for p in sorted(glob.glob(text, recursive=True)) if Path(p).is_file()]
         if not inside:
-            what = f"holds no picture ({', '.join(sorted(SUFFIXES))})" if path.is_dir() else "does not exist"
-            raise UserError(f"{text} {what}: give pictures, folders or patterns")
+            what = f"contains no pictures ({', '.join(sorted(SUFFIXES))})" if path.is_dir() else "does not exist"
+            raise UserError(f"{text} {what}: name pictures, folders or patterns")
         found |= dict.fromkeys(inside)
     return list(found)
 
@@ -152,14 +154,14 @@ def _place(number: int, head: Head) -> str:
     return f"  {number}  at {', '.join(f'{value:.0f}' for value in head.box)}"
 
 
-def _named(number: int, head: Head) -> list[str]:
+def _candidates(number: int, head: Head) -> list[str]:
     lines = [_place(number, head)]
     for one in head.candidates:
         lines.append(f"     {one.probability:5.1%}  {who(one)}")
     return [*lines, f"     {head.sentence()}"]
 
 
-def _compared(number: int, head: Head) -> list[str]:
+def _comparison(number: int, head: Head) -> list[str]:
     lines = [_place(number, head), f"     {head.sentence()}"]
     for one in head.nearest:
         lines.append(f"     similarity {one.similarity:.2f}  {who(one)}")
@@ -168,13 +170,13 @@ def _compared(number: int, head: Head) -> list[str]:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The words that the commands take."""
+    """The commands and their arguments."""
     parser = argparse.ArgumentParser(prog="crystal-eyes", description="Finds the heads of drawn characters and names them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         one = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
-        one.add_argument("--bundle", help=f"folder or URI of a bundle; else ${VARIABLE}, else {CHAMPION}")
+        one.add_argument("--bundle", help=f"folder or URI of a bundle (default: ${VARIABLE}, else {CHAMPION})")
         one.set_defaults(run=run)
         return one
 
@@ -183,10 +185,10 @@ def arguments() -> argparse.ArgumentParser:
         one.add_argument("pictures", nargs="+", help="pictures, folders, patterns")
         one.add_argument("--json", action="store_true", help="one line of JSON a picture")
     one = command(enroll)
-    one.add_argument("--character", required=True, help="its name")
-    one.add_argument("--series", default="", help="where it comes from")
-    one.add_argument("--remove", action="store_true", help="take it out again")
-    one.add_argument("--output", type=Path, help="write the changed bundle there instead")
+    one.add_argument("--character", required=True, help="name of the character")
+    one.add_argument("--series", default="", help="series that it comes from")
+    one.add_argument("--remove", action="store_true", help="remove the character again")
+    one.add_argument("--output", type=Path, help="write a changed copy of the bundle to this new folder")
     one.add_argument("heads", nargs="*", help="pictures of one head each, folders, patterns")
     one = command(serve)
     one.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")

@@ -1,4 +1,9 @@
-"""How every ONNX file of ours is run."""
+"""Runs ONNX files on the CPU."""
+
+import os
+
+# onnxruntime reports each session to its makers otherwise; it reads this when it is first imported
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 

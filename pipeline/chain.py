@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from crystal_eyes.classifiers.registry import CLASSIFIERS
 from mlflow.entities import Run
 
 from crystal_eyes.artifacts import local_path
+from crystal_eyes.classifiers.registry import CLASSIFIERS
 from crystal_eyes.errors import UserError
 from pipeline.cache.key import PENDING, ROOT
 from pipeline.parameters.declare import own_fields

@@ -1,6 +1,5 @@
 """classify: fit one classifier on the training part, measure it on the test part."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,66 +8,48 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from crystal_eyes import classifiers
+from crystal_eyes.classifiers.registry import create, option_fields
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.encoder.embeddings import read_embeddings
-from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.confusions import confused_pairs, per_character
-from crystal_eyes.evaluation.metrics import bootstrap_interval, rank_of_truth, top_k_accuracy
+from crystal_eyes.evaluation.top_k import bootstrap_interval, top_k_accuracy
 from crystal_eyes.images import flatten, open_picture
 from pipeline.contact_sheets import contact_sheet
 from pipeline.metric_names import metric_name
 from pipeline.parameters.steps import Classify
 from pipeline.step import run_step
+from steps.compute import classify as compute
 
-CANDIDATES = 5
-PAIRS = 12  # most confused pairs shown
-GRID = 24  # right and wrong answers shown, half each
+MAX_PAIRS = 12  # most confused pairs shown
+MAX_ANSWERS = 24  # right and wrong answers shown, half each
 
 
-def classify(config: Classify, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
-    embeddings, arrow = read_embeddings(inputs["embeddings"])
-    table = arrow.to_pandas()
-    train = np.flatnonzero(table["classifier_split"] == "train")
-    names, labels = np.unique(table["character"].iloc[train].to_numpy(dtype=str), return_inverse=True)
-    known = table["character"].isin(names)
-    test = np.flatnonzero((table["classifier_split"] == "test") & known)
-    if len(names) < 2 or not len(test):
-        raise UserError(f"{len(names)} characters to learn, {len(test)} pictures to test on: run prepare on more pictures")
+def classify(parameters: Classify, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
+    assert inputs["embeddings"] and inputs["catalogue"]
+    options = {name: getattr(parameters, name) for name in option_fields(parameters.classifier)}
+    classifier = create(parameters.classifier, options, parameters.seed)
+    done = compute.classify(inputs["embeddings"], classifier, workspace)
+    report(done, Catalogue(inputs["catalogue"]), parameters.seed)
+    return {"classifier": done.folder}
 
-    classifier = classifiers.create(config)
-    print(f"{config.classifier}: fits {len(train)} embeddings of {len(names)} characters", flush=True)
-    start = time.perf_counter()
-    classifier.fit(embeddings[train], labels)
-    fit_seconds = time.perf_counter() - start
-    start = time.perf_counter()
-    candidates, scores = classifier.top_k(embeddings[test], CANDIDATES)
-    query_seconds = time.perf_counter() - start
-    folder = workspace / "classifier"
-    classifier.save(folder)
-    pd.Series(names, name="character").to_csv(folder / "characters.csv", index_label="label")
 
-    tested = table.iloc[test].reset_index(drop=True)
-    truth = tested["character"].to_numpy(dtype=str)
-    ranks = rank_of_truth(candidates, np.searchsorted(names, truth))
-    answers = names[candidates[:, 0]]
-    log_accuracy(ranks, tested, config.seed)
-    model_bytes = sum(f.stat().st_size for f in folder.iterdir() if f.name != "characters.csv")
-    mlflow.log_metrics({"fit_seconds": fit_seconds, "queries_per_second": len(test) / query_seconds,
-                        "model_bytes": model_bytes, "characters": len(names), "pictures_tested": len(test)})  # fmt: skip
-    learned = table["character"][table["encoder_split"] == "train"].unique()
-    mlflow.log_text(per_character(truth, ranks, learned).to_csv(index=False), "per_character.csv")
+def report(done: compute.Classified, catalogue: Catalogue, seed: int) -> None:
+    """Log metrics, tables and pictures of the answers."""
+    log_accuracy(done.ranks, done.tested, seed)
+    model_bytes = sum(file.stat().st_size for file in done.folder.iterdir() if file.name != "characters.csv")
+    mlflow.log_metrics({"fit_seconds": done.fit_seconds, "queries_per_second": len(done.tested) / done.query_seconds,
+                        "model_bytes": model_bytes, "characters": len(done.names),
+                        "pictures_tested": len(done.tested)})  # fmt: skip
+    truth, answers = done.tested["character"].to_numpy(dtype=str), done.names[done.candidates[:, 0]]
+    mlflow.log_text(per_character(truth, done.ranks, done.trained_encoder).to_csv(index=False), "per_character.csv")
     pairs = confused_pairs(truth, answers)
     mlflow.log_text(pairs.to_csv(index=False), "confused_pairs.csv")
-    catalogue = Catalogue(inputs["catalogue"])
     if len(pairs):
-        mlflow.log_image(pairs_sheet(catalogue, tested, answers, pairs.head(PAIRS)), "confused_pairs.png")
-    mlflow.log_image(answers_sheet(catalogue, tested, answers, scores[:, 0], config.seed), "answers.png")
-    return {"classifier": folder}
+        mlflow.log_image(pairs_sheet(catalogue, done.tested, answers, pairs.head(MAX_PAIRS)), "confused_pairs.png")
+    mlflow.log_image(answers_sheet(catalogue, done.tested, answers, done.scores[:, 0], seed), "answers.png")
 
 
 def log_accuracy(ranks: np.ndarray, tested: pd.DataFrame, seed: int) -> None:
-    """top-1/3/5 with intervals; the same for characters that no part of the encoder's training saw, and for each set."""
+    """top-1/3/5 with intervals; the same for characters that the encoder never saw, and for each set."""
     characters = tested["character"].to_numpy()
     for k in (1, 3, 5):
         low, high = bootstrap_interval(ranks < k, characters, seed)
@@ -77,9 +58,10 @@ def log_accuracy(ranks: np.ndarray, tested: pd.DataFrame, seed: int) -> None:
         unseen = (tested["encoder_split"] == "test").to_numpy()
         if unseen.any():
             mlflow.log_metric(f"top_{k}_unseen", top_k_accuracy(ranks[unseen], k))
-        if tested["set"].nunique() > 1:
-            for name, rows in tested.groupby("set"):
-                mlflow.log_metric(metric_name(f"top_{k}/{name or 'none'}"), top_k_accuracy(ranks[rows.index], k))
+        sets = tested["set"].to_numpy(dtype=str)
+        if len(names := np.unique(sets)) > 1:
+            for name in names.tolist():
+                mlflow.log_metric(metric_name(f"top_{k}/{name or 'none'}"), top_k_accuracy(ranks[sets == name], k))
 
 
 def picture(catalogue: Catalogue, row: pd.Series) -> Image.Image:
@@ -87,16 +69,17 @@ def picture(catalogue: Catalogue, row: pd.Series) -> Image.Image:
 
 
 def pairs_sheet(catalogue: Catalogue, tested: pd.DataFrame, answers: np.ndarray, pairs: pd.DataFrame) -> Image.Image:
-    """Two pairs a row: up to two pictures of each character, the mistaken ones first, side by side."""
+    """Two pairs a row: up to two pictures of each character side by side, confused ones first."""
     cells = []
     for pair in pairs.itertuples():
-        for name, other in ((pair.character, pair.taken_for), (pair.taken_for, pair.character)):
-            mine = tested["character"] == name
-            mistaken = mine & (answers == other)
-            rows = [*np.flatnonzero(mistaken), *np.flatnonzero(mine & ~mistaken)][:2]
+        both = str(pair.character), str(pair.taken_for)
+        for name, other in (both, both[::-1]):
+            own = tested["character"] == name
+            confused = own & (answers == other)
+            rows = [*np.flatnonzero(confused), *np.flatnonzero(own & ~confused)][:2]
             for row in rows:
-                text = [name, f"{pair.times} x confused" if mistaken[row] else ""]
-                cells.append((picture(catalogue, tested.iloc[row]), text, "wrong" if mistaken[row] else ""))
+                text = [name, f"{pair.times} x confused" if confused[row] else ""]
+                cells.append((picture(catalogue, tested.iloc[row]), text, "wrong" if confused[row] else ""))
             cells += [(Image.new("RGB", (1, 1), "white"), [], "")] * (2 - len(rows))
     return contact_sheet(cells, columns=8)
 
@@ -104,13 +87,13 @@ def pairs_sheet(catalogue: Catalogue, tested: pd.DataFrame, answers: np.ndarray,
 def answers_sheet(
     catalogue: Catalogue, tested: pd.DataFrame, answers: np.ndarray, scores: np.ndarray, seed: int
 ) -> Image.Image:
-    """Random right answers, then random wrong ones, with what was answered."""
+    """Random right answers, then random wrong ones, with the answer and its score."""
     right = (tested["character"] == answers).to_numpy()
     order = np.random.default_rng(seed).permutation(len(tested))
-    rows = [*order[right[order]][: GRID // 2], *order[~right[order]][: GRID // 2]]
+    rows = [*order[right[order]][: MAX_ANSWERS // 2], *order[~right[order]][: MAX_ANSWERS // 2]]
     cells = []
     for row in rows:
-        text = [tested["character"].iloc[row], f"{answers[row]}", f"score {scores[row]:.2f}"]
+        text = [str(tested["character"].iloc[row]), str(answers[row]), f"score {scores[row]:.2f}"]
         cells.append((picture(catalogue, tested.iloc[row]), text, "right" if right[row] else "wrong"))
     return contact_sheet(cells, columns=8)
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from crystal_eyes.boxes import as_boxes
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.data.layouts import read_dataset
 from crystal_eyes.data.left_out import summary_lines
-from crystal_eyes.detector.boxes import as_boxes
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError, flatten, open_picture

@@ -9,9 +9,9 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
+from crystal_eyes.boxes import face_to_head
 from crystal_eyes.data import cast
 from crystal_eyes.data.left_out import summary_lines
-from crystal_eyes.detector.boxes import face_to_head
 from crystal_eyes.detector.runtime import CONFIDENCE, FILE, HeadDetector
 from crystal_eyes.detector.training.export import export_onnx, set_image_size
 from crystal_eyes.detector.training.heads import read_heads

@@ -11,7 +11,7 @@ import pandas as pd
 from crystal_eyes.data.catalogue import artworks
 from crystal_eyes.encoder.embeddings import read_embeddings
 from crystal_eyes.errors import UserError
-from crystal_eyes.evaluation.metrics import retrieval
+from crystal_eyes.evaluation.retrieval import retrieval
 from pipeline.metric_names import metric_name
 from pipeline.parameters.steps import Embed
 from pipeline.step import run_step

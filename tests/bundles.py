@@ -1,74 +1,80 @@
 """A small real bundle, made in a moment and without MLflow."""
 
 import json
-import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from crystal_eyes.classifiers.perceptron import Perceptron
+from crystal_eyes.classifiers import fitted, registry
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.encoder.embeddings import embed_catalogue, embed_sketches, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
-from crystal_eyes.images import flatten, open_picture
 from crystal_eyes.recognizer import bundle, gallery
-from crystal_eyes.recognizer.build import bundling
-from crystal_eyes.recognizer.build.bundling import Heads, Known
+from crystal_eyes.recognizer.build.calibrate import calibrate
+from crystal_eyes.recognizer.build.choose_unlikeness import choose_unlikeness
+from crystal_eyes.recognizer.build.inputs import BundleInputs, open_inputs
+from crystal_eyes.recognizer.build.known import KnownCharacters
+from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
+from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
 from crystal_eyes.recognizer.naming import EnrolledLogits
 from tests.runs import HEAD_DETECTOR
 
 REFERENCES = 2
 TEMPERATURES = {"colour": 1.5, "line": 4.0}
+PERCEPTRON = {"perceptron_epochs": 300, "perceptron_learning_rate": 1e-1}
+
+
+def make_inputs(
+    folder: Path, catalogue: Catalogue, encoder: Path, classifier: str = "perceptron", options: Mapping[str, Any] = PERCEPTRON
+) -> BundleInputs:
+    """Embeddings of a catalogue and a classifier fitted on them, in a folder, as a bundle is built from them."""
+    embed_catalogue(OnnxEncoder(encoder), catalogue, folder / "embeddings", 64)
+    embeddings, arrow = read_embeddings(folder / "embeddings")
+    table = arrow.to_pandas()
+    train = np.flatnonzero(table["classifier_split"] == "train")
+    made = registry.create(classifier, options, 0)
+    fitted.write(folder / "classifier", fitted.fit(made, embeddings[train], table["character"].to_numpy(str)[train]))
+    return BundleInputs(
+        HEAD_DETECTOR / "detector.onnx", encoder, folder / "embeddings", folder / "classifier", catalogue.folder
+    )
 
 
 def make_bundle(folder: Path, catalogue: Catalogue, encoder: Path) -> Path:
-    """Write a bundle over a catalogue's characters to folder, which must not exist; encoder: its ONNX file. Returns folder.
+    """Write a bundle of a catalogue's characters to folder; encoder: its ONNX file. Returns folder.
 
-    Every other character has a series. The strangers that calibrate it are the heads turned upside down.
+    Every other character has a series. The strangers that calibrate it are heads turned upside down.
     """
-    folder.mkdir(parents=True)
-    work = folder.with_name(f"{folder.name}.embeddings")
-    embed_catalogue(OnnxEncoder(encoder), catalogue, work, 64)
-    embeddings, arrow = read_embeddings(work)
-    table = arrow.to_pandas()
-    rows, character = bundling.parts(table), table["character"].to_numpy(str)
-    pictures = [flatten(open_picture(catalogue.read(*p))) for p in zip(table["offset"], table["length"], table["digest"])]
-
-    train = rows["train"]
-    perceptron = Perceptron(300, 1e-1, 0)
-    perceptron.fit(embeddings[train], np.unique(character[train], return_inverse=True)[1])
-    known = Known(perceptron, embeddings[train], character[train], REFERENCES)
-    some = rows["calibration"]
-    heads = Heads(embeddings[some], character[some], table["monochrome"].to_numpy(bool)[some], np.zeros(len(some), bool))
-    heads = heads.and_made(embed_sketches(OnnxEncoder(encoder), [pictures[row] for row in some]), np.arange(len(some)))
-    turned = [picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM) for picture in pictures[:8]]
-    strange = OnnxEncoder(encoder)(np.stack([np.asarray(picture.resize((32, 32))) for picture in turned]))
-    unlikeness, _ = bundling.choose_unlikeness(known, heads, Heads(strange, character[:8], np.zeros(8, bool), np.ones(8, bool)))
+    inputs = make_inputs(folder.with_name(f"{folder.name}.inputs"), catalogue, encoder)
+    data = open_inputs(inputs)
+    train, some = data.roles["train"], data.roles["calibration"]
+    known = KnownCharacters(data.classifier, data.embeddings[train], data.characters[train], REFERENCES)
+    line = data.table["monochrome"].to_numpy(bool)[some]
+    heads = LabeledHeads(data.embeddings[some], data.characters[some], line, np.zeros(len(some), bool))
+    heads = heads.with_sketches(embed_sketches(data.encoder, data.pictures(some, "make sketches")), np.arange(len(some)))
+    turned = [one.transpose(Image.Transpose.FLIP_TOP_BOTTOM) for one in data.pictures(np.arange(8), "turn pictures")]
+    strange = data.encoder(np.stack([np.asarray(picture.resize((32, 32))) for picture in turned]))
+    strangers = LabeledHeads(strange, data.characters[:8], np.zeros(8, bool), np.ones(8, bool))
+    unlikeness, _ = choose_unlikeness(known, heads, strangers)
     scores = unlikeness(known.evidence(strange))
-    calibration = bundling.calibrate(known, unlikeness, heads, {"colour": scores, "line": scores[:4]})
+    calibrations = calibrate(known, unlikeness, heads, {"colour": scores, "line": scores[:4]})
+    # so few heads calibrate to next to no certainty, with which candidates would hardly differ
+    calibrations = {kind: replace(one, temperature=TEMPERATURES[kind]) for kind, one in calibrations.items()}
+    values = calibration_values(unlikeness, EnrolledLogits(20.0, -12.0), calibrations)
+    write_bundle(folder, inputs, data, known, values, "# A small bundle\n", inputs.digests())
 
-    shutil.copy(HEAD_DETECTOR / "detector.onnx", folder / bundle.DETECTOR)
-    shutil.copy(encoder, folder / bundle.ENCODER)
-    perceptron.export_onnx(folder / bundle.CLASSIFIER)
     series = [[name, f"Series {label}" if label % 2 else ""] for label, name in enumerate(known.names.tolist())]
     (folder / bundle.CHARACTERS).write_text(json.dumps(series))
-    np.save(folder / bundle.MEANS, known.means)
-    shown = train[known.references]
-    gallery.write(folder, known.gallery, character[shown], [pictures[row] for row in shown])
-    values = {"unlikeness": unlikeness.as_dict(), "enrolled_logits": vars(EnrolledLogits(20.0, -12.0))}
-    # so few heads calibrate to next to no certainty, with which candidates would hardly differ
-    values |= {kind: replace(one, temperature=TEMPERATURES[kind]).as_dict() for kind, one in calibration.items()}
-    (folder / bundle.CALIBRATION).write_text(json.dumps(values))
-    (folder / bundle.CARD).write_text("# A small bundle\n")
-    bundle.write_listing(folder, {"encoder": encoder.name}, [path.name for path in folder.iterdir()])
-    shutil.rmtree(work)
+    listing = json.loads((folder / bundle.LISTING).read_text())
+    bundle.write_listing(folder, listing["source"], list(listing["files"]))
     return folder
 
 
 def add_character(folder: Path, name: str, series: str, embeddings: np.ndarray, heads: list[Image.Image]) -> None:
-    """Put a character into a bundle as enrolment lays it down. embeddings: float32 [n, d] of heads."""
+    """Put a character into a bundle as enrollment does. embeddings: float32 [n, d] of heads."""
     own = folder / bundle.ENROLLED / name.lower()
     gallery.write(own, embeddings, [name] * len(heads), heads)
     (own / bundle.CHARACTER).write_text(json.dumps({"character": name, "series": series}))

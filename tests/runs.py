@@ -215,7 +215,7 @@ class FinishedMain:
     def read(cls, state: Path) -> "FinishedMain":
         """The main that run_tiny_main ran there."""
         project = Project.on(ROOT, state)
-        main = "tags.`mlflow.project.entryPoint` = 'main'"
+        main = "tags.entry_point = 'main'"
         run, *_ = project.client.search_runs(["0"], main, order_by=["attributes.start_time"])
         return cls(project, run.info.run_id, run.info.experiment_id, (state / "output.txt").read_text("utf-8"))
 

@@ -10,8 +10,9 @@ import numpy as np
 from crystal_eyes.classifiers.base import best
 from crystal_eyes.classifiers.perceptron import Perceptron
 from crystal_eyes.data.stable_number import stable_number
-from crystal_eyes.evaluation.metrics import rank_of_truth, retrieval, top_k_accuracy
 from crystal_eyes.evaluation.open_set import open_set
+from crystal_eyes.evaluation.retrieval import retrieval
+from crystal_eyes.evaluation.top_k import rank_of_truth, top_k_accuracy
 from crystal_eyes.recognizer.naming import mean_embedding
 
 SHOTS = 5  # heads per character, for class means
@@ -76,7 +77,7 @@ def rule_of_2020(heads: LabeledEmbeddings, seed: int) -> list[float]:
     """top-1/3/5 of a linear layer on TRAIN heads per character, tested on TEST."""
     train, test = draw(heads, TRAIN, TEST, seed)
     names, labels = np.unique(heads.character[train], return_inverse=True)
-    layer = Perceptron(60, 1e-2, seed)
+    layer = Perceptron(Perceptron.Options(epochs=60, learning_rate=1e-2), seed)
     layer.fit(heads.embeddings[train], labels)
     return top(layer.logits(heads.embeddings[test]), np.searchsorted(names, heads.character[test]))
 

@@ -1,37 +1,47 @@
-"""What every linear classifier comes to once it is fitted: one layer of weights and biases, whoever found them."""
+"""What every linear classifier is once it is fitted: one layer of weights and biases."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
-from safetensors.numpy import load_file, save_file
 
-from crystal_eyes.classifiers.base import best_of_logits, in_pieces
+from crystal_eyes.classifiers.base import Candidates, Classifier, best_of_logits, in_chunks
 
 FILE = "linear.safetensors"
 
 
-class Linear:
-    """weight: float32 [classes, d], bias: float32 [classes]. A subclass says how `fit` finds them."""
+class Linear(Classifier):
+    """A subclass implements fit, which sets `weight` (float32 [classes, d]) and `bias` (float32 [classes])."""
 
-    def __init__(self, weight: np.ndarray | None = None, bias: np.ndarray | None = None):
-        self.weight, self.bias = weight, bias
+    def __init__(self, options: Any, seed: int, base: Classifier | None = None):
+        super().__init__(options, seed, base)
+        self.weight = np.zeros((0, 0), np.float32)
+        self.bias = np.zeros(0, np.float32)
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 [n, classes] of embeddings [n, d]."""
         return np.asarray(embeddings, dtype=np.float32) @ self.weight.T + self.bias
 
-    def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        return in_pieces(lambda piece: best_of_logits(self.logits(piece), k), embeddings)
+    def top_k(self, embeddings: np.ndarray, k: int) -> Candidates:
+        return in_chunks(lambda chunk: best_of_logits(self.logits(chunk), k), embeddings)
 
     def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
         folder.mkdir(parents=True, exist_ok=True)
         save_file({"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)}, folder / FILE)
 
+    def load(self, folder: Path) -> None:
+        from safetensors.numpy import load_file
+
+        tensors = load_file(folder / FILE)
+        self.weight, self.bias = tensors["weight"], tensors["bias"]
+
     def export_onnx(self, path: Path) -> None:
-        """Input `embeddings` float32 [n, d], output `logits` float32 [n, classes]."""
+        """Write an ONNX model: input `embeddings` float32 [n, d], output `logits` float32 [n, classes]."""
+        import onnx
+        from onnx import TensorProto, helper, numpy_helper
+
         classes, d = self.weight.shape
         graph = helper.make_graph(
             [helper.make_node("Gemm", ["embeddings", "weight", "bias"], ["logits"], transB=1)],
@@ -43,10 +53,3 @@ class Linear:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
         onnx.checker.check_model(model)
         onnx.save(model, path)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """What save wrote: it answers; it is not fitted again."""
-        loaded = cls.__new__(cls)
-        Linear.__init__(loaded, **load_file(folder / FILE))
-        return loaded

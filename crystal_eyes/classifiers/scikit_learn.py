@@ -1,71 +1,95 @@
-"""scikit-learn's classifiers behind our interface, saved with skops (arrays and JSON, no pickle)."""
+"""The common part of scikit-learn's other classifiers, saved with skops (arrays and JSON, no pickle)."""
 
+import io
+import json
+import zipfile
+from abc import abstractmethod
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import skops.io
-from sklearn.base import ClassifierMixin
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
-from sklearn.svm import LinearSVC
 
-from crystal_eyes.classifiers.base import best, in_pieces
-from pipeline.parameters.steps import Classify
+from crystal_eyes.classifiers.base import Candidates, Classifier, best, in_chunks
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 FILE = "model.skops"
-TRUSTED = ["sklearn.tree._tree.Tree"]  # the only type in these models that skops doesn't know by itself
-FOREST_BYTES = 2**30
+TRUSTED = ["sklearn.tree._tree.Tree"]  # the only type in these models that skops does not trust by itself
+SCHEMA = "schema.json"
 
 
-class ScikitLearn:
-    def __init__(self, model: ClassifierMixin):
-        self.model = model
+class ScikitLearn(Classifier):
+    """A subclass says which model it is, and may change how it is fitted and how it scores."""
 
-    @classmethod
-    def create(cls, config: Classify) -> Self:
-        """linear_svc, k_neighbors, random_forest or nearest_centroid."""
-        models = {
-            "linear_svc": lambda: LinearSVC(C=config.linear_svc_c, random_state=config.seed),
-            "k_neighbors": lambda: KNeighborsClassifier(config.k_neighbors_k, weights="distance", metric="cosine"),
-            "random_forest": lambda: RandomForestClassifier(config.random_forest_trees, random_state=config.seed, n_jobs=-1),
-            "nearest_centroid": NearestCentroid,
-        }
-        return cls(models[config.classifier]())
+    def __init__(self, options: Any, seed: int, base: Classifier | None = None):
+        super().__init__(options, seed, base)
+        self.fitted: ClassifierMixin | None = None
+
+    @abstractmethod
+    def model(self, labels: np.ndarray) -> "ClassifierMixin":
+        """The model, not fitted, for training labels [n]."""
 
     def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
-        if isinstance(self.model, RandomForestClassifier):
-            # every node keeps a float64 for each class: leaves are limited so that the forest stays below 1 GiB
-            classes = int(labels.max()) + 1
-            leaves = FOREST_BYTES // (self.model.n_estimators * 2 * classes * 8)
-            # with many characters it also takes long: verbose says how far it is
-            self.model.set_params(max_leaf_nodes=max(2, leaves) if leaves < len(labels) else None, verbose=1)
-        if isinstance(self.model, KNeighborsClassifier):
-            self.model.set_params(n_neighbors=min(self.model.n_neighbors, len(labels)))
-        with np.errstate(invalid="ignore"):
-            self.model.fit(embeddings, labels)
-        if isinstance(self.model, RandomForestClassifier):
-            self.model.set_params(verbose=0)
-        if isinstance(self.model, NearestCentroid):
-            # with one picture a class there is no deviation to scale by (0 / 0): 0 means unscaled to scikit-learn
-            deviation = self.model.within_class_std_dev_
-            self.model.within_class_std_dev_ = np.where(np.isfinite(deviation), deviation, 0.0)
+        self.fitted = self.model(labels)
+        self.fitted.fit(embeddings, labels)
 
-    def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        return in_pieces(lambda piece: best(self._scores(piece), k), embeddings)
+    def scores(self, embeddings: np.ndarray) -> np.ndarray:
+        """float [n, classes] of embeddings [n, d], larger: more likely."""
+        assert self.fitted is not None, "not fitted"
+        if hasattr(self.fitted, "predict_proba"):
+            return self.fitted.predict_proba(embeddings)
+        return decision(self.fitted, embeddings)
 
-    def _scores(self, embeddings: np.ndarray) -> np.ndarray:
-        # a nearest centroid's probabilities are 0 for all but a few classes, which would then stand in no order
-        if hasattr(self.model, "predict_proba") and not isinstance(self.model, NearestCentroid):
-            return self.model.predict_proba(embeddings)
-        scores = self.model.decision_function(embeddings)
-        # with two classes scikit-learn gives one column: how much the second is preferred
-        return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
+    def top_k(self, embeddings: np.ndarray, k: int) -> Candidates:
+        return in_chunks(lambda chunk: best(self.scores(chunk), k), embeddings)
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        skops.io.dump(self.model, folder / FILE)
+        import skops.io
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        return cls(skops.io.load(folder / FILE, trusted=TRUSTED))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE).write_bytes(_reproducible(skops.io.dumps(self.fitted)))
+
+    def load(self, folder: Path) -> None:
+        import skops.io
+
+        self.fitted = skops.io.load(folder / FILE, trusted=TRUSTED)
+
+
+def decision(model: "ClassifierMixin", embeddings: np.ndarray) -> np.ndarray:
+    """float [n, classes]: the model's decision function of embeddings [n, d]."""
+    scores = model.decision_function(embeddings)
+    # for two classes scikit-learn returns one column: how far the second is preferred
+    return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
+
+
+def _reproducible(data: bytes) -> bytes:
+    """The same skops archive without the time of writing and the memory addresses that skops puts in as identifiers."""
+    numbers: dict[int, int] = {}
+
+    def renumber(node: Any) -> Any:
+        if isinstance(node, list):
+            return [renumber(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        renumbered = {}
+        for name, value in node.items():
+            if name == "__id__":
+                value = numbers.setdefault(value, len(numbers))
+            elif name == "file":
+                value = rename(value)
+            renumbered[name] = renumber(value)
+        return renumbered
+
+    def rename(file: str) -> str:
+        stem, _, suffix = file.partition(".")
+        return f"{numbers.setdefault(int(stem), len(numbers))}.{suffix}"
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+        schema = renumber(json.loads(old.read(SCHEMA)))
+        new.writestr(zipfile.ZipInfo(SCHEMA), json.dumps(schema))
+        for name in old.namelist():
+            if name != SCHEMA:
+                new.writestr(zipfile.ZipInfo(rename(name)), old.read(name))
+    return out.getvalue()

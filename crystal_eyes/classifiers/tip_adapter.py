@@ -1,24 +1,37 @@
-"""Tip-Adapter (Zhang et al., 2022): the Perceptron's logits, and for each class how alike its training embeddings are."""
+"""Tip-Adapter (Zhang et al., 2022): the perceptron's logits plus, for each class, the similarity to its training embeddings."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
-from crystal_eyes.classifiers.base import best_of_logits, in_pieces
+from crystal_eyes.classifiers.base import Candidates, Classifier, best_of_logits, in_chunks
 from crystal_eyes.classifiers.perceptron import Perceptron
+from crystal_eyes.options import option
 
 FILE = "cache.safetensors"
 
 
-class TipAdapter:
-    """logits = Perceptron + alpha x sum over a class's embeddings of exp(-beta x (1 - cosine))."""
+class TipAdapter(Classifier):
+    """logits = perceptron + alpha x sum over a class's embeddings of exp(-beta x (1 - cosine))."""
 
-    def __init__(self, perceptron: Perceptron, alpha: float, beta: float):
-        self.perceptron, self.alpha, self.beta = perceptron, alpha, beta
-        self.embeddings: np.ndarray | None = None
-        self.labels: np.ndarray | None = None
+    name = "tip_adapter"
+
+    @dataclass(frozen=True)
+    class Options:
+        alpha: float = option(1.0, "weight of similarity beside the perceptron's logits", low=0.0, high=1000.0)
+        beta: float = option(5.5, "how much more the most similar embeddings count", low=0.01, high=1000.0)
+
+    built_on = Perceptron.name
+
+    def __init__(self, options: Any, seed: int, base: Classifier | None = None):
+        super().__init__(options, seed, base)
+        if not isinstance(base, Perceptron):
+            raise TypeError("a Tip-Adapter is built on a perceptron")
+        self.perceptron = base
+        self.embeddings = np.zeros((0, 0), np.float32)  # of training, in the order of their labels
+        self.labels = np.zeros(0, np.int64)
 
     def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
         self.perceptron.fit(embeddings, labels)
@@ -28,22 +41,22 @@ class TipAdapter:
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 [n, classes] of embeddings [n, d]."""
         x = np.asarray(embeddings, np.float32)
-        alike = np.exp(-self.beta * (1 - x @ self.embeddings.T))
+        similarity = np.exp(-self.options.beta * (1 - x @ self.embeddings.T))
         starts = np.unique(self.labels, return_index=True)[1]
-        return self.perceptron.logits(x) + self.alpha * np.add.reduceat(alike, starts, axis=1)
+        return self.perceptron.logits(x) + self.options.alpha * np.add.reduceat(similarity, starts, axis=1)
 
-    def top_k(self, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        return in_pieces(lambda piece: best_of_logits(self.logits(piece), k), embeddings)
+    def top_k(self, embeddings: np.ndarray, k: int) -> Candidates:
+        return in_chunks(lambda chunk: best_of_logits(self.logits(chunk), k), embeddings)
 
     def save(self, folder: Path) -> None:
-        self.perceptron.save(folder)
-        settings = np.array([self.alpha, self.beta])
-        save_file({"embeddings": self.embeddings, "labels": self.labels, "settings": settings}, folder / FILE)
+        from safetensors.numpy import save_file
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """What save wrote: it answers; it is not fitted again."""
-        cache = load_file(folder / FILE)
-        loaded = cls(Perceptron.load(folder), *(float(value) for value in cache["settings"]))
-        loaded.embeddings, loaded.labels = cache["embeddings"], cache["labels"]
-        return loaded
+        self.perceptron.save(folder)
+        save_file({"embeddings": self.embeddings, "labels": self.labels}, folder / FILE)
+
+    def load(self, folder: Path) -> None:
+        from safetensors.numpy import load_file
+
+        self.perceptron.load(folder)
+        tensors = load_file(folder / FILE)
+        self.embeddings, self.labels = tensors["embeddings"], tensors["labels"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from crystal_eyes.detector.boxes import FACE_TO_HEAD, as_boxes, clip, face_to_head
+from crystal_eyes.boxes import FACE_TO_HEAD, as_boxes, clip, face_to_head
 from crystal_eyes.images import PictureError, flatten, open_picture
 
 MARGIN = 0.1  # of the longer side of the head's box, on each side

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crystal_eyes.detector.boxes import area, clip, nms
+from crystal_eyes.boxes import area, clip, nms
 from crystal_eyes.detector.resizing import resize
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session

@@ -22,7 +22,7 @@ from crystal_eyes.encoder.checkpoint import load_checkpoint, pack_optimizer, sav
 from crystal_eyes.encoder.dataset import DecodedHeads, HeadViews, cache_bytes
 from crystal_eyes.encoder.network import Encoder
 from crystal_eyes.errors import UserError
-from crystal_eyes.evaluation.metrics import retrieval
+from crystal_eyes.evaluation.retrieval import retrieval
 from crystal_eyes.progress import track
 
 WARMUP = 0.1  # share of all steps

@@ -1,13 +1,13 @@
-"""What a classifier's answers on the test part tell: per character, and which characters it takes for each other."""
+"""Accuracy per character, and the pairs of characters that a classifier confuses."""
 
 import numpy as np
 import pandas as pd
 
 
 def per_character(truth: np.ndarray, ranks: np.ndarray, learned: np.ndarray) -> pd.DataFrame:
-    """A row a character, hardest first: pictures tested, top-1, top-3 and top-5 accuracy, whether the encoder learned from it.
+    """One row a character, hardest first: pictures tested, top-1, top-3, top-5 accuracy, whether the encoder was trained on it.
 
-    truth: names [n]; ranks: int [n] place of the truth among the candidates; learned: names the encoder learned from.
+    truth: names [n]; ranks: int [n], position of the truth among the candidates; learned: names the encoder was trained on.
     """
     table = pd.DataFrame({"character": truth, "seen": np.isin(truth, learned)})
     for k in (1, 3, 5):
@@ -20,9 +20,9 @@ def per_character(truth: np.ndarray, ranks: np.ndarray, learned: np.ndarray) -> 
 
 
 def confused_pairs(truth: np.ndarray, answers: np.ndarray) -> pd.DataFrame:
-    """Pairs of characters taken for each other, either way, most often first.
+    """Pairs of characters that were confused, in either direction, most frequent first.
 
-    truth, answers: names [n]. Columns: character, taken_for, times, and share: of the tested pictures of both.
+    truth, answers: names [n]. Columns: character, taken_for, times, share (times / tested pictures of both).
     """
     wrong = truth != answers
     pairs = pd.DataFrame({"character": truth[wrong], "taken_for": answers[wrong]})

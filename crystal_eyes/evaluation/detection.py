@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crystal_eyes.detector.boxes import iou
+from crystal_eyes.boxes import iou
 
 
 class Found(NamedTuple):

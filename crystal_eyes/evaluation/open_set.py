@@ -1,4 +1,4 @@
-"""Measures of telling strangers from known characters. Scores: unlikeness, larger for strangers."""
+"""Open-set recognition: telling strangers from known characters. Scores are unlikeness: larger for strangers."""
 
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -7,8 +7,8 @@ from sklearn.metrics import roc_auc_score, roc_curve
 def open_set(known: np.ndarray, right: np.ndarray, strangers: np.ndarray) -> dict[str, float]:
     """known [n] and strangers [m]: their unlikeness; right: bool [n], whether the known head's first answer is its character.
 
-    auroc; fpr_95: share of strangers taken for known where 95 % of the known are; oscr: area under the curve of known heads
-    that are kept and rightly named over strangers kept (Dhamija et al., Reducing Network Agnostophobia, 2018).
+    auroc; fpr_95: share of strangers accepted at the threshold that accepts 95 % of the known; oscr: area under the curve of
+    known heads accepted and named correctly over strangers accepted (Dhamija et al., Reducing Network Agnostophobia, 2018).
     """
     labels = np.r_[np.ones(len(known)), np.zeros(len(strangers))]
     familiar = -np.r_[known, strangers]

@@ -1,6 +1,6 @@
-"""Picture in, names out. Needs numpy, Pillow and onnxruntime alone.
+"""Picture in, names out. Needs only numpy, Pillow and onnxruntime.
 
-from crystal_eyes.recognizer import Recognizer
+from crystal_eyes import Recognizer
 for head in Recognizer.load("bundle").recognize("picture.png"):
     print(head.box, head.candidates[0].character, head.verdict)
 """

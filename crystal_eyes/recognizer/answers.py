@@ -1,21 +1,21 @@
-"""What is answered about one head, as data and in words."""
+"""The answer about one head, as data and in words."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-LEVEL = 0.05  # p-values and shares up to it count as rare
+LEVEL = 0.05  # p-values and shares up to this count as rare
 
 
 @dataclass(frozen=True)
 class Candidate:
     character: str
     series: str  # "" where unknown
-    probability: float  # calibrated; of all candidates in the catalogue together 1
+    probability: float  # calibrated; sums to 1 over all characters of the catalogue
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A head of the bundle's gallery."""
+    """A reference head of the bundle's gallery."""
 
     character: str
     series: str
@@ -25,35 +25,37 @@ class Reference:
 
 @dataclass(frozen=True)
 class Head:
+    """A head found in a picture, and who it is."""
+
     box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the upright picture
-    confidence: float  # of the detector that this is a head
-    whole_picture: bool  # the picture was a head crop already
-    monochrome: bool  # line art or greyscale
+    confidence: float  # of the detector, that this is a head
+    whole_picture: bool  # the picture is itself a head crop
+    monochrome: bool  # line art or grayscale
     candidates: tuple[Candidate, ...]  # five, best first; fewer where the catalogue has fewer
     nearest: tuple[Reference, ...]  # most similar first, one a character
-    unlikeness: float  # how unlike everything known, in units of this bundle; larger: less alike
-    p_value: float  # share of heads of known characters that look at least as unlike (conformal)
-    stranger_share: float  # share of heads of characters kept apart that look at least as alike; 1.0 where none were
+    unlikeness: float  # how unlike everything known, in units of this bundle; larger: less similar
+    p_value: float  # conformal: share of heads of known characters at least as unlike
+    stranger_share: float  # share of heads of held-out characters at most as unlike; 1.0 if there are none
 
     @property
     def verdict(self) -> str:
-        """unknown: so unlike hardly any head of a known character is. known: so alike hardly any stranger is. Else unsure."""
+        """unknown: hardly any head of a known character is so unlike. known: hardly any stranger is so similar. Else unsure."""
         if self.p_value <= LEVEL:
             return "unknown"
         return "known" if self.stranger_share <= LEVEL else "unsure"
 
     def sentence(self) -> str:
-        """The verdict for a person. It speaks of this catalogue only and is no legal claim."""
-        sketch = " Line art and grey pictures tell less than coloured ones." if self.monochrome else ""
+        """The verdict in words. It is about this catalogue only and makes no legal claim."""
+        sketch = " Line art and gray pictures tell less than colored ones." if self.monochrome else ""
         if self.verdict == "unknown":
             return (
-                f"Unlike everything in this catalogue: {_of_100(self.p_value)} in 100 heads of its characters look so unlike "
+                f"Unlike everything in this catalogue: {_of_100(self.p_value)} in 100 heads of its characters are this unlike "
                 f"the others. The nearest is {who(self.nearest[0])}.{sketch}"
             )
         if self.verdict == "known":
             return (
                 f"Close to {who(self.candidates[0])}: {_of_100(self.stranger_share)} in 100 heads of characters from outside "
-                f"come so close to anybody in this catalogue.{sketch}"
+                f"come this close to anybody in this catalogue.{sketch}"
             )
         return (
             f"Not certain: perhaps {who(self.candidates[0])}, perhaps nobody in this catalogue; "
@@ -68,7 +70,7 @@ class Head:
 
 
 def who(one: Candidate | Reference) -> str:
-    """The character and the series, unless the name says it already."""
+    """The character and, unless the name already says it, the series."""
     return one.character if not one.series or f"({one.series})" in one.character else f"{one.character} ({one.series})"
 
 

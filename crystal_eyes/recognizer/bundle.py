@@ -1,13 +1,13 @@
-"""The bundle: everything that recognition needs in one folder, every file listed with its digest. No pickle.
+"""The bundle: everything that recognition needs in one folder, every file listed with its digest. No pickles.
 
-bundle.json       format, digests of all files, where it comes from
+bundle.json       format, digests of all files and of what the bundle was made from
 detector.onnx     picture -> heads
 encoder.onnx      head -> embedding
-classifier.onnx   embedding -> a logit a character: one linear layer, whichever classifier found it
+classifier.onnx   embedding -> a logit a character: one linear layer, whichever classifier learned it
 characters.json   [character, series], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
 gallery.*, thumbnails.bin   reference heads
-calibration.json  temperatures and calibration scores, colour and line art apart
+calibration.json  temperatures and calibration scores, color and line art apart
 README.md         the model card
 enrolled/ID/      one folder a character that was added later
 """
@@ -26,8 +26,9 @@ from crystal_eyes.recognizer import gallery
 FORMAT = 2
 LISTING, DETECTOR, ENCODER, CLASSIFIER = "bundle.json", "detector.onnx", "encoder.onnx", "classifier.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
-ENROLLED, CHARACTER = "enrolled", "character.json"  # the folder of characters added later; what each is
-SAFE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")  # names in a listing: below the folder, nothing hidden
+ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
+REBUILD = "rebuild or re-download the bundle"
+SAFE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")  # file names in a listing: inside the folder, nothing hidden
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Bundle:
     @property
     def characters(self) -> list[tuple[str, str]]:
         """(character, series) in the order of the classifier's logits."""
-        return [tuple(pair) for pair in self.json(CHARACTERS)]
+        return [(character, series) for character, series in self.json(CHARACTERS)]
 
     @property
     def enrolled(self) -> list[Path]:
@@ -53,37 +54,37 @@ class Bundle:
 
 
 def read_bundle(folder: str | Path) -> Bundle:
-    """Open a bundle and check every file. Raises UserError: no bundle, a newer format, a file missing or altered."""
+    """Open a bundle and check every file. Raises UserError: not a bundle, another format, a file missing or changed."""
     folder = Path(folder)
     try:
         listing = json.loads((folder / LISTING).read_text("utf-8"))
         version, files = listing["format"], dict(listing["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder} is no bundle ({LISTING}: {error}): give what the entry point bundle wrote") from None
+        raise UserError(f"{folder} is not a bundle ({LISTING}: {error})") from None
     if version != FORMAT:
-        remedy = "take the bundle anew" if version in range(FORMAT) else "update crystal-eyes"
+        remedy = REBUILD if version in range(FORMAT) else "update crystal-eyes"
         raise UserError(f"{folder / LISTING} has format {version}, this version reads {FORMAT}: {remedy}")
     for name in files:
         if not SAFE.fullmatch(name):
-            raise UserError(f"{folder / LISTING} names {name!r}, which is no file of a bundle: take the bundle anew")
+            raise UserError(f"{folder / LISTING} names {name!r}, which is not a valid file name of a bundle: {REBUILD}")
     missing = {DETECTOR, ENCODER, CLASSIFIER, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
-    for own in {name.rsplit("/", 1)[0] for name in files if name.startswith(f"{ENROLLED}/")}:
-        missing |= {f"{own}/{name}" for name in (CHARACTER, *gallery.FILES)} - files.keys()
+    for folder_name in {name.rsplit("/", 1)[0] for name in files if name.startswith(f"{ENROLLED}/")}:
+        missing |= {f"{folder_name}/{name}" for name in (CHARACTER, *gallery.FILES)} - files.keys()
     if missing:
-        raise UserError(f"{folder / LISTING} doesn't list {', '.join(sorted(missing))}: take the bundle anew")
+        raise UserError(f"{folder / LISTING} does not list {', '.join(sorted(missing))}: {REBUILD}")
     for name, digest in files.items():
         try:
             with open(folder / name, "rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
-            raise UserError(f"{folder / name} is missing: take the bundle anew") from None
+            raise UserError(f"{folder / name} is missing: {REBUILD}") from None
         if found != digest:
-            raise UserError(f"{folder / name} was altered since it was bundled: take the bundle anew")
+            raise UserError(f"{folder / name} was changed after the bundle was written: {REBUILD}")
     return Bundle(folder, listing)
 
 
 def write_listing(folder: Path, source: dict[str, Any], files: list[str]) -> None:
-    """Write bundle.json over these files of the folder. source: where the bundle comes from, plain values."""
+    """Write bundle.json for these files of the folder. source: digests of what the bundle was made from, plain values."""
     digests = {}
     for name in sorted(files):
         with open(folder / name, "rb") as file:

@@ -1,4 +1,4 @@
-"""From raw scores to what they mean: calibrated probabilities, conformal p-values, shares. Colour and line art apart."""
+"""Raw scores to calibrated probabilities, conformal p-values and shares."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -9,11 +9,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of one kind of heads: coloured ones, or line art and grey ones."""
+    """The calibration of one kind of heads: colored ones, or line art and gray ones."""
 
     temperature: float  # logits are divided by it (Guo et al., On Calibration of Modern Neural Networks, 2017)
     known: np.ndarray = field(default_factory=lambda: np.zeros(0))  # unlikeness of held-out heads of known characters, sorted
-    strangers: np.ndarray = field(default_factory=lambda: np.zeros(0))  # of heads of characters kept apart, sorted
+    strangers: np.ndarray = field(default_factory=lambda: np.zeros(0))  # of heads of held-out characters, sorted
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """float32 [n, classes] of logits [n, classes]: softmax at the temperature."""
@@ -24,7 +24,7 @@ class Calibration:
     def p_values(self, unlikeness: np.ndarray) -> np.ndarray:
         """float64 [n]: conformal p-values (Vovk et al., 2005): (1 + known heads at least as unlike) / (1 + known heads).
 
-        Of heads exchangeable with the calibration ones at most a share alpha gets a value of alpha or less.
+        Of heads exchangeable with the calibration heads, at most a share alpha has a p-value of alpha or less.
         """
         at_least = len(self.known) - np.searchsorted(self.known, unlikeness, side="left")
         return (1 + at_least) / (1 + len(self.known))

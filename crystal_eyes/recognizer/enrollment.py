@@ -1,6 +1,6 @@
-"""Adds a character to a bundle from a few heads, without training, and takes it out again exactly.
+"""Adds a character to a bundle from a few heads, without training, and removes it again exactly.
 
-A character added lies in a folder of its own below `enrolled`; no other file but the listing changes.
+An enrolled character has a folder of its own in `enrolled`; apart from that only the listing changes.
 """
 
 import fcntl
@@ -25,53 +25,55 @@ from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, read_bundle, wri
 from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.recognizer import Recognizer
 
-MOST = 50  # heads of a character
-SAME_BITS = 6  # of 256: pictures whose hashes differ in no more are duplicates
-SURE = 0.5  # probability from which a head looks like somebody else
+MAX_HEADS = 50  # of a character
+DUPLICATE_BITS = 6  # of 256: pictures whose hashes differ in at most so many bits are duplicates
+LOOK_ALIKE = 0.5  # probability from which a head looks like another character
 
 
 @dataclass
-class Enrolment:
-    """What became of the pictures given."""
+class Enrollment:
+    """What became of the given pictures."""
 
-    heads: int = 0
+    heads: int = 0  # that were enrolled
     left_out: list[tuple[str, str]] = field(default_factory=list)  # picture, why
-    look_alikes: list[tuple[str, Head]] = field(default_factory=list)  # pictures that look like a character known before
+    look_alikes: list[tuple[str, Head]] = field(default_factory=list)  # picture, its head named as a character known before
 
 
-def enroll(folder: Path, character: str, series: str, pictures: Sequence[Path]) -> Enrolment:
+def enroll(folder: Path, character: str, series: str, pictures: Sequence[Path]) -> Enrollment:
     """Add a character to the bundle in folder from pictures of one head each.
 
-    Raises UserError, and changes nothing: a name that is there already or empty, no usable head, more than MOST.
+    Raises UserError and changes nothing: an empty or known name, no usable head, more than MAX_HEADS pictures.
     """
-    with _changing(folder):
+    with _locked(folder):
         recognizer = Recognizer.load(folder)
         if not character.strip():
-            raise UserError("the character has no name: give --character NAME")
+            raise UserError("the character has no name")
         if character in recognizer.naming.series:
-            raise UserError(f"{character} is in {folder} already: choose another name, or --remove it first")
-        if len(pictures) > MOST:
-            raise UserError(f"{len(pictures)} pictures of {character}: give at most {MOST}, varied ones")
-        result, heads, names = Enrolment(), [], []
+            raise UserError(f"{character} is already in {folder}: choose another name, or remove it first")
+        if len(pictures) > MAX_HEADS:
+            raise UserError(f"{len(pictures)} pictures of {character}: at most {MAX_HEADS} can be enrolled, choose varied ones")
+        result = Enrollment()
+        heads: list[FoundHead] = []
+        names: list[str] = []
         for name, head in _usable(recognizer, pictures, result):
             heads.append(head)
             names.append(name)
         if not heads:
             why = f" ({result.left_out[0][0]}: {result.left_out[0][1]})" if result.left_out else ""
-            raise UserError(f"no usable head of {character}{why}: give pictures that show one head each")
-        for name, head in zip(names, recognizer.name_heads(heads)):
-            if head.verdict == "known" or head.candidates[0].probability >= SURE:
-                result.look_alikes.append((name, head))
+            raise UserError(f"no usable head of {character}{why}: each picture must show one head")
+        for name, named in zip(names, recognizer.name_heads(heads)):
+            if named.verdict == "known" or named.candidates[0].probability >= LOOK_ALIKE:
+                result.look_alikes.append((name, named))
         result.heads = len(heads)
 
         own = folder / ENROLLED / folder_name(character)
         part = own.with_name(f"{own.name}.part")
-        shutil.rmtree(part, ignore_errors=True)  # half of one
-        shutil.rmtree(own, ignore_errors=True)  # whole, but the listing was never written
+        shutil.rmtree(part, ignore_errors=True)  # partial folder from an interrupted run
+        shutil.rmtree(own, ignore_errors=True)  # complete, but from a run that was interrupted before it wrote the listing
         embeddings = recognizer.embed([head.picture for head in heads])
         gallery.write(part, embeddings, [character] * len(heads), [Image.fromarray(head.picture) for head in heads])
-        said = {"character": character, "series": series, "pictures": [Path(name).name for name in names]}
-        (part / CHARACTER).write_text(json.dumps(said, ensure_ascii=False), "utf-8")
+        described = {"character": character, "series": series, "pictures": [Path(name).name for name in names]}
+        (part / CHARACTER).write_text(json.dumps(described, ensure_ascii=False), "utf-8")
         part.rename(own)
         listed = [*recognizer.bundle.listing["files"], *(f"{ENROLLED}/{own.name}/{file.name}" for file in own.iterdir())]
         write_listing(folder, recognizer.bundle.listing["source"], listed)
@@ -79,12 +81,12 @@ def enroll(folder: Path, character: str, series: str, pictures: Sequence[Path]) 
 
 
 def remove(folder: Path, character: str) -> None:
-    """Take an enrolled character out; every file is then as it was before. Raises UserError where it was not enrolled."""
-    with _changing(folder):
+    """Remove an enrolled character; all files are then as they were before. Raises UserError: it was not enrolled."""
+    with _locked(folder):
         bundle, own = read_bundle(folder), folder / ENROLLED / folder_name(character)
         if own not in bundle.enrolled:
             known = character in dict(bundle.characters)
-            why = "was learned in training and can't be taken out" if known else "is not in it"
+            why = "was trained, not enrolled, and can't be removed" if known else "is not in it"
             raise UserError(
                 f"{character} {why}: {folder} has enrolled {', '.join(enrolled_names(bundle.enrolled)) or 'nobody'}"
             )
@@ -100,11 +102,11 @@ def enrolled_names(folders: Sequence[Path]) -> list[str]:
 
 
 def folder_name(character: str) -> str:
-    """A name that any file system takes, the same for the same character."""
+    """A folder name that any file system takes, the same for the same character."""
     return hashlib.sha256(character.encode()).hexdigest()[:16]
 
 
-def _usable(recognizer: Recognizer, pictures: Sequence[Path], result: Enrolment) -> Iterator[tuple[str, FoundHead]]:
+def _usable(recognizer: Recognizer, pictures: Sequence[Path], result: Enrollment) -> Iterator[tuple[str, FoundHead]]:
     hashes: dict[str, np.ndarray] = {}
     for path in pictures:
         try:
@@ -116,21 +118,21 @@ def _usable(recognizer: Recognizer, pictures: Sequence[Path], result: Enrolment)
             result.left_out.append((str(path), f"{len(found)} heads found" if found else "no head found"))
             continue
         picture = Image.fromarray(found[0].picture)
-        mine = difference_hash(picture), difference_hash(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+        own_hashes = difference_hash(picture), difference_hash(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
         twin = next((name for name, other in hashes.items()
-                     if min(np.bitwise_count(other ^ one).sum() for one in mine) <= SAME_BITS), None)  # fmt: skip
+                     if min(np.bitwise_count(other ^ one).sum() for one in own_hashes) <= DUPLICATE_BITS), None)  # fmt: skip
         if twin:
             result.left_out.append((str(path), f"duplicate of {twin}"))
             continue
-        hashes[str(path)] = mine[0]
+        hashes[str(path)] = own_hashes[0]
         yield str(path), found[0]
 
 
 @contextmanager
-def _changing(folder: Path) -> Iterator[None]:
-    """One process at a time changes a bundle."""
+def _locked(folder: Path) -> Iterator[None]:
+    """A bundle is changed by one process at a time."""
     if not folder.is_dir():
-        raise UserError(f"{folder} is no bundle's folder: enrolment changes a folder; copy a registered bundle with --output")
+        raise UserError(f"{folder} is not a folder: only a bundle in a folder can be changed")
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Reference heads: their embeddings, whose they are, and thumbnails; in three files of one folder."""
+"""Reference heads: embeddings, characters and thumbnails, in three files of one folder."""
 
 import io
 import json
@@ -14,10 +14,10 @@ SIDE = 96  # of a thumbnail, pixels
 
 
 class Gallery:
-    """embeddings: float32 [n, d], unit length; characters: names [n]; thumbnail(row): WebP."""
+    """embeddings: float32 [n, d], unit length; characters: n names; thumbnail(row): WebP."""
 
     def __init__(self, folders: Sequence[Path]):
-        """The galleries of several folders as one."""
+        """Join the galleries of several folders."""
         self._thumbnails: list[bytes] = []
         self.characters: list[str] = []
         arrays = []
@@ -35,7 +35,7 @@ class Gallery:
 
 
 def write(folder: Path, embeddings: np.ndarray, characters: Sequence[str], pictures: Sequence[Image.Image]) -> None:
-    """embeddings: float32 [n, d]; characters: names [n]; pictures: RGB, any size, one a row."""
+    """Write a gallery. embeddings: float32 [n, d]; characters: str [n]; pictures: n of them, RGB, any size."""
     folder.mkdir(parents=True, exist_ok=True)
     thumbnails = [thumbnail(picture) for picture in pictures]
     np.save(folder / EMBEDDINGS, embeddings.astype(np.float16), allow_pickle=False)
@@ -54,7 +54,7 @@ def thumbnail(picture: Image.Image) -> bytes:
 
 
 def representative(embeddings: np.ndarray, count: int) -> np.ndarray:
-    """int [at most count]: rows that stand for all: the one nearest to the mean, then each time the one least like the chosen.
+    """int [at most count]: rows that represent all: the one nearest to the mean, then always the one farthest from the chosen.
 
     embeddings: float32 [n, d], unit length. (Gonzalez, Clustering to minimize the maximum intercluster distance, 1985.)
     """

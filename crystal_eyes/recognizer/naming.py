@@ -1,4 +1,4 @@
-"""Who is it: embeddings to logits over the bundle's characters and the enrolled ones, and what calibration says of them."""
+"""Embeddings to calibrated answers over the bundle's characters and the enrolled ones."""
 
 import json
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import numpy as np
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
-from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, Bundle
+from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
 
-FEW = 4  # heads
+FEW = 4  # heads, for which BLAS is not worth its threads
 
 
 @dataclass(frozen=True)
@@ -27,44 +27,49 @@ class Named:
 
 
 class Naming:
+    """Names embeddings: logits, class means and gallery of a bundle, with its calibration."""
+
     def __init__(self, bundle: Bundle, threads: int | None = None):
         self.characters = bundle.characters  # (character, series) by label
         try:
             self._classifier = open_session((bundle.folder / CLASSIFIER).read_bytes(), threads)
         except Exception as error:  # onnxruntime has its own exception types, none of them public
             reason = str(error).splitlines()[0]
-            raise UserError(f"{bundle.folder / CLASSIFIER} can't be read ({reason}): take the bundle anew") from None
+            raise UserError(f"{bundle.folder / CLASSIFIER} can't be read ({reason}): {REBUILD}") from None
         means = [np.load(bundle.folder / MEANS, allow_pickle=False).astype(np.float32)]
         for folder in bundle.enrolled:
-            said = json.loads((folder / CHARACTER).read_text("utf-8"))
-            self.characters.append((said["character"], said["series"]))
+            described = json.loads((folder / CHARACTER).read_text("utf-8"))
+            self.characters.append((described["character"], described["series"]))
             means.append(mean_embedding(Gallery([folder]).embeddings)[None])
         self.series = dict(self.characters)
         self.means = np.concatenate(means)
         self.gallery = Gallery([bundle.folder, *bundle.enrolled])
         values = bundle.json(CALIBRATION)
-        self.colour, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
+        self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
         self.enrolled_logits = EnrolledLogits(**values["enrolled_logits"])
         known = self._classifier.get_outputs()[0].shape[1]
         if not known == len(bundle.characters) == len(means[0]):
-            raise UserError(f"{bundle.folder}: its files name different numbers of characters: take the bundle anew")
+            raise UserError(f"{bundle.folder}: its files hold different numbers of characters: {REBUILD}")
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:
-        """embeddings: float32 [n, d], unit length."""
+        """Evidence on n heads of embeddings float32 [n, d], unit length."""
         logits = self._classifier.run(None, {"embeddings": embeddings})[0]
         to_means = cosines(embeddings, self.means)
         added = self.enrolled_logits(to_means[:, logits.shape[1] :])
         return Evidence(np.concatenate([logits, added], axis=1), to_means, cosines(embeddings, self.gallery.embeddings))
 
     def __call__(self, embeddings: np.ndarray, monochrome: np.ndarray) -> Named:
-        """embeddings: float32 [n, d]; monochrome: bool [n], whether each head is line art or grey."""
+        """The answers for n heads.
+
+        embeddings: float32 [n, d], unit length; monochrome: bool [n], whether each head is line art or gray.
+        """
         evidence = self.evidence(embeddings)
         unlikeness = self.unlikeness(evidence)
 
         def by_kind(method: str, values: np.ndarray) -> np.ndarray:
-            colour, line = (getattr(kind, method)(values) for kind in (self.colour, self.line))
-            return np.where(monochrome[:, None] if values.ndim == 2 else monochrome, line, colour)
+            color, line = (getattr(calibration, method)(values) for calibration in (self.color, self.line))
+            return np.where(monochrome[:, None] if values.ndim == 2 else monochrome, line, color)
 
         return Named(
             by_kind("probabilities", evidence.logits),
@@ -79,16 +84,16 @@ def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:
     """float32 [n, m] of unit-length embeddings [n, d] and [m, d]."""
     if len(heads) > FEW:
         return heads @ references.T
-    # without numpy's BLAS, whose idle threads spin on and take the networks' cores: 62 ms a picture instead of 45 on two cores
+    # without BLAS, whose idle threads keep spinning on the networks' cores: 62 ms a picture instead of 45 on two cores
     return np.einsum("nd,md->nm", heads, references)
 
 
 @dataclass(frozen=True)
 class EnrolledLogits:
-    """The logit of a character that the classifier never learned, from the similarity to its mean embedding.
+    """The logit of a character that the classifier was not trained on, by the similarity to its mean embedding.
 
-    (Qi et al., Low-Shot Learning with Imprinted Weights, 2018.) Slope and intercept are fitted when the bundle is made, so that
-    characters left out of a classifier and enrolled are found and the others lose hardly anything.
+    (Qi et al., Low-Shot Learning with Imprinted Weights, 2018.) Slope and intercept are fitted when the bundle is built, so
+    that characters that were left out and enrolled again are found, and the others lose hardly anything.
     """
 
     slope: float

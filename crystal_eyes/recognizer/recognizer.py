@@ -1,9 +1,9 @@
-"""The recogniser: picture in, named heads out."""
+"""The recognizer: picture in, named heads out."""
 
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -21,10 +21,11 @@ from crystal_eyes.recognizer.finding import FoundHead, find_heads
 from crystal_eyes.recognizer.naming import Naming
 
 CANDIDATES = 5
-BATCH = 32  # heads a call of the encoder: more are slower for each and take more memory
-MOST_BYTES = 64_000_000  # of heads that wait for a full batch
+BATCH = 32  # heads a call of the encoder: larger batches are slower a head and take more memory
+MAX_WAITING_BYTES = 64_000_000  # of heads that wait for a full batch
 
-Picture = bytes | str | Path | Image.Image
+Picture = bytes | str | Path | Image.Image  # encoded bytes, a path, a Pillow picture
+Found = list[FoundHead] | PictureError | OSError  # the heads in a picture, or why it could not be read
 
 
 class Recognizer:
@@ -38,29 +39,29 @@ class Recognizer:
 
     @classmethod
     def load(cls, source: str | Path, threads: int | None = None) -> Self:
-        """source: a bundle's folder, or `models:/crystal-eyes@champion` and `runs:/ID/bundle` where mlflow is installed.
+        """Open a bundle: a folder, or with MLflow installed `models:/crystal-eyes@champion` or `runs:/ID/bundle`.
 
-        threads: that one call of a network uses; None: as many as there are cores. Raises UserError: no intact bundle there.
+        threads: for one call of a network; None: one a core. Raises UserError where there is no intact bundle.
         """
         return cls(read_bundle(bundle_folder(source)), threads)
 
     def recognize(self, picture: Picture) -> list[Head]:
-        """The heads in a picture (encoded bytes, a path, or a Pillow picture), surest first; empty: no head was found.
+        """The heads in a picture (encoded bytes, a path, or a Pillow picture), most confident first; empty: none was found.
 
-        Raises PictureError where it can't be read, OSError where there is no such file.
+        Raises PictureError: not a readable picture; OSError: not a readable file.
         """
         return self.name_heads(find_heads(self._detector, pixels(picture)))
 
     def recognize_many(self, pictures: Iterable[Picture]) -> Iterator[list[Head] | PictureError | OSError]:
-        """For each picture, in order, its heads, or why it can't be read. Uses every core; memory stays flat.
+        """For each picture, in order, its heads, or the error why it can't be read. Uses all cores; memory stays flat.
 
-        Pictures are read and searched side by side; their heads go to the encoder together.
+        Pictures are read and searched in parallel; their heads are embedded in batches, so that figures may differ from
+        those of `recognize` by rounding of floating-point numbers.
         """
-
-        # a thread each for pictures side by side: calls that share all cores wait for each other
+        # one thread a picture: parallel calls that each use all cores wait for each other
         detector = HeadDetector(self.bundle.folder / DETECTOR, threads=1)
 
-        def find(picture: Picture) -> list[FoundHead] | PictureError | OSError:
+        def find(picture: Picture) -> Found:
             try:
                 return find_heads(detector, pixels(picture))
             except (PictureError, OSError) as error:
@@ -68,38 +69,38 @@ class Recognizer:
 
         cores = os.cpu_count() or 1
         with ThreadPoolExecutor(cores) as pool:
-            waiting: deque = deque()
-            group: list[list[FoundHead] | PictureError | OSError] = []
+            waiting: deque[Future[Found]] = deque()
+            group: list[Found] = []
             for picture in pictures:
                 waiting.append(pool.submit(find, picture))
                 if len(waiting) > 2 * cores:
                     group.append(waiting.popleft().result())
                 heads = [head for found in group if isinstance(found, list) for head in found]
                 held = sum(head.picture.nbytes for head in heads)
-                if len(heads) >= BATCH or len(group) >= 2 * BATCH or held > MOST_BYTES:
+                if len(heads) >= BATCH or len(group) >= 2 * BATCH or held > MAX_WAITING_BYTES:
                     yield from self._name_group(group)
                     group = []
             group += [future.result() for future in waiting]
             yield from self._name_group(group)
 
-    def _name_group(self, group: list) -> Iterator[list[Head] | PictureError | OSError]:
+    def _name_group(self, group: list[Found]) -> Iterator[list[Head] | PictureError | OSError]:
         named = iter(self.name_heads([head for found in group if isinstance(found, list) for head in found]))
         for found in group:
             yield [next(named) for _ in found] if isinstance(found, list) else found
 
     def find(self, picture: Picture) -> list[FoundHead]:
-        """The heads in a picture, not named. Raises as recognize does."""
+        """The heads in a picture, not named. Raises what recognize raises."""
         return find_heads(self._detector, pixels(picture))
 
     def embed(self, heads: Sequence[np.ndarray]) -> np.ndarray:
-        """float32 [n, d], unit length, of head pictures (uint8 RGB [h, w, 3] of any size)."""
+        """float32 [n, d], unit length: embeddings of n head crops (uint8 RGB [h, w, 3] of any size)."""
         size, out = self._encoder.image_size, [np.zeros((0, self._encoder.embedding_size), np.float32)]
         for start in range(0, len(heads), BATCH):
             out.append(self._encoder(np.stack([fit(Image.fromarray(head), size) for head in heads[start : start + BATCH]])))
         return np.concatenate(out)
 
     def name_heads(self, found: Sequence[FoundHead]) -> list[Head]:
-        """Name heads that were found before."""
+        """Name heads that `find` returned, in the same order."""
         heads: list[Head] = []
         for start in range(0, len(found), BATCH):
             some = found[start : start + BATCH]
@@ -124,14 +125,16 @@ class Recognizer:
 
     def _candidates(self, probabilities: np.ndarray) -> tuple[Candidate, ...]:
         best = np.argsort(-probabilities, kind="stable")[:CANDIDATES]
-        return tuple(Candidate(*self.naming.characters[label], float(probabilities[label])) for label in best)
+        named = ((*self.naming.characters[label], float(probabilities[label])) for label in best)
+        return tuple(Candidate(character, series, probability) for character, series, probability in named)
 
     def _nearest(self, similarities: np.ndarray) -> tuple[Reference, ...]:
         """The most similar reference head of each of the nearest characters."""
-        gallery, found = self.naming.gallery, {}
+        gallery = self.naming.gallery
+        found: dict[str, int] = {}
         for row in np.argsort(-similarities, kind="stable"):
             if gallery.characters[row] not in found:
-                found[gallery.characters[row]] = row
+                found[gallery.characters[row]] = int(row)
                 if len(found) == CANDIDATES:
                     break
         return tuple(
@@ -141,7 +144,7 @@ class Recognizer:
 
 
 def bundle_folder(source: str | Path) -> Path:
-    """The folder of a bundle that a path or a URI names. A registered model holds it below `artifacts`."""
+    """The folder of the bundle that a path or a URI names. A registered model holds it in `artifacts/bundle`."""
     folder = local_path(str(source))
     inside = folder / "artifacts" / "bundle"
     return inside if inside.is_dir() else folder

@@ -1,17 +1,17 @@
 """How unlike everything known a head is: one number from its logits and similarities, larger for strangers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-COHORT = 10  # class means
+COHORT = 10  # class means after the nearest one
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of n heads."""
+    """What naming n heads is based on."""
 
     logits: np.ndarray  # float32 [n, classes]
     to_means: np.ndarray  # float32 [n, classes]: cosine to each character's mean embedding
@@ -39,28 +39,32 @@ def mean(evidence: Evidence) -> np.ndarray:
     return 1 - evidence.to_means.max(axis=1)
 
 
-def neighbour(evidence: Evidence) -> np.ndarray:
+def neighbor(evidence: Evidence) -> np.ndarray:
     """Distance to the nearest reference head (Sun et al., Out-of-Distribution Detection with Deep Nearest Neighbors, 2022)."""
     return 1 - evidence.to_gallery.max(axis=1)
 
 
 def ahead(evidence: Evidence) -> np.ndarray:
-    """How little the nearest class mean stands ahead of the next ones: a head in a style that many characters share is near to
-    all of them. (Speaker recognition normalises by such a cohort: Matejka et al., Analysis of Score Normalization, 2017.)"""
+    """How little the nearest class mean is ahead of the next ones: a head in a style that many characters share is close to
+    all of them. (Speaker recognition normalizes by such a cohort: Matejka et al., Analysis of Score Normalization, 2017.)"""
     ordered = -np.sort(-evidence.to_means, axis=1)
     others = ordered[:, 1 : 1 + COHORT]
     return (others.mean(axis=1) if others.shape[1] else 0) - ordered[:, 0]
 
 
-SCORES = {f.__name__: f for f in (probability, max_logit, energy, mean, neighbour, ahead)}
-# one alone, or a classifier's score and a distance together
-BLENDS = [(name,) for name in SCORES]
+# by the names in calibration.json and in metrics ("neighbour": bundles written before spell it so)
+SCORES: dict[str, Callable[[Evidence], np.ndarray]] = {
+    "probability": probability, "max_logit": max_logit, "energy": energy,
+    "mean": mean, "neighbour": neighbor, "ahead": ahead,
+}  # fmt: skip
+# one score alone, or a score of the classifier and a distance together
+BLENDS: list[tuple[str, ...]] = [(name,) for name in SCORES]
 BLENDS += [(a, b) for a in ("probability", "max_logit", "energy") for b in ("mean", "neighbour", "ahead")]
 
 
 @dataclass(frozen=True)
 class Unlikeness:
-    """The sum of scores, each brought to mean 0 and deviation 1 on heads of known characters."""
+    """The sum of scores, each standardized to mean 0 and deviation 1 on heads of known characters."""
 
     names: tuple[str, ...]
     shifts: tuple[float, ...]
@@ -68,13 +72,14 @@ class Unlikeness:
 
     @classmethod
     def fit(cls, names: tuple[str, ...], known: Evidence) -> Self:
+        """names: of SCORES, to be added up; known: of heads of known characters."""
         scores = [SCORES[name](known) for name in names]
         return cls(names, tuple(float(s.mean()) for s in scores), tuple(float(s.std()) or 1.0 for s in scores))
 
     def __call__(self, evidence: Evidence) -> np.ndarray:
         """float64 [n]."""
-        parts = [(SCORES[n](evidence).astype(np.float64) - m) / s for n, m, s in zip(self.names, self.shifts, self.scales)]
-        return np.round(np.sum(parts, axis=0), 5)  # as the calibration scores are stored
+        terms = [(SCORES[n](evidence).astype(np.float64) - m) / s for n, m, s in zip(self.names, self.shifts, self.scales)]
+        return np.round(np.sum(terms, axis=0), 5)  # like the stored calibration scores
 
     def as_dict(self) -> dict[str, Any]:
         return {"names": list(self.names), "shifts": list(self.shifts), "scales": list(self.scales)}

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from crystal_eyes.classifiers.registry import CLASSIFIERS
-
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from pipeline.parameters.declare import from_option, parameter, step_result, values

@@ -1,8 +1,8 @@
 import dataclasses
 
 import pytest
-from crystal_eyes.classifiers.registry import CLASSIFIERS
 
+from crystal_eyes.classifiers.registry import CLASSIFIERS
 from crystal_eyes.encoder.network import backbones
 from crystal_eyes.errors import UserError
 from pipeline.parameters.declare import parse

@@ -66,7 +66,8 @@ def test_a_broken_picture_is_named_the_others_are_answered_and_the_exit_code_say
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("nowhere.png", "nowhere.png does not exist"), ("*.gif", "does not exist"), ("more", "holds no picture")]
+    ("name", "says"),
+    [("nowhere.png", "nowhere.png does not exist"), ("*.gif", "does not exist"), ("more", "contains no pictures")],
 )
 def test_pictures_that_are_not_there_get_one_line(run, folder, name, says):
     (folder / "more" / "c.png").unlink()
@@ -85,7 +86,7 @@ def test_no_bundle_says_how_to_get_one(capsys, folder, monkeypatch, tmp_path):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["recognize", str(folder)]) == 1
-    assert "no bundle: give --bundle FOLDER" in capsys.readouterr().err
+    assert "no bundle: use --bundle FOLDER" in capsys.readouterr().err
     assert cli.main(["recognize", "--bundle", "elsewhere", str(folder)]) == 1
     assert "elsewhere does not exist" in capsys.readouterr().err
     assert not (tmp_path / "mlflow.db").exists()
@@ -98,28 +99,45 @@ def test_enroll_changes_a_folder_or_writes_another_and_remove_undoes_it(run, bun
     assert "Nova (S)" in run("recognize", "--bundle", out, folder / "a.png")[1]
     assert "Nova" not in run("recognize", folder / "a.png")[1]
     code, said, _ = run("enroll", "--bundle", out, "--character", "Nova", "--remove")
-    assert code == 0 and f"Nova was taken out of {out}" in said
+    assert code == 0 and f"Nova was removed from {out}" in said
     listing = "bundle.json"
     assert (out / listing).read_bytes() == (bundle_folder / listing).read_bytes()
 
 
-def test_a_failed_enrolment_leaves_no_half_written_bundle(run, folder, tmp_path):
+def test_a_bundle_is_changed_in_place_however_its_folder_is_written(run, bundle_folder, folder, tmp_path):
+    shutil.copytree(bundle_folder, tmp_path / "bundle")
+    assert run("enroll", "--bundle", f"{tmp_path}/bundle/", "--character", "Nova", folder / "a.png")[0] == 0
+    assert "Nova" in run("recognize", "--bundle", tmp_path / "bundle", folder / "a.png")[1]
+
+
+def test_a_failed_enrollment_leaves_no_half_written_bundle(run, folder, tmp_path):
     out = tmp_path / "bundle"
     code, _, err = run("enroll", "--character", "Character 1", "--output", out, folder / "a.png")
-    assert code == 1 and "Character 1 is in" in err and sorted(tmp_path.iterdir()) == [folder]
+    assert code == 1 and "Character 1 is already in" in err and sorted(tmp_path.iterdir()) == [folder]
     out.mkdir()
     code, _, err = run("enroll", "--character", "Nova", "--output", out, folder / "a.png")
-    assert code == 1 and "exists already" in err and not any(out.iterdir())
+    assert code == 1 and "already exists" in err and not any(out.iterdir())
 
 
-def test_an_altered_bundle_is_refused_by_the_name_of_the_file(run, bundle_folder, folder, tmp_path):
+def test_a_changed_bundle_is_refused_by_the_name_of_the_file(run, bundle_folder, folder, tmp_path):
     copy = shutil.copytree(bundle_folder, tmp_path / "copy")
     (copy / "means.npy").write_bytes((copy / "means.npy").read_bytes()[:-1] + b"x")
     code, _, err = run("recognize", "--bundle", copy, folder)
-    assert code == 1 and "means.npy was altered" in err and len(err.splitlines()) == 1
+    assert code == 1 and "means.npy was changed" in err and len(err.splitlines()) == 1
 
 
 def test_as_a_person_starts_it_and_stops_reading(bundle_folder, folder):
     command = f"{sys.executable} -m crystal_eyes.cli recognize --bundle {bundle_folder} {folder} | head -n 1"
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.endswith(": 1 head\n") and "Traceback" not in done.stderr
+
+
+def test_a_registered_bundle_is_changed_in_a_copy_only(run, bundle_folder, folder, tmp_path):
+    """A model of the registry holds its bundle in a folder below."""
+    model = tmp_path / "model"
+    shutil.copytree(bundle_folder, model / "artifacts" / "bundle")
+    code, _, err = run("enroll", "--bundle", model, "--character", "Nova", folder / "a.png")
+    assert code == 1 and "can't be changed: use --output FOLDER" in err and len(err.splitlines()) == 1
+    assert run("enroll", "--bundle", model, "--character", "Nova", "--output", tmp_path / "copy", folder / "a.png")[0] == 0
+    assert "Nova" in run("recognize", "--bundle", tmp_path / "copy", folder / "a.png")[1]
+    assert "Nova" not in run("recognize", "--bundle", model, folder / "a.png")[1]

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from crystal_eyes.detector.boxes import as_boxes
+from crystal_eyes.boxes import as_boxes
 
 
 def random_circles(picture: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from crystal_eyes.boxes import area
 from crystal_eyes.data import cast
-from crystal_eyes.detector.boxes import area
 from crystal_eyes.detector.training.heads import Head
 from crystal_eyes.detector.training.labels import Labelled
 from crystal_eyes.detector.training.scenes import Ground, Sprite, Take, compose

@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from crystal_eyes.detector.boxes import area, as_boxes, clip
+from crystal_eyes.boxes import area, as_boxes, clip
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import FORMATS, MAX_PIXELS, SUFFIXES
 

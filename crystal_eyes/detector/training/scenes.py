@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from crystal_eyes.detector.boxes import area, as_boxes, clip, overlap
+from crystal_eyes.boxes import area, as_boxes, clip, overlap
 
 LONG_SIDE = 640  # px of a scene
 SHOWN = 0.5  # a head counts where more than this share of it is seen

@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from crystal_eyes.detector.boxes import nms
+from crystal_eyes.boxes import nms
 
 
 def repair() -> None:

@@ -1,1 +1,1 @@
-"""Building a bundle: what it knows, its calibration, and its model card."""
+"""Makes a bundle: build.py is the sequence of steps, each other file is one of them."""

@@ -1,6 +1,6 @@
-"""The model card of a bundle: data, recipe, figures, limits, licences."""
+"""The model card of a bundle: data, recipe, figures, limits, licenses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,49 +12,50 @@ knows a head is. Needs numpy, Pillow and onnxruntime.
 
 ## Data
 
-Classifier, class means and gallery learned from {train} heads. {calibration} heads of the same characters, of other artworks,
-calibrated it, {report} more (again of other artworks) gave the figures below. Sets: {sets}.
+The classifier, the class means and the gallery come from {train} heads. {calibration} heads of the same characters, from other
+artworks, calibrated it; {report} more (again from other artworks) gave the figures below. Sets: {sets}.
 
 ## Recipe
 
-A YOLOv5 detector finds heads; an encoder (geffnet backbone, metric learning; by the recipe `best`
-distilled from two) embeds them; one linear layer ({classifier}) names the embedding. Probabilities are tempered, colour and
-line art apart. Unlikeness is {unlikeness}, chosen by AUROC on the characters that chose the encoder's epoch; its p-value
-is conformal on the calibration heads. Made from:
+A YOLOv5 detector finds heads; an encoder (geffnet backbone, metric learning; in the recipe `best` distilled from two) embeds
+them; one linear layer ({classifier}) names the embedding. Probabilities are temperature-scaled, color and line art apart.
+Unlikeness is {unlikeness}, chosen by AUROC on the characters that chose the encoder's epoch; its p-value is conformal on the
+calibration heads. Made from inputs with these digests (sha256):
 
 {source}
 
 ## Figures
 
-| on heads that nothing was tuned on | colour | line art and grey |
+| on heads that nothing was tuned on | color | line art and gray |
 |---|---|---|
 {rows}
 
-Line art and grey heads are in part made from coloured ones (every other one grey, the others
+Line art and gray heads are in part made from colored ones (every other one gray, the others
 lines){drawn}. ECE: expected calibration error of the first answer. Strangers: {strangers} heads of characters that the
 encoder never saw; AUROC, FPR at 95 % and OSCR were measured with a classifier fitted without them.
 
-Enrolling {enrolled} characters again that had been left out, from at most 5 heads each: top-5 of their other heads is
-{enrol_found}; top-5 of the other characters went from {enrol_before} to {enrol_after}.
+Enrolling {enrolled} characters that had been left out, from at most 5 heads each: top-5 of their other heads is
+{enrol_found}; top-5 of the other characters changed from {enrol_before} to {enrol_after}.
 
 ## Limits
 
 - It knows the characters in `characters.json` and nobody else. "Unlike everything in this catalogue" speaks of those alone: it
   is no statement about originality in law.
 - At a p-value of 0.05 about 5 in 100 heads of known characters are called unknown, if they are drawn like the catalogue's.
-- Line art and grey pictures are named less well; their probabilities are lower for it.
-- Look-alikes (same hair, same colours) are taken for each other.
-- Accuracy is of heads cut like the catalogue's. What the detector misses or cuts otherwise is not in these figures.
+- Line art and gray pictures are named less accurately; their probabilities are lower accordingly.
+- Characters that look alike (same hair, same colors) are confused.
+- Accuracy holds for heads cut like the catalogue's. Heads that the detector misses or cuts otherwise are not included.
 
-## Licences
+## Licenses
 
-The code is Crystal Eyes'. The detector's weights were trained with ultralytics (AGPL-3.0). Thumbnails in the gallery belong to
-the artists of the pictures that were given to `prepare`: who passes this folder on needs their permission.
+The code is part of Crystal Eyes. The detector's weights were trained with ultralytics (AGPL-3.0). Thumbnails in the gallery
+belong to the artists of the pictures that were given to `prepare`: passing this folder on needs their permission.
 {credits}"""
 
 CAST = "The built-in cast is drawn after art by Lisa Wischofsky (CC BY 4.0, CC0 1.0) and The Visual Team (CC BY 4.0).\n"
+# figure's name without its kind, title
 ROWS = [
-    ("heads", "heads"), ("top_1", "top-1"), ("top_3", "top-3"), ("top_5", "top-5"), ("ece_before", "ECE before tempering"),
+    ("heads", "heads"), ("top_1", "top-1"), ("top_3", "top-3"), ("top_5", "top-5"), ("ece_before", "ECE before scaling"),
     ("ece_after", "ECE after"), ("mean_confidence", "mean confidence of the first answer"),
     ("called_unknown_at_5", "known heads with p <= 0.05"), ("called_unknown_at_10", "known heads with p <= 0.10"),
     ("auroc", "strangers: AUROC"), ("fpr_95", "strangers: FPR at 95 % TPR"), ("oscr", "strangers: OSCR"),
@@ -63,13 +64,17 @@ ROWS = [
 
 def model_card(
     table: pd.DataFrame,
-    parts: Mapping[str, np.ndarray],
+    roles: Mapping[str, np.ndarray],
     figures: Mapping[str, float],
-    unlikeness: str,
+    unlikeness: Sequence[str],
     classifier: str,
     source: Mapping[str, str],
 ) -> str:
-    """Markdown. table: the embeddings'; parts: bundling.parts of it; figures: what the bundle step measured."""
+    """Markdown.
+
+    table: of the embeddings; roles: rows_by_role of it; figures: as build_bundle measures them; unlikeness: names of its
+    scores; source: digests of the inputs by name.
+    """
 
     def number(name: str) -> str:
         value = figures.get(name, float("nan"))
@@ -79,15 +84,15 @@ def model_card(
     sets = sorted({name for name in table["set"] if name})
     drawn = figures.get("line_drawn_heads", 0)
     return CARD.format(
-        characters=table["character"].iloc[parts["train"]].nunique(),
-        **{name: len(parts[name]) for name in ("train", "calibration", "report")},
+        characters=table["character"].iloc[roles["train"]].nunique(),
+        **{name: len(roles[name]) for name in ("train", "calibration", "report")},
         sets=", ".join(sets) or "none named",
         classifier=classifier,
-        unlikeness=unlikeness.replace("+", " and "),
+        unlikeness=" and ".join(unlikeness),
         source="\n".join(f"- {name}: `{value}`" for name, value in source.items()),
         rows="\n".join(rows),
         drawn=f"; on the {drawn:.0f} that were drawn so, top-5 is {number('line_drawn_top_5')}" if drawn else "",
-        strangers=len(parts["strangers_report"]),
+        strangers=len(roles["strangers_report"]),
         enrolled=number("enrol_characters"),
         enrol_found=number("enrol_enrolled_top_5"),
         enrol_before=number("enrol_known_top_5_before"),

@@ -13,19 +13,16 @@ import urllib.request
 from pathlib import Path
 
 import mlflow
-import numpy as np
 import pytest
 
-from crystal_eyes.classifiers.perceptron import Perceptron
-from crystal_eyes.classifiers.scikit_linear import ScikitLinear
+from crystal_eyes.artifacts import local_path
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.encoder.embeddings import read_embeddings
-from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer
+from crystal_eyes.recognizer.build.inputs import content_digest
+from crystal_eyes.recognizer.build.roles import rows_by_role
 from crystal_eyes.recognizer.bundle import read_bundle
-from pipeline.parameters.steps import Bundle
-from steps.bundle import check_belongs, fitted
+from steps.bundle import summary
 from tests.runs import ROOT, TINY_MAIN, Project, draw_head
 
 
@@ -39,26 +36,6 @@ def bundle(bundle_run) -> Path:
     return Path(bundle_run.info.artifact_uri.removeprefix("file://")) / "bundle"
 
 
-def test_the_recipe_says_which_classifier_names():
-    rng = np.random.default_rng(0)
-    x, names = rng.normal(size=(30, 8)).astype(np.float32), np.repeat(["a", "b", "c"], 10)
-    for recipe, classifier in (("best", ScikitLinear), ("2020", Perceptron)):
-        layer = fitted(Bundle(recipe=recipe, perceptron_epochs=2), x, names)
-        assert type(layer) is classifier and layer.logits(x).shape == (30, 3)
-
-
-def test_embeddings_of_another_encoder_are_refused(tiny_main):
-    folders = {step: Path(tiny_main.project.runs(step)[-1].info.artifact_uri.removeprefix("file://"))
-               for step in ("prepare", "export", "embed")}  # fmt: skip
-    embeddings, table = read_embeddings(folders["embed"] / "embeddings")
-    encoder, catalogue = OnnxEncoder(folders["export"] / "onnx" / "encoder.onnx"), Catalogue(folders["prepare"] / "catalogue")
-    config = Bundle(onnx="this.onnx", embeddings="those")
-    check_belongs(encoder, embeddings, table.to_pandas(), catalogue, config)
-    for others in (-embeddings, embeddings[:, 1:]):
-        with pytest.raises(UserError, match="those was not made with this.onnx: give the embeddings of this encoder"):
-            check_belongs(encoder, others, table.to_pandas(), catalogue, config)
-
-
 @pytest.fixture
 def store(tiny_main, monkeypatch):
     """The tiny main's store is the one that URIs mean."""
@@ -66,6 +43,13 @@ def store(tiny_main, monkeypatch):
     mlflow.set_tracking_uri(tiny_main.tracking_uri)
     yield tiny_main.project.client
     mlflow.set_tracking_uri(before)
+
+
+def test_the_classifier_of_the_recipe_names_as_classify_fitted_it(store, bundle_run, bundle):
+    described = json.loads((local_path(bundle_run.data.params["classifier"]) / "classifier.json").read_text())
+    assert described["classifier"] == "logistic_regression"
+    digest = read_bundle(bundle).listing["source"]["classifier"]
+    assert digest == content_digest(local_path(bundle_run.data.params["classifier"]))
 
 
 def test_the_bundle_names_the_characters_of_the_catalogue_with_their_series(bundle, tiny_main):
@@ -78,6 +62,12 @@ def test_the_bundle_names_the_characters_of_the_catalogue_with_their_series(bund
     assert {one.character for one in head.candidates} <= set(names)
 
 
+def test_the_summary_shows_the_figures_that_there_are():
+    text = summary({"colour_top_1": 0.81234, "line_auroc": 0.7, "enrol_enrolled_top_5": 0.5, "other": 1.0})
+    assert "color top 1 0.812" in text and "line auroc 0.700" in text and "enrolled top 5 0.500" in text
+    assert "other" not in text and "line top 1" not in text
+
+
 def test_figures_are_logged_by_kind_and_stand_on_the_card(bundle_run, bundle):
     metrics, card = bundle_run.data.metrics, (bundle / "README.md").read_text()
     for kind in ("colour", "line"):
@@ -86,7 +76,8 @@ def test_figures_are_logged_by_kind_and_stand_on_the_card(bundle_run, bundle):
         assert f"{metrics[f'{kind}_top_5']:.3f}" in card
     assert "one linear layer (logistic_regression)" in card
     assert "Lisa Wischofsky" in card and "no statement about originality in law" in card
-    assert str(ROOT) not in card + (bundle / "bundle.json").read_text()
+    text = card + (bundle / "bundle.json").read_text()
+    assert str(ROOT) not in text and "runs:/" not in text
 
 
 def test_the_registered_model_has_signature_example_and_aliases(store, bundle):
@@ -201,15 +192,12 @@ def test_the_champion_moves_only_to_a_challenger_that_is_not_worse_and_main_says
 
 
 def test_evaluate_measures_the_heads_that_the_bundle_was_not_calibrated_on(own, tiny_main):
-    from crystal_eyes.data.catalogue import Catalogue
-    from crystal_eyes.recognizer.build.bundling import parts
-
     bundle, prepare = own.runs("bundle")[0], own.runs("prepare")[0]
     parameters = {"bundle": f"runs:/{bundle.info.run_id}/bundle", "catalogue": f"runs:/{prepare.info.run_id}/catalogue"}
     own.run("evaluate", parameters)
     (run,) = own.runs("evaluate")
     table = Catalogue(Path(prepare.info.artifact_uri.removeprefix("file://")) / "catalogue").table()
-    assert run.data.metrics["heads"] == len(parts(table)["report"])
+    assert run.data.metrics["heads"] == len(rows_by_role(table)["report"])
     # the same heads, named from embeddings by the bundle step
     counts = {kind: bundle.data.metrics[f"{kind}_heads"] for kind in ("colour", "line_drawn") if
               f"{kind}_heads" in bundle.data.metrics}  # fmt: skip

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from crystal_eyes.boxes import FACE_TO_HEAD
 from crystal_eyes.data.cropping import LabeledBox, crop_head, head_bytes
 from crystal_eyes.data.layouts import read_dataset
-from crystal_eyes.detector.boxes import FACE_TO_HEAD
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer.finding import find_heads
 

@@ -13,7 +13,7 @@ from crystal_eyes.encoder.loop import best_epoch, embed_heads, learning_rate_sha
 from crystal_eyes.encoder.metric_learning import train_encoder
 from crystal_eyes.encoder.options import TrainingOptions
 from crystal_eyes.errors import UserError
-from crystal_eyes.evaluation.metrics import retrieval
+from crystal_eyes.evaluation.retrieval import retrieval
 
 OPTIONS = TrainingOptions(
     epochs=3,

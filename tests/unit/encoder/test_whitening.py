@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from crystal_eyes.encoder.whitening import fold, whitening_matrix, within_covariance
-from crystal_eyes.evaluation.metrics import retrieval
+from crystal_eyes.evaluation.retrieval import retrieval
 
 
 def classes(noise: np.ndarray, count: int = 400, names: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

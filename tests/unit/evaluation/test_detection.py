@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystal_eyes.detector.boxes import as_boxes
+from crystal_eyes.boxes import as_boxes
 from crystal_eyes.evaluation.detection import Found, average_precision, curve, matches, measure
 
 # whole pixels in a small field, so that boxes of all overlaps occur

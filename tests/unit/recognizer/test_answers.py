@@ -64,8 +64,8 @@ def test_shares_below_one_in_a_hundred_are_not_told_as_none(share, words):
 
 @pytest.mark.parametrize("p_value, stranger_share", [(0.01, 1.0), (0.5, 0.01), (0.5, 0.5)])
 def test_only_line_art_is_told_to_say_less_and_no_sentence_claims_rights(p_value, stranger_share):
-    coloured, line = (head(p_value=p_value, stranger_share=stranger_share, monochrome=m).sentence() for m in (False, True))
-    assert "Line art" not in coloured and line.startswith(coloured) and "Line art" in line
+    colored, line = (head(p_value=p_value, stranger_share=stranger_share, monochrome=m).sentence() for m in (False, True))
+    assert "Line art" not in colored and line.startswith(colored) and "Line art" in line
     assert not any(word in line.lower() for word in ("original", "copyright", "infring", "legal", "stolen"))
     assert "\n" not in line
 

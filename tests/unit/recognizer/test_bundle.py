@@ -12,6 +12,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer, bundle, gallery
 from crystal_eyes.recognizer.bundle import FORMAT, LISTING, read_bundle, write_listing
 from tests.bundles import add_character
+from tests.runs import draw_head
 
 NEEDED = ("detector.onnx", "encoder.onnx", "classifier.onnx", "characters.json", "means.npy", "calibration.json")
 
@@ -45,7 +46,7 @@ def test_an_intact_bundle_opens_and_says_what_it_holds(bundle_folder):
     opened = read_bundle(str(bundle_folder))
     assert opened.folder == bundle_folder and opened.enrolled == []
     assert opened.characters == [(f"Character {n}", f"Series {n}" if n % 2 else "") for n in range(8)]
-    assert opened.listing["source"] == {"encoder": "encoder.onnx"}
+    assert opened.listing["source"].keys() == {"detector", "encoder", "embeddings", "classifier"}
     assert set(opened.listing["files"]) == {path.name for path in bundle_folder.iterdir()} - {LISTING}
 
 
@@ -59,7 +60,7 @@ def test_one_altered_byte_in_any_file_is_noticed_and_named(copy, name):
     data = bytearray((copy / name).read_bytes())
     data[len(data) // 2] ^= 1
     (copy / name).write_bytes(data)
-    refused(copy, str(copy / name), "altered")
+    refused(copy, str(copy / name), "changed")
 
 
 @pytest.mark.parametrize("name", [*NEEDED, *gallery.FILES, "README.md"])
@@ -89,14 +90,26 @@ def test_an_enrolled_character_whose_files_are_not_all_listed_is_refused(copy, n
     refused(copy, name)
 
 
+def test_a_bundle_whose_source_is_uris_still_loads(copy, bundle_folder):
+    """As bundles of format 2 were listed at first."""
+    old = {"detector": "head-detector", "onnx": "runs:/0123abc/onnx", "embeddings": "runs:/4567def/embeddings",
+           "catalogue": "runs:/89ab/catalogue"}  # fmt: skip
+    files = json.loads((copy / LISTING).read_text())["files"]
+    text = json.dumps({"format": 2, "source": old, "files": files}, indent=1, sort_keys=True, ensure_ascii=False)
+    (copy / LISTING).write_text(text + "\n", encoding="utf-8")
+    assert read_bundle(copy).listing["source"] == old
+    picture = draw_head(1, 0)
+    assert Recognizer.load(copy, 1).recognize(picture) == Recognizer.load(bundle_folder, 1).recognize(picture)
+
+
 def test_a_newer_format_asks_for_an_update(copy):
     change(copy, lambda listing: listing.update(format=FORMAT + 1))
     refused(copy, f"format {FORMAT + 1}", "update crystal-eyes")
 
 
-def test_an_older_format_asks_for_the_bundle_anew(copy):
+def test_an_older_format_asks_for_another_bundle(copy):
     change(copy, lambda listing: listing.update(format=FORMAT - 1))
-    refused(copy, f"format {FORMAT - 1}", "take the bundle anew")
+    refused(copy, f"format {FORMAT - 1}", "rebuild or re-download the bundle")
 
 
 @pytest.mark.parametrize(
@@ -109,8 +122,8 @@ def test_a_listing_that_is_none_is_told_in_one_line(copy, text):
     refused(copy, str(copy), LISTING)
 
 
-def test_a_folder_without_a_listing_is_no_bundle(tmp_path):
-    refused(tmp_path, f"{tmp_path} is no bundle", LISTING)
+def test_a_folder_without_a_listing_is_not_a_bundle(tmp_path):
+    refused(tmp_path, f"{tmp_path} is not a bundle", LISTING)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +144,7 @@ def test_a_link_to_other_contents_is_noticed_and_one_to_the_same_is_not(copy, tm
     (copy / "means.npy").symlink_to(tmp_path / "elsewhere.npy")
     assert read_bundle(copy).characters
     (tmp_path / "elsewhere.npy").write_bytes(b"other")
-    refused(copy, str(copy / "means.npy"), "altered")
+    refused(copy, str(copy / "means.npy"), "changed")
 
 
 def test_a_file_that_is_not_listed_is_ignored(copy, bundle_folder):

@@ -7,7 +7,7 @@ import pytest
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.enrollment import MOST, enroll, remove
+from crystal_eyes.recognizer.enrollment import MAX_HEADS, enroll, remove
 from tests.runs import draw_head
 
 NEW = 9  # a character that the bundle does not know
@@ -35,7 +35,7 @@ def folder(bundle_folder, tmp_path) -> Path:
 
 @pytest.fixture
 def new(folder, tmp_path) -> list[Path]:
-    """Pictures of a new character in which the recogniser sees exactly one head."""
+    """Pictures of a new character in which the recognizer sees exactly one head."""
     recognizer = Recognizer.load(folder, threads=1)
     found = [path for path in heads(tmp_path / "new", NEW, range(8)) if len(recognizer.find(path)) == 1]
     assert len(found) >= 6, "the drawn heads are no heads to the detector"
@@ -83,27 +83,27 @@ def test_the_logits_of_the_characters_known_before_stay_what_they_were(folder, n
     ("name", "pictures", "says"),
     [
         ("", 1, "the character has no name"),
-        ("Character 3", 1, "Character 3 is in .* already: choose another name"),
+        ("Character 3", 1, "Character 3 is already in .*: choose another name"),
         ("Nova", 0, "no usable head of Nova"),
-        ("Nova", MOST + 1, f"{MOST + 1} pictures of Nova: give at most {MOST}"),
+        ("Nova", MAX_HEADS + 1, f"{MAX_HEADS + 1} pictures of Nova: at most {MAX_HEADS} can be enrolled"),
     ],
 )
 def test_what_cannot_be_enrolled_is_refused_in_a_line_and_nothing_changes(folder, new, name, pictures, says):
     before = contents(folder)
     with pytest.raises(UserError, match=says):
-        enroll(folder, name, "", (new * MOST)[:pictures])
+        enroll(folder, name, "", (new * MAX_HEADS)[:pictures])
     assert contents(folder) == before
 
 
 def test_a_name_that_was_enrolled_is_refused_a_second_time(folder, new):
     enroll(folder, "Nova", "", new[:1])
-    with pytest.raises(UserError, match="Nova is in .* already"):
+    with pytest.raises(UserError, match="Nova is already in"):
         enroll(folder, "Nova", "", new[1:2])
 
 
 def test_who_was_not_enrolled_cannot_be_removed(folder):
     before = contents(folder)
-    with pytest.raises(UserError, match="Character 3 was learned in training and can't be taken out"):
+    with pytest.raises(UserError, match="Character 3 was trained, not enrolled, and can't be removed"):
         remove(folder, "Character 3")
     with pytest.raises(UserError, match="Nobody is not in it: .* has enrolled nobody"):
         remove(folder, "Nobody")
@@ -132,7 +132,7 @@ def test_heads_that_look_like_a_known_character_are_pointed_out(folder, tmp_path
     assert [name for name, _ in result.look_alikes] == [str(path) for path in sure[:2]]
 
 
-def test_what_an_interrupted_enrolment_left_does_no_harm(folder, new):
+def test_what_an_interrupted_enrollment_left_does_no_harm(folder, new):
     before = Recognizer.load(folder, threads=1).naming.characters
     enroll(folder, "Nova", "", new[:1])
     # as if the listing had never been written
@@ -149,7 +149,7 @@ def test_what_an_interrupted_enrolment_left_does_no_harm(folder, new):
     assert enroll(folder, "Nova", "", new[:1]).heads == 1
 
 
-def test_two_enrolments_at_once_are_both_kept(folder, new):
+def test_two_enrollments_at_once_are_both_kept(folder, new):
     threads = [threading.Thread(target=enroll, args=(folder, name, "", [path])) for name, path in zip("ABCD", new)]
     for thread in threads:
         thread.start()

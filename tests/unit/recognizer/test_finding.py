@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crystal_eyes.boxes import as_boxes, clip, iou
 from crystal_eyes.data.cropping import crop_head
-from crystal_eyes.detector.boxes import as_boxes, clip, iou
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.detector.training import dataset
 from crystal_eyes.recognizer.finding import FRAME, find_heads

@@ -19,8 +19,8 @@ def unit(seed: int, count: int, d: int = 4, copies: bool = False) -> np.ndarray:
     return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
 
-def plain(*colours) -> list[Image.Image]:
-    return [Image.new("RGB", (120, 100), colour) for colour in colours]
+def plain(*colors) -> list[Image.Image]:
+    return [Image.new("RGB", (120, 100), colour) for colour in colors]
 
 
 def decoded(data: bytes) -> Image.Image:
@@ -70,12 +70,12 @@ def test_a_very_long_picture_has_a_thumbnail_and_is_left_as_it_was():
 
 
 def test_what_was_written_is_read_in_its_order(tmp_path):
-    x, names, colours = unit(0, 3, 16), ["Ångström", "名", "Ångström"], [(250, 10, 10), (10, 250, 10), (10, 10, 250)]
-    gallery.write(tmp_path / "new" / "one", x, names, plain(*colours))
+    x, names, colors = unit(0, 3, 16), ["Ångström", "名", "Ångström"], [(250, 10, 10), (10, 250, 10), (10, 10, 250)]
+    gallery.write(tmp_path / "new" / "one", x, names, plain(*colors))
     read = Gallery([tmp_path / "new" / "one"])
     assert read.characters == names and read.embeddings.dtype == np.float32
     np.testing.assert_allclose(read.embeddings, x, atol=1e-3)
-    for row, colour in enumerate(colours):
+    for row, colour in enumerate(colors):
         picture = decoded(read.thumbnail(row))
         assert picture.size == (96, 80) and np.abs(np.asarray(picture, int)[40, 40] - colour).max() < 25
     assert {path.name for path in (tmp_path / "new" / "one").iterdir()} == set(gallery.FILES)

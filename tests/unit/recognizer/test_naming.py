@@ -59,11 +59,11 @@ def test_the_evidence_is_what_the_files_say(naming, bundle_folder):
         np.testing.assert_allclose(getattr(found, name), expected, atol=1e-5)
 
 
-def test_colour_and_line_art_have_a_calibration_each(naming, bundle_folder):
+def test_color_and_line_art_have_a_calibration_each(naming, bundle_folder):
     x, line = unit(8), np.array([True, False] * 4)
     values = json.loads((bundle_folder / "calibration.json").read_text())
     logits = naming.evidence(x).logits
-    found, coloured = naming(x, line), naming(x, np.zeros(8, bool))
+    found, colored = naming(x, line), naming(x, np.zeros(8, bool))
     for row in range(8):
         kind = "line" if line[row] else "colour"
         unlikeness = found.unlikeness[row]
@@ -71,9 +71,9 @@ def test_colour_and_line_art_have_a_calibration_each(naming, bundle_folder):
         assert found.probabilities[row].tolist() == pytest.approx(softmax(logits[row], TEMPERATURES[kind]), abs=1e-5)
         assert found.p_values[row] == (1 + sum(k >= unlikeness for k in known)) / (1 + len(known))
         assert found.stranger_shares[row] == (1 + sum(s <= unlikeness for s in strangers)) / (1 + len(strangers))
-    np.testing.assert_array_equal(found.unlikeness, coloured.unlikeness)
-    assert not np.allclose(found.probabilities[line], coloured.probabilities[line])
-    np.testing.assert_array_equal(found.probabilities[~line], coloured.probabilities[~line])
+    np.testing.assert_array_equal(found.unlikeness, colored.unlikeness)
+    assert not np.allclose(found.probabilities[line], colored.probabilities[line])
+    np.testing.assert_array_equal(found.probabilities[~line], colored.probabilities[~line])
 
 
 def test_the_unlikeness_is_the_one_that_was_calibrated(naming, bundle_folder):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from crystal_eyes.detector.boxes import as_boxes
+from crystal_eyes.boxes import as_boxes
 from crystal_eyes.detector.training.circles import random_circles
 
 BOXES = as_boxes([[30, 40, 70, 90], [120, 20, 180, 60], [150, 130, 156, 138]])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crystal_eyes.detector.boxes import area, as_boxes
+from crystal_eyes.boxes import area, as_boxes
 from crystal_eyes.detector.training.dataset import (
     LONGEST,
     drawn_heads,

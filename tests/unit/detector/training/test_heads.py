@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crystal_eyes.detector.boxes import as_boxes, iou
+from crystal_eyes.boxes import as_boxes, iou
 from crystal_eyes.detector.training.dataset import drawn_heads
 from crystal_eyes.detector.training.heads import read_heads
 from crystal_eyes.detector.training.scenes import Scene

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from crystal_eyes.detector.boxes import as_boxes
+from crystal_eyes.boxes import as_boxes
 from crystal_eyes.detector.training.scenes import LONG_SIDE, Scene, Sprite, background, compose
 
 RED = (255, 0, 0)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystal_eyes.detector.boxes import FACE_TO_HEAD, area, as_boxes, clip, face_to_head, iou, nms, overlap
+from crystal_eyes.boxes import FACE_TO_HEAD, area, as_boxes, clip, face_to_head, iou, nms, overlap
 
 edge = st.integers(-8, 24)
 boxes = st.lists(st.tuples(edge, edge, edge, edge), max_size=8).map(as_boxes)  # some are turned inside out

@@ -1,0 +1,92 @@
+"""Builds a bundle: detector, encoder and classifier, calibrated and measured, in one folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crystal_eyes.encoder.embeddings import embed_sketches
+from crystal_eyes.recognizer.build.calibrate import calibrate
+from crystal_eyes.recognizer.build.choose_unlikeness import choose_unlikeness
+from crystal_eyes.recognizer.build.enroll_again import enroll_again, fit_enrolled_logits
+from crystal_eyes.recognizer.build.inputs import BundleData, BundleInputs, open_inputs
+from crystal_eyes.recognizer.build.known import KnownCharacters
+from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
+from crystal_eyes.recognizer.build.measure import measure_known, measure_strangers, unlikeness_by_kind
+from crystal_eyes.recognizer.build.model_card import model_card
+from crystal_eyes.recognizer.build.options import BundleOptions
+from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
+from crystal_eyes.recognizer.unlikeness import Unlikeness
+
+SKETCHES = 1000  # made for each of calibration, report and strangers
+
+
+@dataclass(frozen=True)
+class BuiltBundle:
+    folder: Path
+    characters: int
+    figures: dict[str, float]  # measured on heads that nothing was tuned on
+    score: tuple[str, ...]  # names of the scores that unlikeness adds up
+    auroc_by_score: dict[str, float]  # of every blend of scores that was tried
+
+
+def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> BuiltBundle:
+    """Write a bundle to folder, which is replaced. Raises UserError where the inputs don't belong together."""
+    data = open_inputs(inputs)
+    roles = data.roles
+    known = KnownCharacters(
+        data.classifier, data.embeddings[roles["train"]], data.characters[roles["train"]], options.references
+    )
+    calibration, report = (labeled_heads(data, roles[role], options.seed) for role in ("calibration", "report"))
+    strangers = {part: labeled_heads(data, roles[f"strangers_{part}"], options.seed) for part in ("choose", "report")}
+
+    # what strangers look like is measured with a classifier that does not know them
+    away = np.unique(np.concatenate([part.characters for part in strangers.values()]))
+    fewer, stay = known_without(data, away, options.references)
+    others = {
+        "choose": calibration[~np.isin(calibration.characters, away)],
+        "report": report[~np.isin(report.characters, away)],
+    }
+    if not len(others["choose"]):  # with few characters, all calibration heads may be strangers'
+        others["choose"] = labeled_heads(data, stay, options.seed)
+    chosen, auroc = choose_unlikeness(fewer, others["choose"], strangers["choose"])
+
+    test = data.table["classifier_split"].to_numpy(dtype=str)
+    enroll = {}
+    for part in ("choose", "report"):
+        rows = roles[f"strangers_{part}"]
+        held_out, shown = (labeled_heads(data, rows[test[rows] == side], options.seed, 0) for side in ("test", "train"))
+        enroll[part] = enroll_again(fewer, others[part].colored(), held_out, shown)
+    enrolled_logits = fit_enrolled_logits(fewer, enroll["choose"], others["choose"].colored())
+
+    unlikeness = Unlikeness.fit(chosen.names, known.evidence(calibration.colored().embeddings))
+    calibrations = calibrate(known, unlikeness, calibration, unlikeness_by_kind(fewer, chosen, strangers["choose"]))
+    figures = measure_known(known, unlikeness, calibrations, report)
+    figures |= measure_strangers(fewer, chosen, others["report"], strangers["report"])
+    # "enrol": metrics that existing stores hold
+    figures |= {f"enrol_{name}": value for name, value in enroll["report"](enrolled_logits).items()}
+
+    source = inputs.digests()
+    card = model_card(data.table, roles, figures, chosen.names, data.classifier.name, source)
+    values = calibration_values(unlikeness, enrolled_logits, calibrations)
+    write_bundle(folder, inputs, data, known, values, card, source)
+    return BuiltBundle(folder, len(known.names), figures, chosen.names, auroc)
+
+
+def labeled_heads(data: BundleData, rows: np.ndarray, seed: int, sketches: int = SKETCHES) -> LabeledHeads:
+    """The heads of some rows, and sketches made from up to so many of the colored ones."""
+    line = data.table["monochrome"].to_numpy(bool)[rows]
+    own = LabeledHeads(data.embeddings[rows], data.characters[rows], line, np.zeros(len(rows), bool))
+    colored = np.flatnonzero(~line)
+    chosen = np.sort(np.random.default_rng(seed).permutation(colored)[:sketches])
+    return own.with_sketches(embed_sketches(data.encoder, data.pictures(rows[chosen], "make sketches")), chosen)
+
+
+def known_without(data: BundleData, away: np.ndarray, references: int) -> tuple[KnownCharacters, np.ndarray]:
+    """The known characters without those in away (str [k]): the same classifier, fitted on the others; and its rows."""
+    rows = data.roles["train"][~np.isin(data.characters[data.roles["train"]], away)]
+    embeddings, characters = data.embeddings[rows], data.characters[rows]
+    print(f"fit a classifier without the {len(away)} characters that are strangers in this measurement", flush=True)
+    classifier = data.classifier.unfitted()
+    classifier.fit(embeddings, np.unique(characters, return_inverse=True)[1])
+    return KnownCharacters(classifier, embeddings, characters, references), rows

@@ -1,0 +1,25 @@
+"""Calibrating: a temperature and the calibration scores of each kind of heads."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from crystal_eyes.recognizer.build.known import KnownCharacters
+from crystal_eyes.recognizer.build.labeled_heads import KINDS, LabeledHeads
+from crystal_eyes.recognizer.build.temperature import fit_temperature
+from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.unlikeness import Unlikeness
+
+
+def calibrate(
+    known: KnownCharacters, unlikeness: Unlikeness, heads: LabeledHeads, strangers: Mapping[str, np.ndarray]
+) -> dict[str, Calibration]:
+    """The calibration of each kind. heads: held-out ones of the known characters; strangers: unlikeness [m] by kind."""
+    calibrations = {}
+    for kind in KINDS:
+        # a kind without heads is calibrated on the other one
+        some = heads.of_kind(kind) if len(heads.of_kind(kind)) else heads
+        evidence = known.evidence(some.embeddings)
+        temperature = fit_temperature(evidence.logits, known.labels(some.characters))
+        calibrations[kind] = Calibration(temperature, np.sort(unlikeness(evidence)), np.sort(strangers[kind]))
+    return calibrations

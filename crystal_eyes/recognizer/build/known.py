@@ -1,0 +1,34 @@
+"""What a bundle knows of its characters."""
+
+import numpy as np
+
+from crystal_eyes.classifiers.linear import Linear
+from crystal_eyes.recognizer.gallery import representative
+from crystal_eyes.recognizer.naming import mean_embedding
+from crystal_eyes.recognizer.unlikeness import Evidence
+
+
+class KnownCharacters:
+    """A linear classifier, mean embeddings and reference heads of the same characters."""
+
+    def __init__(self, classifier: Linear, embeddings: np.ndarray, characters: np.ndarray, references: int):
+        """classifier: fitted on embeddings float32 [n, d] of characters (str [n]), labels in the order of the sorted names.
+
+        references: heads of each character in the gallery, at most.
+        """
+        self.classifier = classifier
+        self.names, labels = np.unique(characters, return_inverse=True)
+        rows = [np.flatnonzero(labels == label) for label in range(len(self.names))]
+        self.means = np.stack([mean_embedding(embeddings[own]) for own in rows]).astype(np.float16)
+        self.references = np.concatenate([own[representative(embeddings[own], references)] for own in rows])
+        self.gallery = embeddings[self.references].astype(np.float16)
+
+    def evidence(self, embeddings: np.ndarray) -> Evidence:
+        """Evidence on n heads of embeddings float32 [n, d]."""
+        # computed from the 16-bit numbers that the bundle's files hold
+        means, gallery = self.means.astype(np.float32), self.gallery.astype(np.float32)
+        return Evidence(self.classifier.logits(embeddings), embeddings @ means.T, embeddings @ gallery.T)
+
+    def labels(self, characters: np.ndarray) -> np.ndarray:
+        """int [n] of names [n], all of them known."""
+        return np.searchsorted(self.names, characters)

@@ -1,0 +1,61 @@
+"""Measuring on heads that nothing was tuned on."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from crystal_eyes.evaluation.calibration import expected_calibration_error
+from crystal_eyes.evaluation.open_set import open_set
+from crystal_eyes.evaluation.top_k import rank_of_truth, top_k_accuracy
+from crystal_eyes.recognizer.build.known import KnownCharacters
+from crystal_eyes.recognizer.build.labeled_heads import KINDS, LINE, LabeledHeads
+from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.unlikeness import Unlikeness
+
+LEVELS = (0.05, 0.1)  # of p-values, at which heads called unknown are counted
+
+
+def measure_known(
+    known: KnownCharacters, unlikeness: Unlikeness, calibrations: Mapping[str, Calibration], heads: LabeledHeads
+) -> dict[str, float]:
+    """Of heads of known characters by kind: accuracy, calibration error before and after, share called unknown, number.
+
+    Kinds without heads are missing. "line_drawn": the heads that were drawn without color, no sketches.
+    """
+    figures: dict[str, float] = {}
+    groups = [(kind, kind, heads.of_kind(kind)) for kind in KINDS]
+    for name, kind, some in (*groups, ("line_drawn", LINE, heads[heads.line & ~heads.sketch])):
+        if not len(some):
+            continue
+        evidence, truth = known.evidence(some.embeddings), known.labels(some.characters)
+        ranks = rank_of_truth(np.argsort(-evidence.logits, axis=1, kind="stable")[:, :5], truth)
+        figures |= {f"{name}_top_{k}": top_k_accuracy(ranks, k) for k in (1, 3, 5)}
+        for when, calibration in (("before", Calibration(1.0)), ("after", calibrations[kind])):
+            confidence = calibration.probabilities(evidence.logits).max(axis=1)
+            figures[f"{name}_ece_{when}"] = expected_calibration_error(confidence, ranks == 0)
+        figures[f"{name}_mean_confidence"] = float(confidence.mean())
+        p = calibrations[kind].p_values(unlikeness(evidence))
+        figures |= {f"{name}_called_unknown_at_{round(100 * level)}": float((p <= level).mean()) for level in LEVELS}
+        figures[f"{name}_heads"] = len(some)
+    return figures
+
+
+def measure_strangers(
+    known: KnownCharacters, unlikeness: Unlikeness, heads: LabeledHeads, strangers: LabeledHeads
+) -> dict[str, float]:
+    """Open-set figures and the number of strangers by kind. known: without the strangers; heads: of the known characters."""
+    figures: dict[str, float] = {}
+    for kind in KINDS:
+        familiar, strange = heads.of_kind(kind), strangers.of_kind(kind)
+        if len(familiar) and len(strange):
+            evidence = known.evidence(familiar.embeddings)
+            right = evidence.logits.argmax(axis=1) == known.labels(familiar.characters)
+            found = open_set(unlikeness(evidence), right, unlikeness(known.evidence(strange.embeddings)))
+            figures |= {f"{kind}_{name}": value for name, value in found.items()}
+            figures[f"{kind}_strangers"] = len(strange)
+    return figures
+
+
+def unlikeness_by_kind(known: KnownCharacters, unlikeness: Unlikeness, heads: LabeledHeads) -> dict[str, np.ndarray]:
+    """float64 [m] of the heads of each kind."""
+    return {kind: unlikeness(known.evidence(heads.of_kind(kind).embeddings)) for kind in KINDS}

@@ -1,0 +1,170 @@
+"""A whole bundle, built from drawn heads."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crystal_eyes.classifiers import fitted, registry
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.errors import UserError
+from crystal_eyes.onnx_session import open_session
+from crystal_eyes.recognizer import Recognizer
+from crystal_eyes.recognizer.build.build import BuiltBundle, build_bundle
+from crystal_eyes.recognizer.build.inputs import BundleInputs, content_digest
+from crystal_eyes.recognizer.build.options import BundleOptions
+from crystal_eyes.recognizer.bundle import read_bundle
+from crystal_eyes.recognizer.unlikeness import BLENDS
+from tests.bundles import make_inputs
+from tests.runs import draw_head
+
+OPTIONS = BundleOptions(references=2, seed=0)
+
+
+@pytest.fixture(scope="module")
+def inputs(catalogue_folder, exported, tmp_path_factory) -> BundleInputs:
+    return make_inputs(tmp_path_factory.mktemp("inputs"), Catalogue(catalogue_folder), exported[1])
+
+
+@pytest.fixture(scope="module")
+def built(inputs, tmp_path_factory) -> BuiltBundle:
+    return build_bundle(inputs, OPTIONS, tmp_path_factory.mktemp("built") / "bundle")
+
+
+def card(built: BuiltBundle) -> str:
+    return (built.folder / "README.md").read_text("utf-8")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def with_embeddings(
+    inputs: BundleInputs, folder: Path, array: np.ndarray | None = None, edit=lambda table: table
+) -> BundleInputs:
+    """The inputs with a changed copy of the embeddings."""
+    shutil.copytree(inputs.embeddings, folder)
+    if array is not None:
+        np.save(folder / "embeddings.npy", array)
+    edit(pd.read_parquet(folder / "table.parquet")).to_parquet(folder / "table.parquet")
+    return replace(inputs, embeddings=folder)
+
+
+def with_classifier(inputs: BundleInputs, folder: Path, name: str, characters: int = 8, first: int = 0) -> BundleInputs:
+    """The inputs with another classifier: of so many characters, on embeddings without their first components."""
+    x, table = np.load(inputs.embeddings / "embeddings.npy"), pd.read_parquet(inputs.embeddings / "table.parquet")
+    names = table["character"].to_numpy(str)
+    rows = (table["classifier_split"] == "train").to_numpy() & np.isin(names, np.unique(names)[:characters])
+    classifier = registry.create(name, {"perceptron_epochs": 2}, 0)
+    fitted.write(folder, fitted.fit(classifier, x[rows][:, first:], names[rows]))
+    return replace(inputs, classifier=folder)
+
+
+def test_a_built_bundle_names_the_characters_of_the_catalogue(built, inputs):
+    recognizer = Recognizer.load(built.folder, threads=1)
+    characters = registry.read(inputs.classifier).characters.tolist()
+    assert [name for name, _ in recognizer.naming.characters] == characters and built.characters == len(characters) == 8
+    assert recognizer.naming.gallery.characters == [name for name in characters for _ in range(OPTIONS.references)]
+    (head,) = recognizer.recognize(draw_head(1, 0).resize((192, 192)))
+    assert {one.character for one in head.candidates} <= set(characters)
+
+
+def test_the_classifier_that_names_is_the_one_that_was_given(built, inputs):
+    x = np.load(inputs.embeddings / "embeddings.npy")[:20]
+    logits = open_session((built.folder / "classifier.onnx").read_bytes(), 1).run(None, {"embeddings": x})[0]
+    np.testing.assert_allclose(logits, registry.read(inputs.classifier).classifier.logits(x), atol=1e-4)
+
+
+def test_figures_and_scores_are_reported_and_stand_on_the_card(built):
+    for name in ("colour_top_1", "colour_top_5", "line_ece_after", "line_called_unknown_at_5", "colour_auroc"):
+        assert 0 <= built.figures[name] <= 1
+    assert built.figures["enrol_characters"] == 2
+    assert built.auroc_by_score.keys() == {"+".join(names) for names in BLENDS}
+    assert built.auroc_by_score["+".join(built.score)] == max(built.auroc_by_score.values())
+    assert f"{built.figures['colour_top_5']:.3f}" in card(built) and "one linear layer (perceptron)" in card(built)
+
+
+def test_equal_inputs_give_equal_bytes_wherever_they_are(built, inputs, tmp_path):
+    moved = {name: Path(shutil.copytree(getattr(inputs, name), tmp_path / name)) for name in ("embeddings", "classifier")}
+    again = build_bundle(replace(inputs, **moved), OPTIONS, tmp_path / "deep" / "bundle")
+    assert contents(again.folder) == contents(built.folder)
+
+
+def test_the_listing_and_the_card_hold_digests_of_the_inputs_and_no_paths(built, inputs):
+    source = read_bundle(built.folder).listing["source"]
+    assert source.keys() == {"detector", "encoder", "embeddings", "classifier"}
+    assert source["encoder"] == hashlib.sha256(inputs.encoder.read_bytes()).hexdigest()
+    assert all(f"- {name}: `{digest}`" in card(built) for name, digest in source.items())
+    text = card(built) + (built.folder / "bundle.json").read_text()
+    assert not any(str(path) in text for path in vars(inputs).values()) and "runs:/" not in text
+
+
+def test_a_folders_digest_is_of_its_files_names_and_contents(tmp_path):
+    (tmp_path / "one" / "below").mkdir(parents=True)
+    (tmp_path / "one" / "b").write_bytes(b"b")
+    (tmp_path / "one" / "below" / "a").write_bytes(b"a")
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in (("b", b"b"), ("below/a", b"a"))]
+    before = content_digest(tmp_path / "one")
+    assert before == hashlib.sha256("".join(lines).encode()).hexdigest()
+    (tmp_path / "one").rename(tmp_path / "two")
+    assert content_digest(tmp_path / "two") == before
+    (tmp_path / "two" / "b").rename(tmp_path / "two" / "c")
+    assert content_digest(tmp_path / "two") != before
+
+
+@pytest.mark.parametrize("name", ["lda", "logistic_regression"])
+def test_any_linear_classifier_can_name(inputs, tmp_path, name):
+    done = build_bundle(with_classifier(inputs, tmp_path / name, name), OPTIONS, tmp_path / "bundle")
+    assert f"one linear layer ({name})" in card(done) and Recognizer.load(done.folder, 1)
+
+
+@pytest.mark.parametrize("name", ["faiss", "tip_adapter"])
+def test_a_classifier_that_is_not_linear_is_refused(inputs, tmp_path, name):
+    with pytest.raises(UserError, match=f"a bundle needs a linear classifier .perceptron, lda.* is {name}"):
+        build_bundle(with_classifier(inputs, tmp_path / name, name), OPTIONS, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"characters": 7}, "it knows 7 characters in 16 dimensions, they train 8 in 16"),
+     ({"first": 1}, "it knows 8 characters in 15 dimensions, they train 8 in 16")],
+)  # fmt: skip
+def test_a_classifier_of_other_embeddings_is_refused(inputs, tmp_path, changes, says):
+    with pytest.raises(UserError, match=f"was not fitted on the embeddings .*: {says}") as caught:
+        build_bundle(with_classifier(inputs, tmp_path / "other", "perceptron", **changes), OPTIONS, tmp_path / "bundle")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_classifier_of_as_many_other_characters_is_refused(inputs, tmp_path):
+    shutil.copytree(inputs.classifier, tmp_path / "other")
+    names = tmp_path / "other" / "characters.csv"
+    names.write_text(names.read_text().replace("Character 7", "Character 9"))
+    with pytest.raises(UserError, match="was not fitted on the embeddings"):
+        build_bundle(replace(inputs, classifier=tmp_path / "other"), OPTIONS, tmp_path / "bundle")
+
+
+def test_embeddings_of_another_encoder_are_refused(inputs, tmp_path):
+    x = np.load(inputs.embeddings / "embeddings.npy")
+    for number, other in enumerate((-x, x[:, 1:])):
+        with pytest.raises(UserError, match=f"embeddings {tmp_path}.* were not made with the encoder .*encoder.onnx"):
+            build_bundle(with_embeddings(inputs, tmp_path / str(number), other), OPTIONS, tmp_path / "bundle")
+
+
+def test_too_few_test_heads_are_refused(inputs, tmp_path):
+    changed = with_embeddings(inputs, tmp_path / "few", edit=lambda table: table.assign(classifier_split="train"))
+    with pytest.raises(UserError, match="too few test heads to calibrate and measure"):
+        build_bundle(changed, OPTIONS, tmp_path / "bundle")
+
+
+def test_what_an_interrupted_build_left_is_replaced(built, inputs, tmp_path):
+    (tmp_path / "bundle" / "enrolled").mkdir(parents=True)
+    (tmp_path / "bundle" / "stray.bin").write_bytes(b"partial")
+    build_bundle(inputs, OPTIONS, tmp_path / "bundle")
+    assert contents(tmp_path / "bundle") == contents(built.folder)
+    assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["format"] == 2
