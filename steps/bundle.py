@@ -49,7 +49,8 @@ def summary(figures: Mapping[str, float]) -> str:
     for title, names in SUMMARY.items():
         shown = [name for name in names if name in figures]
         text = (
-            f"{name.removeprefix('enrol_').replace('colour', 'color').replace('_', ' ')} {figures[name]:.3f}" for name in shown
+            f"{name.removeprefix('enrol_').replace('colour_', 'color ').replace('_', ' ')} {figures[name]:.3f}"
+            for name in shown
         )
         lines.append(f"{title}: {', '.join(text)}")
     return "\n".join(lines)
