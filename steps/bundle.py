@@ -23,10 +23,9 @@ SUMMARY = {
 }  # fmt: skip
 
 
-def bundle(parameters: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
-    folders = {name: path for name, path in inputs.items() if path}
+def bundle(parameters: Bundle, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
     options = BundleOptions(references=parameters.references, seed=parameters.seed)
-    built = compute.bundle(compute.BundleFolders(**folders), options, workspace)
+    built = compute.bundle(compute.BundleFolders(**inputs), options, workspace)
     report(built)
     return {"bundle": built.folder}
 
