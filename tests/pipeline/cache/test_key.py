@@ -189,7 +189,7 @@ def test_libraries_count_by_their_versions(tree):
 
 
 @pytest.mark.parametrize("pattern", [
-    "steps/*.py", "pipeline/**/*.py", "crystal_eyes/data/layouts/*.py", "crystal_eyes/data/contact_sheets.py",
+    "steps/*.py", "pipeline/**/*.py", "crystal_eyes/data/layouts/*.py",
     "crystal_eyes/data/cast/*.py", "crystal_eyes/classifiers/*.py", "crystal_eyes/recognizer/**/*.py",
     "crystal_eyes/web/*.py", "crystal_eyes/detector/**/*.py", "crystal_eyes/cli.py",
 ])  # fmt: skip
