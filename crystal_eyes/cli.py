@@ -109,11 +109,11 @@ def enroll(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """The web page."""
     try:
-        from crystal_eyes.web import app
+        from crystal_eyes.web import server
         from crystal_eyes.web.settings import Settings
     except ImportError as error:
-        raise UserError(f"the page needs gradio ({error}): pip install 'crystal-eyes[page]'") from None
-    app.serve(Recognizer.load(bundle(options)), Settings(host=options.host, port=options.port))
+        raise UserError(f"the page needs starlette, uvicorn and jinja2 ({error}): pip install 'crystal-eyes[page]'") from None
+    server.serve(bundle(options), Settings(host=options.host, port=options.port))
     return 0
 
 

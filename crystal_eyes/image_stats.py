@@ -1,4 +1,4 @@
-"""What a picture looks like at a glance: a hash of its pattern, and whether it has colours."""
+"""Statistics of a picture: a perceptual hash, and whether it has color."""
 
 import numpy as np
 from PIL import Image
@@ -7,12 +7,13 @@ HASH_SIDE = 16  # 16 x 16 comparisons: 256 bits
 
 
 def difference_hash(picture: Image.Image) -> np.ndarray:
-    """uint64 [4]: 256 bits, is each cell of a 17 x 16 grey thumbnail brighter than its left neighbour (dHash, Krawetz 2013)."""
+    """uint64 [4]: 256 bits, is each cell of a 17 x 16 gray thumbnail brighter than its left neighbor (dHash, Krawetz 2013)."""
+    # imagehash.dhash gives the same bits (tested), but would bring SciPy and PyWavelets into serving for these lines
     small = np.asarray(picture.convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.LANCZOS), dtype=np.int16)
     return np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)
 
 
 def is_monochrome(picture: Image.Image) -> bool:
-    """Whether an RGB picture is line art or greyscale: hardly a pixel has a hue."""
+    """Whether an RGB picture is line art or grayscale: at most 2% of its thumbnail's pixels have a visible hue."""
     small = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=np.int16)
     return bool(np.quantile(small.max(axis=2) - small.min(axis=2), 0.98) < 16)

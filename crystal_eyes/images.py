@@ -1,4 +1,4 @@
-"""Pictures: safe decoding, and THE one preprocessing that training and serving share."""
+"""Pictures: safe decoding, and THE preprocessing, which training and serving share."""
 
 import io
 import warnings
@@ -6,23 +6,23 @@ import warnings
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-# Only formats we mean to open: others (FITS, GD, PSD, EPS...) are attack surface without a use here.
+# Only formats that are needed here: decoders of others (FITS, GD, PSD, EPS...) are attack surface.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
 MAX_PIXELS = 64_000_000
 WHITE = (255, 255, 255)
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-# Between one and two times the limit Pillow only warns; `open_picture` refuses there itself.
+# Between one and two times the limit Pillow only warns; open_picture raises there itself.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class PictureError(Exception):
-    """A picture that can't be used. The text says why in a few words, without the file's name."""
+    """A picture that can't be used. The message says why in a few words, without the file's name."""
 
 
 def open_picture(data: bytes) -> Image.Image:
-    """The first frame of an encoded picture, upright, 8 bits a channel, mode RGB or RGBA.
+    """The first frame of an encoded picture, upright, 8 bits per channel, mode RGB or RGBA.
 
     Raises PictureError: empty, not a picture, truncated, or more than MAX_PIXELS pixels.
     """
@@ -45,8 +45,8 @@ def open_picture(data: bytes) -> Image.Image:
 
 
 def upright(picture: Image.Image) -> Image.Image:
-    """A picture of any mode turned as its EXIF data says, 8 bits a channel, mode RGB, or RGBA where it has transparency."""
-    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # each step only where it is needed: pictures are large
+    """A picture of any mode, rotated as its EXIF data says, 8 bits per channel, mode RGB, or RGBA where it has transparency."""
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # each step only where needed: pictures are large
         picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits a channel: Pillow's own conversion would clip instead of scale
         values = np.asarray(picture).astype(np.float64)
@@ -56,7 +56,7 @@ def upright(picture: Image.Image) -> Image.Image:
 
 
 def flatten(picture: Image.Image, background: tuple[int, int, int] = WHITE) -> Image.Image:
-    """The picture in RGB; transparent parts show the background colour."""
+    """The picture in RGB; transparent parts show the background color."""
     if picture.mode == "RGB":
         return picture
     base = Image.new("RGBA", picture.size, (*background, 255))
@@ -64,7 +64,7 @@ def flatten(picture: Image.Image, background: tuple[int, int, int] = WHITE) -> I
 
 
 def fit(picture: Image.Image, size: int) -> np.ndarray:
-    """uint8 RGB [size, size, 3]: what the encoder is shown of a head. The aspect ratio is not kept (heads are near square).
+    """uint8 RGB [size, size, 3]: a head as the encoder sees it. The aspect ratio is not kept (heads are nearly square).
 
     Bicubic with antialiasing. Training resizes with this same kernel: a different one costs 2-3 points of MAP@R.
     """
@@ -72,5 +72,5 @@ def fit(picture: Image.Image, size: int) -> np.ndarray:
 
 
 def load_head(data: bytes, size: int) -> np.ndarray:
-    """Bytes of one encoded head picture to uint8 RGB [size, size, 3]. Raises PictureError."""
+    """uint8 RGB [size, size, 3] of one encoded head picture. Raises PictureError."""
     return fit(open_picture(data), size)

@@ -20,6 +20,8 @@ from pipeline.cache.records import find
 from pipeline.cache.workspace import only_one
 from pipeline.parameters.declare import as_text, parse
 from pipeline.parameters.steps import STEPS
+from pipeline.reused import link_reused
+from pipeline.run_names import label, step_name
 
 
 def key_of(entry_point: str, parameters: dict[str, Any]) -> CacheKey:
@@ -34,36 +36,33 @@ def _get_or_run(
     use_cache: bool = True,
     parent: Run | None = None,
     watch: Callable[[SubmittedRun], None] | None = None,
+    name: str = "",
 ) -> Run:
-    """The newest finished run of a step with an equal key and intact outputs, else a new run of it, as a child run.
+    """The newest finished run of a step with an equal key and intact outputs, else a new child run of the step.
 
-    parent: else the active run, which is the active run of the calling thread only. watch: called while a new run runs; when it
-    returns or raises, the run is over (cancelled where it was not). Raises UserError where the step fails.
+    parent: defaults to the active run of the calling thread; a reused run gets a link below it. watch: called while a new run
+    is active; once it returns or raises, the run is over (canceled if it was still active). name: of a new run; empty: from its
+    parameters. Raises UserError if the step fails.
     """
     client, parent = MlflowClient(), parent or mlflow.active_run()
     experiment = parent.info.experiment_id if parent else "0"
     key = key_of(entry_point, parameters)
     waiting = f"{entry_point}: another main runs the same step, waiting for its result"
     with only_one(f"get-or-run-{key.digest}", waiting):
-        with only_one(key.digest, waiting):  # one whose main was killed goes on to its end
+        with only_one(key.digest, waiting):  # a step whose main was killed still runs to its end
             pass
         if use_cache:
             run, _ = find(client, experiment, key)
             if run is not None:
                 print(f"{label(entry_point, parameters)}: reused run {run.info.run_id} of {_age(run)} ago", flush=True)
+                if parent is not None:
+                    link_reused(run, parent)
                 return run
         print(f"{label(entry_point, parameters)}: runs", flush=True)
         start = time.monotonic()
-        run = _run_child(entry_point, parameters, experiment, parent, watch)
+        run = _run_child(entry_point, parameters, experiment, parent, watch, name or step_name(entry_point, parameters))
         print(f"{label(entry_point, parameters)}: done in {time.monotonic() - start:.0f} s", flush=True)
         return run
-
-
-def label(entry_point: str, parameters: dict[str, Any]) -> str:
-    """What a step is called where several of its kind run: by its classifier, or by its seed where that isn't 0."""
-    if entry_point == "train" and int(parameters.get("seed", 0)):
-        return f"train seed {parameters['seed']}"
-    return f"{entry_point} {parameters['classifier']}" if "classifier" in parameters else entry_point
 
 
 def current_experiment() -> str:
@@ -72,7 +71,12 @@ def current_experiment() -> str:
 
 
 def _run_child(
-    entry_point: str, parameters: dict[str, Any], experiment: str, parent: Run | None, watch: Callable | None
+    entry_point: str,
+    parameters: dict[str, Any],
+    experiment: str,
+    parent: Run | None,
+    watch: Callable[[SubmittedRun], None] | None,
+    name: str,
 ) -> Run:
     # the parent's environment manager has put this Python in place; the child inherits exactly that environment
     here = str(Path(sys.executable).parent)
@@ -87,18 +91,19 @@ def _run_child(
             parameters={name: as_text(value) for name, value in parameters.items()},
             experiment_id=experiment,
             env_manager="local",
-            run_name=label(entry_point, parameters),
+            run_name=name,
             synchronous=watch is None,
         )
         if watch is not None:
+            assert parent is not None  # only a sweep watches, below its own run
             _watched(submitted, parent, watch)
-    except MlflowException:  # the step has said why, in its own line
+    except MlflowException:  # the step has printed the reason, on a line of its own
         raise UserError(f"{label(entry_point, parameters)} failed: see the line above; finished steps are kept") from None
     return mlflow.get_run(submitted.run_id)
 
 
 def _watched(submitted: SubmittedRun, parent: Run, watch: Callable[[SubmittedRun], None]) -> None:
-    """Let a run go on while it is watched, and end it with the watch. Raises MlflowException where it failed."""
+    """Watch an active run, and end it together with the watch. Raises MlflowException if the run failed."""
     client = MlflowClient()
     client.set_tag(submitted.run_id, "mlflow.parentRunId", parent.info.run_id)
     try:

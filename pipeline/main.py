@@ -1,47 +1,77 @@
-"""The driver: chains the steps through `_get_or_run` and logs the comparison."""
+"""The driver: runs the chain of steps through `_get_or_run`, logs the comparison, and registers the bundle."""
 
+import dataclasses
 import sys
 from typing import Any
 
 import mlflow
-from mlflow import MlflowClient
+from mlflow.entities import Run
 
-from pipeline.chain import StepResult, run_chain
-from pipeline.get_or_run import _get_or_run, current_experiment
-from pipeline.parameters.entry_points import Main
+from crystal_eyes.artifacts import local_path
+from pipeline.cache.digests import digest_path
+from pipeline.chain import ChainResult, StepResult, run_chain
+from pipeline.datasets import log_catalogue
+from pipeline.experiment import name_experiment
+from pipeline.get_or_run import _get_or_run
+from pipeline.parameters.declare import as_text, own_fields
+from pipeline.parameters.entry_points import LINEAR, MAIN, Main
 from pipeline.plan import print_plan
+from pipeline.presentation import ENTRY_POINT
 from pipeline.promote import promote
-from pipeline.report import as_text, log_comparison, run_page
+from pipeline.report import as_text as table_as_text
+from pipeline.report import log_comparison, verdict
+from pipeline.run_names import is_generated, main_name
+from pipeline.run_page import run_page
 from pipeline.step import one_line_errors
 
 
-def run_main(main: Main) -> None:
+def run_main(main: Main, active: Run) -> None:
+    """Run the chain, compare, register. active: main's own run."""
+
     def run(entry_point: str, parameters: dict[str, Any]) -> StepResult:
         return StepResult(_get_or_run(entry_point, parameters, use_cache=main.options.cache == "on"))
 
     chained = run_chain(main, run)
-    table = log_comparison({name: result.finished for name, result in chained.classifiers.items()})
+    log_catalogue(chained.catalogue, digest_path(local_path(chained.catalogue)), "main")
+    classifiers = {name: result.finished for name, result in chained.classifiers.items()}
+    table = log_comparison(classifiers, chained.naming, LINEAR)
+    mlflow.log_metrics(headline(chained))
     mlflow.set_tag("bundle_run", chained.bundle.finished.info.run_id)
     promoted = promote(chained, run)
-    # the UI's list of experiments then leads to runs and metrics, not to traces of language models
-    MlflowClient().set_experiment_tag(current_experiment(), "mlflow.experimentKind", "custom_model_development")
-    info = mlflow.active_run().info
     store = mlflow.get_tracking_uri()
     served = store.startswith("http")
     print(
-        f"\n{as_text(table)}\n\n{promoted}\n\n"
+        f"\n{table_as_text(table)}\n{verdict(table, chained.naming, LINEAR)}\n\n{promoted}\n\n"
         + "To use it:      crystal-eyes recognize PICTURE, or crystal-eyes serve for the page\n"
         + ("" if served else f"To look at it:  mlflow ui --backend-store-uri {store}\n")
-        + f"This run:       {store if served else 'http://127.0.0.1:5000'}/{run_page(info)}\n"
-        "Its description links to each classifier, its artifacts hold comparison.png. Below a classifier: answers.png,\n"
+        + f"This run:       {store if served else 'http://127.0.0.1:5000'}/{run_page(active.info)}\n"
+        "Its description links to each classifier; its artifacts include comparison.png. Below each classifier: answers.png,\n"
         "confused_pairs.png and per_character.csv; below prepare: contact_sheet.png;\n"
         "below train and distill: the curves by epoch."
     )
 
 
+def headline(chained: ChainResult) -> dict[str, float]:
+    """The figures by which mains are compared: the bundle's on heads that no calibration saw."""
+    evaluated = chained.evaluation.finished.data.metrics
+    return {name: evaluated[name] for name in ("top_1", "top_3", "top_5") if name in evaluated}
+
+
+def begin(main: Main, active: Run) -> None:
+    """Name and tag the run of a main or a plan, and log all its parameters, also those that `mlflow run` was not given."""
+    parts = [getattr(main, field.name) for field in dataclasses.fields(main)]
+    given = {field.name: getattr(part, field.name) for part in reversed(parts) for field in own_fields(type(part))}
+    if is_generated(active.info.run_name):
+        defaults = {field.name: field.default for part in reversed(MAIN) for field in own_fields(part)}
+        mlflow.set_tag("mlflow.runName", main_name(given, defaults))
+    mlflow.set_tag(ENTRY_POINT, "plan" if main.options.plan else "main")
+    mlflow.log_params({name: as_text(value) for name, value in given.items() if name not in active.data.params})
+
+
 if __name__ == "__main__":
     with one_line_errors("main"):
         main = Main.parse(sys.argv[1:])
-        with mlflow.start_run():
-            mlflow.set_tag("mlflow.runName", "plan" if main.options.plan else "main")
-            print_plan(main) if main.options.plan else run_main(main)
+        with mlflow.start_run() as active:
+            name_experiment(active)
+            begin(main, active)
+            print_plan(main) if main.options.plan else run_main(main, active)

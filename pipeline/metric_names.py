@@ -1,11 +1,11 @@
-"""Names of MLflow metrics that hold a user's words."""
+"""Names of MLflow metrics that contain names from a user's dataset."""
 
 import re
 
-LONGEST = 250  # characters, MLflow's
+MAX_LENGTH = 250  # characters, MLflow's limit
 
 
 def metric_name(text: str) -> str:
-    """The text with what MLflow refuses in a metric's name made `_`: `top_1/Love Live!` becomes `top_1/Love Live_`."""
-    parts = [re.sub(r"[^\w.\- :]", "_", part) for part in text[:LONGEST].split("/")]
+    """The text with each character that MLflow refuses replaced by `_`: `top_1/Love Live!` becomes `top_1/Love Live_`."""
+    parts = [re.sub(r"[^\w.\- :]", "_", part) for part in text[:MAX_LENGTH].split("/")]
     return "/".join("_" if part.strip(".") == "" else part for part in parts)

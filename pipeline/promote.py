@@ -1,4 +1,4 @@
-"""The Model Registry: a new bundle becomes the challenger, and the champion where it is not worse on the same heads."""
+"""The Model Registry: a new bundle becomes the challenger, and the champion if it is not worse on the same heads."""
 
 import base64
 import json
@@ -28,15 +28,19 @@ SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pillow")
 
 
 def promote(chained: ChainResult, run: Runner) -> str:
-    """Register the bundle unless it is registered, move the aliases, and return what was done and why, a line each."""
-    with only_one("promote", "another main moves the registry's aliases: waiting for it"):
+    """Register the bundle unless it is registered already, move the aliases, and return what was done and why, one line each.
+
+    run: runs or reuses a step, here `evaluate` of the present champion.
+    """
+    with only_one("promote", "another main is updating the Model Registry: waiting for it"):
         return _promote(chained, run)
 
 
 def _promote(chained: ChainResult, run: Runner) -> str:
     client = MlflowClient()
     folder = local_path(chained.bundle.output("bundle"))
-    version = _registered(client, digest_file(folder / LISTING)) or _register(client, chained, digest_file(folder / LISTING))
+    digest = digest_file(folder / LISTING)
+    version = _registered(client, digest) or _register(client, chained, digest)
     client.set_registered_model_alias(NAME, "challenger", version.version)
     lines = [f"{NAME} version {version.version} is the challenger"]
     champion = _champion(client)
@@ -47,12 +51,10 @@ def _promote(chained: ChainResult, run: Runner) -> str:
         return "\n".join([*lines, f"{NAME} version {version.version} is the champion already"])
     if reason := _unreadable(champion):
         client.set_registered_model_alias(NAME, "champion", version.version)
-        why = f"version {champion.version} can't be used any more ({reason})"
+        why = f"version {champion.version} can no longer be used ({reason})"
         return "\n".join([*lines, f"{NAME} version {version.version} is the new champion: {why}"])
-    mine, theirs = (
-        run("evaluate", {"bundle": f"models:/{NAME}/{one.version}", "catalogue": chained.catalogue}).finished.data.metrics
-        for one in (version, champion)
-    )
+    evaluated = run("evaluate", {"bundle": _bundle_of(champion), "catalogue": chained.catalogue})
+    mine, theirs = chained.evaluation.finished.data.metrics, evaluated.finished.data.metrics
     figures = f"top-5 {mine['top_5']:.4f}, that of version {champion.version} is {theirs['top_5']:.4f} on the same heads"
     if mine["top_5"] >= theirs["top_5"]:
         client.set_registered_model_alias(NAME, "champion", version.version)
@@ -69,8 +71,19 @@ def _champion(client: MlflowClient) -> ModelVersion | None:
         return None
 
 
+def _bundle_of(version: ModelVersion) -> str:
+    """The bundle that a version was registered from, which may have been evaluated already, or else the registry's copy."""
+    source = f"runs:/{version.tags.get(RUN, '')}/bundle"
+    try:
+        if digest_file(local_path(source) / LISTING) == version.tags.get(DIGEST):
+            return source
+    except UserError:  # deleted since
+        pass
+    return f"models:/{NAME}/{version.version}"
+
+
 def _unreadable(version: ModelVersion) -> str:
-    """Why a version's bundle can't be read (an older format, deleted, damaged); empty where it can."""
+    """Why a version's bundle can't be read (an older format, deleted, damaged); empty if it can."""
     try:
         read_bundle(bundle_folder(f"models:/{NAME}/{version.version}"))
     except UserError as error:
@@ -84,10 +97,10 @@ def _registered(client: MlflowClient, digest: str) -> ModelVersion | None:
 
 
 def _register(client: MlflowClient, chained: ChainResult, digest: str) -> ModelVersion:
-    """Log the bundle as a model that MLflow serves, and register it."""
+    """Log the bundle as a model that MLflow can serve, and register it."""
     bundle = read_bundle(local_path(chained.bundle.output("bundle")))
     example = pd.DataFrame({"picture": [base64.b64encode(Gallery([bundle.folder]).thumbnail(0)).decode()]})
-    # what an answer looks like; the numbers mean nothing
+    # the shape of an answer; its numbers mean nothing
     candidate, reference = Candidate("name", "series", 1.0), Reference("name", "series", 1.0, b"")
     head = Head((0.0, 0.0, 1.0, 1.0), 1.0, True, False, (candidate,), (reference,), 0.0, 1.0, 1.0)
     answer = json.loads(json.dumps([{"heads": [head.as_dict()], "error": ""}]))

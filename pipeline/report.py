@@ -2,18 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Run, RunInfo
+from mlflow.entities import Run
 
 from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
 from pipeline.cache.digests import digest_file
+from pipeline.run_page import run_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ COLUMNS = ("top_1", "top_3", "top_5", "top_5_low", "top_5_high", "top_5_unseen",
 
 
 def comparison(children: Mapping[str, Run]) -> pd.DataFrame:
-    """A row a classifier, best top-5 first. children: the classifiers' runs by name."""
+    """One row per classifier, best top-5 first. children: the classifiers' runs by name."""
     rows = [
         {"classifier": name, **{c: run.data.metrics.get(c, float("nan")) for c in COLUMNS}, "run_id": run.info.run_id}
         for name, run in children.items()
@@ -32,8 +33,29 @@ def comparison(children: Mapping[str, Run]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["top_5", "top_1"], ascending=False, ignore_index=True)
 
 
-def log_comparison(children: Mapping[str, Run]) -> pd.DataFrame:
-    """Log table, plot, metrics and links on the active run; returns the table."""
+def verdict(table: pd.DataFrame, naming: str, choices: Collection[str] = ()) -> str:
+    """Which classifier of a comparison would have named best, beside the one that the bundle uses.
+
+    table: as `comparison` gives it. naming: the classifier that the bundle uses. choices: those that a bundle could use.
+    """
+    best, used = table.iloc[0], table[table["classifier"] == naming]
+    first = f"{best['classifier']} (top-5 {best['top_5']:.3f}, top-1 {best['top_1']:.3f})"
+    if best["classifier"] == naming:
+        return f"Best classifier: {first}, which the bundle uses."
+    if used.empty:
+        said = f"Best classifier: {first}; the bundle uses {naming}, which was not compared."
+    else:
+        mine = used.iloc[0]
+        said = f"Best classifier: {first}; the bundle uses {naming} (top-5 {mine['top_5']:.3f}, top-1 {mine['top_1']:.3f})."
+        if mine["top_5_high"] >= best["top_5"]:
+            said += " The difference is within the 95 % interval."
+    if best["classifier"] in choices:
+        said += f" To use it: -P naming={best['classifier']}"
+    return said
+
+
+def log_comparison(children: Mapping[str, Run], naming: str, choices: Collection[str] = ()) -> pd.DataFrame:
+    """Log table, plot, metrics, verdict and links on the active run; returns the table. naming, choices: as in `verdict`."""
     table = comparison(children)
     mlflow.log_metrics({f"{c}/{row['classifier']}": row[c] for _, row in table.iterrows() for c in COLUMNS[:3]})
     if {"perceptron", "faiss"} <= children.keys():
@@ -42,20 +64,23 @@ def log_comparison(children: Mapping[str, Run]) -> pd.DataFrame:
     mlflow.log_table(table, "comparison.json")
     mlflow.log_text(table.to_csv(index=False), "comparison.csv")
     log_plot(table, children)
+    mlflow.set_tag("best_classifier", table["classifier"].iloc[0])
     # MLflow shows this text, with its links, at the top of the run's page
-    mlflow.set_tag("mlflow.note.content", note(table, children))
+    mlflow.set_tag("mlflow.note.content", f"{verdict(table, naming, choices)}\n\n{note(table, children)}")
     return table
 
 
 def log_plot(table: pd.DataFrame, children: Mapping[str, Run]) -> None:
-    """Log comparison.png: a copy, where an earlier main drew the same; drawing would be most of what a cached main costs."""
+    """Log comparison.png: a copy if an earlier main drew the same, as drawing would be most of what a cached main costs."""
     numbers = [[name, children[name].data.metrics] for name in table["classifier"]]
     shown = hashlib.sha256(json.dumps([digest_file(Path(__file__)), numbers], sort_keys=True).encode()).hexdigest()
     same = f"tags.`{SHOWN}` = '{shown}' and attributes.status = 'FINISHED'"
-    experiment = mlflow.active_run().info.experiment_id
+    active = mlflow.active_run()
+    assert active is not None
+    experiment = active.info.experiment_id
     copied = False
     for run in mlflow.MlflowClient().search_runs([experiment], same, max_results=1):
-        with suppress(UserError):  # its picture was deleted
+        with suppress(UserError):  # its artifact was deleted
             mlflow.log_artifact(str(local_path(f"runs:/{run.info.run_id}/comparison.png")))
             copied = True
     if not copied:
@@ -65,7 +90,7 @@ def log_plot(table: pd.DataFrame, children: Mapping[str, Run]) -> None:
 
 def bar_plot(table: pd.DataFrame, children: Mapping[str, Run]) -> "Figure":
     """top-1, top-3 and top-5 accuracy of each classifier, with 95 % intervals over characters."""
-    from matplotlib.figure import Figure  # costs half a second, and a cached main does without
+    from matplotlib.figure import Figure  # takes half a second, and a cached main does not need it
 
     figure = Figure(figsize=(max(5.0, 1.6 + 1.4 * len(table)), 4.2), layout="constrained")
     axes = figure.subplots()
@@ -81,15 +106,10 @@ def bar_plot(table: pd.DataFrame, children: Mapping[str, Run]) -> "Figure":
         axes.bar_label(bars, [f"{v:.2f}" for v in value], label_type="center", fontsize=7,
                        color="black" if k == 1 else "white")  # fmt: skip
     axes.set_xticks(range(len(table)), table["classifier"], rotation=20, ha="right")
-    axes.set(ylim=(0, 1), ylabel="accuracy on the test part")
+    axes.set(ylim=(0, 1), ylabel="accuracy on the test split")
     axes.set_title("Which classifier names heads best? (95 % intervals)")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
-
-
-def run_page(info: RunInfo) -> str:
-    """Where the UI shows a run. Without the last part MLflow 3 shows the pages for language models around it."""
-    return f"#/experiments/{info.experiment_id}/runs/{info.run_id}?workflowType=machine_learning"
 
 
 def note(table: pd.DataFrame, children: Mapping[str, Run]) -> str:

@@ -19,8 +19,10 @@ from pipeline.cache.digests import digest_path
 from pipeline.cache.key import cache_key
 from pipeline.cache.records import record
 from pipeline.cache.workspace import workspace
+from pipeline.datasets import log_prepared
 from pipeline.parameters.declare import as_text, inputs, names_files, parse, values
 from pipeline.parameters.steps import StepParameters
+from pipeline.presentation import LONG, show_step
 
 FAILURE = "crystal_eyes.failure"  # tag of a run: why it failed
 Parameters = TypeVar("Parameters", bound=StepParameters)
@@ -37,12 +39,13 @@ def run_step(entry_point: str, parameters_class: type[Parameters], body: Body[Pa
     """
     with one_line_errors(entry_point):
         parameters = parse(parameters_class, sys.argv[1:])
-        with mlflow.start_run() as run:
+        with mlflow.start_run(log_system_metrics=entry_point in LONG) as run:
             parameters = _noting_failure(parameters.resolved)
             key = cache_key(entry_point, parameters)
             known = run.data.params
             given = {name: as_text(value) for name, value in (values(parameters) | inputs(parameters)).items()}
             mlflow.log_params({name: value for name, value in given.items() if name not in known})
+            show_step(run, entry_point, parameters, inputs(parameters), key.inputs)
             with workspace(key.digest) as folder:
                 paths = {n: local_path(v) for n, v in inputs(parameters).items() if names_files(parameters, n)}
                 outputs = _noting_failure(_with_remedy, body, parameters, paths, folder)
@@ -50,6 +53,8 @@ def run_step(entry_point: str, parameters_class: type[Parameters], body: Body[Pa
                 for name, path in outputs.items():
                     mlflow.log_artifacts(str(path), name)
                     digests[name] = digest_path(path)
+                if entry_point == "prepare":
+                    log_prepared(given, digests["catalogue"])
                 if cache_key(entry_point, parameters).inputs == key.inputs:
                     record(mlflow.MlflowClient(), run.info.run_id, key, digests)
                 else:

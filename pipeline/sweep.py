@@ -24,10 +24,13 @@ from optuna.exceptions import ExperimentalWarning
 from crystal_eyes.errors import UserError
 from pipeline.cache.workspace import cache_home
 from pipeline.chain import Runner, StepResult
+from pipeline.experiment import name_experiment
 from pipeline.get_or_run import _get_or_run, key_of
 from pipeline.parameters.declare import as_text, own_fields
 from pipeline.parameters.entry_points import Sweep
 from pipeline.parameters.steps import Prepare, Train
+from pipeline.presentation import ENTRY_POINT
+from pipeline.run_names import dataset_name
 from pipeline.step import one_line_errors
 from pipeline.sweeps import format, report, study
 from pipeline.sweeps.trials import POLL, TrialFailed, Trials
@@ -35,6 +38,12 @@ from pipeline.tuned import with_values
 
 STUDY = "crystal_eyes.study"  # tag of a sweep's run
 TOO_MANY = 10  # failures in a row: then the sweep itself is at fault
+
+
+def begin(sweep: Sweep) -> None:
+    """Name and tag the active run, which is the sweep's."""
+    name = f"sweep, {Path(sweep.options.config).stem}, {dataset_name(vars(sweep.prepare))}"
+    mlflow.set_tags({"mlflow.runName": name, ENTRY_POINT: "sweep"})
 
 
 def run_sweep(sweep: Sweep, parent: Run) -> None:
@@ -56,7 +65,7 @@ def run_sweep(sweep: Sweep, parent: Run) -> None:
     mlflow.log_artifact(options.config)
     wanted = min([options.trials, *([file.run_cap] if file.run_cap else []), *_points(file)])
     print(f"study {name}: {len(study.finished(found))} of {wanted} trials are done", flush=True)
-    study.try_again_what_was_broken_off(found)
+    study.requeue_interrupted_trials(found)
     defaults = {name: getattr(train, name) for name in file.space}
     if file.method != "grid" and study.holds(file.space, defaults):
         found.enqueue_trial(defaults, skip_if_exists=True)
@@ -193,5 +202,6 @@ if __name__ == "__main__":
     with one_line_errors("sweep"):
         sweep = Sweep.parse(sys.argv[1:])
         with mlflow.start_run() as run:
-            mlflow.set_tag("mlflow.runName", "sweep")
+            name_experiment(run)
+            begin(sweep)
             run_sweep(sweep, run)

@@ -10,10 +10,10 @@ from PIL import Image
 
 from crystal_eyes.classifiers.registry import create, option_fields
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.data.contact_sheets import sheet
 from crystal_eyes.evaluation.confusions import confused_pairs, per_character
 from crystal_eyes.evaluation.top_k import bootstrap_interval, top_k_accuracy
 from crystal_eyes.images import flatten, open_picture
+from pipeline.contact_sheets import contact_sheet
 from pipeline.metric_names import metric_name
 from pipeline.parameters.steps import Classify
 from pipeline.step import run_step
@@ -81,7 +81,7 @@ def pairs_sheet(catalogue: Catalogue, tested: pd.DataFrame, answers: np.ndarray,
                 text = [name, f"{pair.times} x confused" if confused[row] else ""]
                 cells.append((picture(catalogue, tested.iloc[row]), text, "wrong" if confused[row] else ""))
             cells += [(Image.new("RGB", (1, 1), "white"), [], "")] * (2 - len(rows))
-    return sheet(cells, columns=8)
+    return contact_sheet(cells, columns=8)
 
 
 def answers_sheet(
@@ -95,7 +95,7 @@ def answers_sheet(
     for row in rows:
         text = [str(tested["character"].iloc[row]), str(answers[row]), f"score {scores[row]:.2f}"]
         cells.append((picture(catalogue, tested.iloc[row]), text, "right" if right[row] else "wrong"))
-    return sheet(cells, columns=8)
+    return contact_sheet(cells, columns=8)
 
 
 if __name__ == "__main__":

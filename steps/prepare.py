@@ -7,93 +7,89 @@ import mlflow
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from crystal_eyes.data import cast
-from crystal_eyes.data.catalogue import Catalogue, write
-from crystal_eyes.data.contact_sheets import sheet
-from crystal_eyes.data.layouts import read_dataset
-from crystal_eyes.data.left_out import lines
-from crystal_eyes.data.selection import head_bytes, select
-from crystal_eyes.data.splits import assign_splits
-from crystal_eyes.errors import UserError
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.data.left_out import summary_lines
+from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
 from crystal_eyes.images import flatten, open_picture
-from crystal_eyes.progress import track
 from pipeline.cache.key import code_digest
 from pipeline.cache.workspace import cache_home, only_one
+from pipeline.contact_sheets import contact_sheet
 from pipeline.parameters.steps import Prepare
 from pipeline.step import run_step
+from steps.compute import prepare as computing
 
-SHOWN = 8 * 12  # pictures on the contact sheet
+MAX_SHOWN = 8 * 12  # pictures on the contact sheet
 
 
-def prepare(config: Prepare, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
-    dataset = inputs["dataset"] or draw_cast(config)
-    table, dropped = read_dataset(dataset, config.confidence)
-    found = len(table)
-    table, unused = select(
-        table,
-        min_pictures=config.min_pictures,
-        pictures_per_character=config.pictures_per_character,
-        near_duplicate_bits=config.near_duplicate_bits,
-        seed=config.seed,
-    )
-    for line in lines(dropped + unused):
-        print(line)
-    dropped = pd.DataFrame(dropped + unused, columns=["file", "why"])
-    if table.empty:
-        raise UserError(f"dataset {dataset} has no character with {config.min_pictures} usable pictures: lower min_pictures")
-    table = assign_splits(
-        table,
-        train_per_character=config.train_per_character,
-        test_per_character=config.test_per_character,
-        validation_characters=config.validation_characters,
-        test_characters=config.test_characters,
-        seed=config.seed,
-    )
+def prepare(parameters: Prepare, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
+    selection = SelectionOptions(parameters.min_pictures, parameters.pictures_per_character, parameters.near_duplicate_bits)
+    splits = SplitOptions(
+        parameters.train_per_character, parameters.test_per_character,
+        parameters.validation_characters, parameters.test_characters,
+    )  # fmt: skip
+    dataset = inputs.get("dataset") or draw_cast(parameters)
+    selected = computing.select_heads(dataset, parameters.confidence, selection, parameters.seed)
+    report_left_out(selected)  # before anything can fail for lack of pictures
     folder = workspace / "catalogue"
-    heads = (head_bytes(path, box) for path, box in zip(table["path"], table["box"]))
-    write(folder, table, track(heads, len(table), "write catalogue", "pictures"))
-
-    counts = table.groupby("character")["file"].size()
-    mlflow.log_metrics({"pictures_found": found, "pictures": len(table), "pictures_dropped": len(dropped),
-                        "characters": len(counts), "monochrome": int(table["monochrome"].sum())})  # fmt: skip
-    for part in ("encoder_split", "classifier_split"):
-        mlflow.log_metrics({f"{part}_{k or 'none'}": n for k, n in table[part].value_counts().items()})
-    mlflow.log_text(dropped.to_csv(index=False), "dropped.csv")
-    mlflow.log_text(counts.rename("pictures").to_csv(), "characters.csv")
-    mlflow.log_figure(histogram(counts), "pictures_per_character.png")
-    mlflow.log_image(contact_sheet(Catalogue(folder), config.seed), "contact_sheet.png")
-    print(f"catalogue: {len(table)} pictures of {len(counts)} characters; {len(dropped)} left out (dropped.csv says why)")
+    computing.write_catalogue(folder, selected, splits, parameters.seed)
+    report(Catalogue(folder), len(selected.left_out), parameters.seed)
     return {"catalogue": folder}
 
 
-def draw_cast(config: Prepare) -> Path:
-    """The built-in cast, drawn once for each number of characters and pictures, seed, and version of the drawing code."""
-    name = f"{config.characters}x{config.pictures}-seed{config.seed}-{code_digest('crystal_eyes/data/cast/__init__.py')[:12]}"
+def draw_cast(parameters: Prepare) -> Path:
+    """The built-in cast, drawn once for each of its sizes, seeds and versions of the drawing code."""
+    options, seed = CastOptions(parameters.characters, parameters.pictures), parameters.seed
+    code = code_digest("crystal_eyes/data/cast/__init__.py")[:12]
+    name = f"{options.characters}x{options.pictures}-seed{seed}-{code}"
     folder = cache_home() / "cast" / name
     with only_one(f"cast-{name}", "another run draws the same cast: waiting for it"):
-        cast.draw(folder, characters=config.characters, pictures=config.pictures, seed=config.seed)
+        computing.draw_cast(folder, options, seed)
     print(cast.credits_text())
     mlflow.log_text(cast.credits_text(), "credits.txt")
     return folder
 
 
+def report_left_out(selected: computing.Selected) -> None:
+    mlflow.log_metrics({"pictures_found": selected.found, "pictures_dropped": len(selected.left_out)})
+    mlflow.log_text(pd.DataFrame(selected.left_out, columns=["file", "why"]).to_csv(index=False), "dropped.csv")
+    for line in summary_lines(selected.left_out):
+        print(line)
+
+
+def report(catalogue: Catalogue, left_out: int, seed: int) -> None:
+    """Counts, a histogram and a contact sheet."""
+    table = catalogue.table()
+    counts = table.groupby("character")["file"].size()
+    mlflow.log_metrics({"pictures": len(table), "characters": len(counts), "monochrome": int(table["monochrome"].sum())})
+    for column in ("encoder_split", "classifier_split"):
+        mlflow.log_metrics({f"{column}_{split or 'none'}": n for split, n in table[column].value_counts().items()})
+    mlflow.log_text(counts.rename("pictures").to_csv(), "characters.csv")
+    mlflow.log_figure(histogram(counts), "pictures_per_character.png")
+    mlflow.log_image(sample(catalogue, table, seed), "contact_sheet.png")
+    print(f"catalogue: {len(table)} pictures of {len(counts)} characters; {left_out} left out (dropped.csv says why)")
+
+
 def histogram(counts: pd.Series) -> Figure:
+    """How many characters have how many pictures."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    axes.hist(counts, bins=np.arange(counts.min(), counts.max() + 2) - 0.5 if counts.max() < 80 else 40, log=True)
+    least, most = int(counts.min()), int(counts.max())
+    axes.hist(counts, bins=[number - 0.5 for number in range(least, most + 2)] if most < 80 else 40, log=True)
     axes.set(xlabel="pictures of a character", ylabel="characters", title=f"{len(counts)} characters, {counts.sum()} pictures")
     return figure
 
 
-def contact_sheet(catalogue: Catalogue, seed: int):
-    table = catalogue.table()
-    rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:SHOWN])
+def sample(catalogue: Catalogue, table: pd.DataFrame, seed: int) -> Image.Image:
+    """A contact sheet of random pictures with their characters."""
+    rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:MAX_SHOWN])
     cells = []
-    for row in table.iloc[rows].itertuples():
-        picture = flatten(open_picture(catalogue.read(row.offset, row.length, row.digest)))
-        cells.append((picture, [row.character, row.series or row.set], ""))
-    return sheet(cells, columns=12)
+    for row in table.iloc[rows].to_dict("records"):
+        picture = flatten(open_picture(catalogue.read(row["offset"], row["length"], row["digest"])))
+        cells.append((picture, [row["character"], row["series"] or row["set"]], ""))
+    return contact_sheet(cells, columns=12)
 
 
 if __name__ == "__main__":

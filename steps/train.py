@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.data.contact_sheets import sheet
 from crystal_eyes.encoder.dataset import DecodedHeads, HeadViews
 from crystal_eyes.encoder.loop import EpochMetrics
 from crystal_eyes.encoder.network import EncoderDescription
 from crystal_eyes.encoder.weights import WeightsUnavailable
 from crystal_eyes.errors import UserError
 from pipeline.cache.digests import digest_path
+from pipeline.contact_sheets import contact_sheet
 from pipeline.epochs import report_epoch, report_kept_epoch
 from pipeline.parameters.steps import Train
 from pipeline.step import run_step
@@ -75,7 +75,7 @@ def views_sheet(catalogue: Catalogue, size: int, views: str, seed: int) -> Image
     rows = np.random.default_rng(seed).permutation(len(heads))[:SHOWN_VIEWS]
     shown = HeadViews(DecodedHeads(catalogue, heads), rows, size, (seed, 0), views)
     names = heads["character"].to_numpy(str)
-    return sheet([(Image.fromarray(shown[place][0]), [names[row]], "") for place, row in enumerate(rows)], 8)
+    return contact_sheet([(Image.fromarray(shown[place][0]), [names[row]], "") for place, row in enumerate(rows)], 8)
 
 
 def wandb_image(picture: Image.Image) -> object:

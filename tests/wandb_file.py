@@ -1,4 +1,4 @@
-"""Reads what an offline run of W&B left on disk: LevelDB's log format, a protobuf record an entry."""
+"""Reads the file that an offline W&B run writes: LevelDB's log format, one protobuf record per entry."""
 
 import json
 import struct
@@ -11,7 +11,8 @@ FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
 def records(path: Path) -> list[wandb_internal_pb2.Record]:
-    data, place, found, parts = path.read_bytes(), FILE_HEADER, [], b""
+    """All records of a .wandb file. A record that spans blocks is put together; a cut-off tail is ignored."""
+    data, place, found, partial = path.read_bytes(), FILE_HEADER, [], b""
     while place + HEADER <= len(data):
         left = BLOCK - place % BLOCK
         if left < HEADER:
@@ -20,29 +21,32 @@ def records(path: Path) -> list[wandb_internal_pb2.Record]:
         _, length, kind = struct.unpack("<IHB", data[place : place + HEADER])
         if kind not in (FULL, FIRST, MIDDLE, LAST):
             break
-        parts += data[place + HEADER : place + HEADER + length]
+        partial += data[place + HEADER : place + HEADER + length]
         place += HEADER + length
         if kind in (FULL, LAST):
-            found.append(wandb_internal_pb2.Record.FromString(parts))
-            parts = b""
+            found.append(wandb_internal_pb2.Record.FromString(partial))
+            partial = b""
     return found
 
 
-def config(found: list) -> dict:
-    said = {}
+def config(found: list[wandb_internal_pb2.Record]) -> dict:
+    """The run's configuration, as last updated."""
+    values = {}
     for record in found:
-        for part in (record.run.config, record.config):
-            said |= {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in part.update}
-    return said
+        for update in (record.run.config, record.config):
+            values |= {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in update.update}
+    return values
 
 
-def history(found: list) -> list[dict]:
+def history(found: list[wandb_internal_pb2.Record]) -> list[dict]:
+    """What was logged, one dict per step."""
     return [{item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
             for record in found if record.HasField("history")]  # fmt: skip
 
 
-def summary(found: list) -> dict:
-    said = {}
+def summary(found: list[wandb_internal_pb2.Record]) -> dict:
+    """The run's summary, as last updated."""
+    values = {}
     for record in found:
-        said |= {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.summary.update}
-    return said
+        values |= {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.summary.update}
+    return values

@@ -9,7 +9,7 @@ import numpy as np
 
 from crystal_eyes.classifiers.base import best
 from crystal_eyes.classifiers.perceptron import Perceptron
-from crystal_eyes.data.selection import stable_number
+from crystal_eyes.data.stable_number import stable_number
 from crystal_eyes.evaluation.open_set import open_set
 from crystal_eyes.evaluation.retrieval import retrieval
 from crystal_eyes.evaluation.top_k import rank_of_truth, top_k_accuracy

@@ -23,8 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.recipes.measures import LabeledEmbeddings, all_measures
 from crystal_eyes.data.catalogue import Catalogue, artworks, write
+from crystal_eyes.data.cropping import head_bytes
 from crystal_eyes.data.layouts import read_dataset
-from crystal_eyes.data.selection import head_bytes, select
+from crystal_eyes.data.options import SelectionOptions
+from crystal_eyes.data.selection import select
 from crystal_eyes.encoder.distillation import distill_encoder
 from crystal_eyes.encoder.loop import embed_heads
 from crystal_eyes.encoder.metric_learning import train_encoder
@@ -43,7 +45,7 @@ def catalogue(dataset: Path, folder: Path) -> Catalogue:
     """The dataset's heads; whole sets are the encoder's validation and test part."""
     if not folder.exists():
         table, _ = read_dataset(dataset, 0.85)
-        table, _ = select(table, min_pictures=1, pictures_per_character=0, near_duplicate_bits=6, seed=0)
+        table, _ = select(table, SelectionOptions(min_pictures=1), seed=0)
         split = {**dict.fromkeys(CHOOSE, "validation"), **dict.fromkeys(REPORT, "test")}
         table = table.assign(encoder_split=[split.get(name, "train") for name in table["set"]], classifier_split="")
         partial = folder.with_name("catalogue.partial")

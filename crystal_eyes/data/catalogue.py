@@ -3,7 +3,7 @@
     catalogue.parquet   a row a picture (SCHEMA)
     pictures.bin        their encoded bytes, one after the other; a row's offset and length find them
 
-The pictures travel with the table, so a step reads what prepare checked, even if the user's folder has moved on.
+The pictures are kept with the table, so a later step reads what was checked, even if the dataset has changed since.
 """
 
 import hashlib
@@ -27,37 +27,37 @@ SCHEMA = pa.schema(
         ("series", pa.string()),  # "" where unknown
         ("set", pa.string()),  # where the picture comes from, "" where the dataset has no sets
         ("artwork", pa.string()),  # pictures that share it were cut from one drawing
-        ("monochrome", pa.bool_()),  # line art or greyscale
+        ("monochrome", pa.bool_()),  # line art or grayscale
         ("width", pa.int32()),  # pixels
         ("height", pa.int32()),
         ("digest", pa.string()),  # sha256 of the encoded bytes, hex
         ("offset", pa.int64()),  # into pictures.bin, bytes
         ("length", pa.int64()),
-        ("encoder_split", pa.string()),  # train | validation | test, or "" for pictures no encoder may learn from
+        ("encoder_split", pa.string()),  # train | validation | test, or "" for pictures no encoder may be trained on
         ("classifier_split", pa.string()),  # train | test | ""
     ]
 )
 
 
 class PictureChanged(UserError):
-    """The bytes of a picture are not those that the catalogue was written with."""
+    """The bytes of a picture differ from those that the catalogue was written with."""
 
 
 class Catalogue:
-    """A catalogue folder, opened for reading. Raises UserError where it is none."""
+    """A catalogue folder, opened for reading. Raises UserError where it is not a catalogue."""
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         for name in (TABLE, PICTURES):
             if not (self.folder / name).is_file():
-                raise UserError(f"{self.folder} is no catalogue ({name} is missing): run the prepare entry point first")
+                raise UserError(f"{self.folder} is not a catalogue: {name} is missing")
         try:
             self._parquet = pq.ParquetFile(self.folder / TABLE)
         except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{self.folder / TABLE} can't be read ({error}): run prepare again") from None
+            raise UserError(f"{self.folder / TABLE} can't be read: {str(error).splitlines()[0]}") from None
         missing = set(SCHEMA.names) - set(self._parquet.schema_arrow.names)
         if missing:
-            raise UserError(f"{self.folder / TABLE} has no column {', '.join(sorted(missing))}: run prepare again")
+            raise UserError(f"{self.folder / TABLE} is not a catalogue: it has no column {', '.join(sorted(missing))}")
         self._handle: int | None = None
 
     def __len__(self) -> int:
@@ -68,36 +68,39 @@ class Catalogue:
         return self._parquet.read().to_pandas()
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """The table in pieces of at most so many rows, in order: memory does not grow with the table."""
+        """The table in pieces of at most so many rows, in order, so that memory does not grow with the table."""
         return self._parquet.iter_batches(batch_size=rows)
 
     def read(self, offset: int, length: int, digest: str) -> bytes:
         """The encoded bytes of one picture. Safe to call from many threads and forked processes.
 
-        Raises PictureChanged where they are not the bytes that prepare checked.
+        offset, length, digest: of its row. Raises PictureChanged where the bytes have another digest.
         """
         if self._handle is None:
             self._handle = os.open(self.folder / PICTURES, os.O_RDONLY)
         data = os.pread(self._handle, length, offset)
         if hashlib.sha256(data).hexdigest() != digest:
-            raise PictureChanged("damaged since the catalogue was written, or of another catalogue: run prepare again")
+            raise PictureChanged("damaged since the catalogue was written, or from another catalogue")
         return data
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Path]:
         # worker processes open their own file
         return {"folder": self.folder}
 
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(state["folder"])
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        self.__init__(state["folder"])  # type: ignore[misc]
 
 
 def artworks(table: pd.DataFrame) -> np.ndarray:
-    """object [rows]: the artwork of each picture; a picture without one is its own."""
+    """object [rows]: the artwork of each picture; one without an artwork is an artwork of its own."""
     return np.where(table["artwork"] != "", table["artwork"], "\0" + table["file"])
 
 
 def write(folder: Path, table: pd.DataFrame, pictures: Iterable[bytes]) -> None:
-    """Write a catalogue folder. table: SCHEMA without offset, length and digest, a row a picture, in the pictures' order."""
+    """Write a catalogue folder. Equal tables and pictures give equal bytes.
+
+    table: SCHEMA without offset, length and digest; pictures: encoded bytes in the order of its rows.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     offsets, lengths, digests, offset = [], [], [], 0
     with open(folder / PICTURES, "wb") as file:

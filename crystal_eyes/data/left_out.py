@@ -1,14 +1,15 @@
-"""What a step could not use, in words."""
+"""What a dataset holds but a step could not use, and why."""
 
 from collections.abc import Sequence
 
-MOST = 10  # reasons
+LeftOut = list[tuple[str, str]]  # (file, reason)
+MAX_REASONS = 10
 
 
-def lines(left_out: Sequence[tuple[str, str]]) -> list[str]:
-    """A line a reason, the commonest first, each with how often and the first example. left_out: (what, why)."""
-    examples: dict[str, list[str]] = {}
-    for what, why in left_out:
-        examples.setdefault(why, []).append(what)
-    common = sorted(examples.items(), key=lambda item: -len(item[1]))[:MOST]
-    return [f"left out {len(whats)}: {why} (such as {whats[0]})" for why, whats in common]
+def summary_lines(left_out: Sequence[tuple[str, str]]) -> list[str]:
+    """One line per reason, most frequent first, each with its count and first file; at most MAX_REASONS lines."""
+    files_by_reason: dict[str, list[str]] = {}
+    for file, reason in left_out:
+        files_by_reason.setdefault(reason, []).append(file)
+    most_frequent = sorted(files_by_reason.items(), key=lambda item: -len(item[1]))[:MAX_REASONS]
+    return [f"left out {len(files)}: {reason} (such as {files[0]})" for reason, files in most_frequent]

@@ -1,43 +1,37 @@
-"""Splits that never share an artwork.
+"""Splits of the heads into training, validation and test parts, none of which share an artwork.
 
-Three groups of characters: those the encoder learns from, unseen ones that choose its best epoch, and unseen ones that
-nothing is chosen on. Within every character, a training part and a test part for the classifiers: the test part is
-never shown to the encoder either.
+The encoder's split divides the characters: those it is trained on, unseen ones that choose its best epoch, and unseen ones that
+only report. The classifiers' split divides the pictures of every character into a training and a test part; the encoder is
+never trained on the test part.
 """
 
 import numpy as np
 import pandas as pd
 
 from crystal_eyes.data.catalogue import artworks
-from crystal_eyes.data.selection import stable_number
+from crystal_eyes.data.options import SplitOptions
+from crystal_eyes.data.stable_number import stable_number
 from crystal_eyes.errors import UserError
 
 
-def assign_splits(
-    table: pd.DataFrame,
-    *,
-    train_per_character: int,
-    test_per_character: int,
-    validation_characters: float,
-    test_characters: float,
-    seed: int,
-) -> pd.DataFrame:
-    """The table with encoder_split and classifier_split filled in (see catalogue.SCHEMA).
+def assign_splits(table: pd.DataFrame, options: SplitOptions, seed: int) -> pd.DataFrame:
+    """The table with the columns encoder_split and classifier_split (see catalogue.SCHEMA).
 
-    Needs the columns character, artwork and split (given by the dataset, or ""). A character whose pictures are fewer than
-    train + test is split in proportion; one drawn in a single artwork can't be split and gets "" for both.
-    Raises UserError with fewer than 4 characters: too few to keep some unseen and learn from the others.
+    Needs the columns file, character, artwork and split (as given by the dataset, or ""). A character with fewer pictures than
+    train + test is split in proportion; one drawn in a single artwork can't be split and is not tested on.
+    Raises UserError with fewer than 4 characters that can be split: too few to train on some and keep others unseen.
     """
     classifier = np.full(len(table), "", dtype=object)
-    for character, rows in table.groupby("character", sort=True).indices.items():
-        rows = rows[np.argsort(table["file"].iloc[rows].to_numpy(dtype=str), kind="stable")]  # whatever the rows' order
-        rng = np.random.default_rng([seed, stable_number(character)])
+    for character, members in table.groupby("character", sort=True).indices.items():
+        rows = np.asarray(members)
+        rows = rows[np.argsort(table["file"].iloc[rows].to_numpy(dtype=str), kind="stable")]  # whatever the table's order
+        rng = np.random.default_rng([seed, stable_number(str(character))])
         part = table.iloc[rows]
         classifier[rows] = (
             _given(part) if (part["split"] != "").any()
-            else _split_character(artworks(part), train_per_character, test_per_character, rng)
+            else _split_character(artworks(part), options.train_per_character, options.test_per_character, rng)
         )  # fmt: skip
-    # a character in one artwork only, or with an empty side, is no use to a classifier
+    # a character drawn in one artwork only, or with an empty side, can't be tested on
     sides = pd.DataFrame({"character": table["character"], "side": classifier})
     both = sides[sides["side"] != ""].groupby("character")["side"].nunique()
     usable = table["character"].isin(both[both == 2].index).to_numpy()
@@ -49,14 +43,14 @@ def assign_splits(
             f"{len(names)} characters with pictures for training and testing: at least 4 are needed, "
             "with 2 different pictures each; add some or lower min_pictures"
         )
-    least = 2 if len(names) >= 8 else 1  # among the pictures of a single character every neighbour is right
-    validation = max(least, round(len(names) * validation_characters))
-    test = max(least, round(len(names) * test_characters))
+    at_least = 2 if len(names) >= 8 else 1  # among the pictures of a single character every neighbor is right
+    validation = max(at_least, round(len(names) * options.validation_characters))
+    test = max(at_least, round(len(names) * options.test_characters))
     if len(names) - validation - test < 2:
-        raise UserError("validation_characters and test_characters leave fewer than 2 characters to learn from: lower them")
+        raise UserError("validation_characters and test_characters leave fewer than 2 characters to train on: lower them")
     group = dict.fromkeys(names[:validation], "validation") | dict.fromkeys(names[validation : validation + test], "test")
     encoder = table["character"].map(lambda name: group.get(name, "train")).to_numpy(dtype=object)
-    # what reports a result is never learned from nor chosen on
+    # pictures that results are reported on are neither trained on nor used to choose an epoch
     hidden = (classifier == "test") | (table["split"] == "test").to_numpy() | (table["split"] == "validation").to_numpy()
     encoder[(encoder != "test") & hidden] = ""
     # pictures of an artwork that has a test picture anywhere go with it
@@ -64,18 +58,19 @@ def assign_splits(
     shared = np.isin(artwork, artwork[classifier == "test"]) & (classifier != "test")
     encoder[shared & (encoder != "test")] = ""
     classifier[shared] = ""
-    # and one that shows characters of several groups counts for what is reported, then for what is chosen on
+    # an artwork that shows characters of several groups belongs to test, else to validation
     encoder[np.isin(artwork, artwork[encoder == "test"]) & (encoder != "test")] = ""
     encoder[np.isin(artwork, artwork[encoder == "validation"]) & (encoder == "train")] = ""
     return table.assign(encoder_split=encoder, classifier_split=classifier)
 
 
 def _given(part: pd.DataFrame) -> np.ndarray:
+    """object [n]: the dataset's own split of a character; pictures for validation are in neither part."""
     return part["split"].where(part["split"].isin(["train", "test"]), "").to_numpy(dtype=object)
 
 
 def _split_character(artworks: np.ndarray, train: int, test: int, rng: np.random.Generator) -> np.ndarray:
-    """object [n] of train | test | "": whole artworks at random, at most so many pictures a side, in proportion if fewer."""
+    """object [n] of train | test | "": whole artworks at random, at most so many pictures on a side, in proportion if fewer."""
     names, counts = np.unique(artworks, return_counts=True)
     out = np.full(len(artworks), "", dtype=object)
     if len(names) < 2:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from crystal_eyes.boxes import clip
 from crystal_eyes.data.cropping import MARGIN, crop_head
-from crystal_eyes.detector.boxes import clip
 from crystal_eyes.detector.runtime import HeadDetector
 
 FILL_SHARE = 0.6  # of the picture's longer side: if a head's crop is at least this large, the picture is a head crop

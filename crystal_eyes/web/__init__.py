@@ -1,15 +1,12 @@
-"""The web page: pictures in, numbered heads with names out. Needs gradio.
+"""The web page: pictures in, numbered heads with names out. Needs starlette, uvicorn and jinja2; no state, nothing on disk.
 
-Gradio and onnxruntime read these variables when they are imported, so they are set before any file here can import them.
+app.py       routes, and what happens to a request from its first byte to its answer
+guard.py     security headers, which hosts and origins may ask
+uploads.py   limits on size, number and time; the queue
+live.py      the recognizer, loaded again when its bundle changes
+answers.py   one picture to one answer, whatever the picture is
+rendering.py answers and the page to HTML: templates/ with static/style.css
+server.py    the port, the start and the end
+
+A new element of the page: markup in templates/, its look in static/style.css, its behavior (if any) in static/page.js.
 """
-
-import os
-import tempfile
-
-# Also where gradio makes folders when it starts; its default /tmp/gradio may belong to somebody else. Goes with the process.
-FOLDER = tempfile.TemporaryDirectory(prefix="crystal-eyes-", ignore_cleanup_errors=True)
-os.environ["GRADIO_TEMP_DIR"] = FOLDER.name
-# No calls home.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,90 +1,73 @@
-"""The server of the page."""
+"""The routes of the page, and the way of a request to its answer."""
 
-import asyncio
-import shutil
-import signal
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from tempfile import mkdtemp
+import mimetypes
+from collections.abc import Sequence
 
-import gradio as gr
-import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
-from crystal_eyes.errors import UserError
-from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.web import FOLDER
-from crystal_eyes.web.blocks import build
-from crystal_eyes.web.front import FOLDER as SOURCE
-from crystal_eyes.web.gate import Gate
+from crystal_eyes.web import rendering
+from crystal_eyes.web.answers import Answer, answer
+from crystal_eyes.web.guard import SameOrigin, SecurityHeaders
+from crystal_eyes.web.live import LiveRecognizer
+from crystal_eyes.web.memory import give_back
 from crystal_eyes.web.settings import Settings
-from crystal_eyes.web.uploads import Uploads
+from crystal_eyes.web.uploads import Refused, Uploads
 
-FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Noto Sans CJK JP", "sans-serif"]
-MONO = ["ui-monospace", "Consolas", "Menlo", "monospace"]
-WORDS = {"upload_text.drop_file": "Drop pictures here", "upload_text.click_to_upload": "choose files, or paste with Ctrl+V"}
+NAME_LENGTH = 80
 
 
-class Server(uvicorn.Server):
-    """The page's server: `run()` serves until it is interrupted or `should_exit` is set. Nothing that came in is left then.
-
-    Raises UserError where the port can't be had.
+def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts: Sequence[str]) -> ASGIApp:
+    """GET / is the page. POST /recognize?name=NAME with a picture as the body gives JSON ({"picture", "found", "heads"} or
+    {"picture", "error"}), POST /card the same as HTML. hosts: whose Host headers are answered.
     """
 
-    def __init__(self, recognizer: Recognizer, settings: Settings):
-        self.uploads = Uploads(Path(mkdtemp(dir=FOLDER.name)), settings)
+    def page(_: Request) -> Response:
+        return HTMLResponse(rendering.page(live.get(), settings))
 
-        @asynccontextmanager
-        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            sweeping = asyncio.create_task(self.uploads.keep_sweeping())
-            yield
-            sweeping.cancel()
-            shutil.rmtree(self.uploads.folder, ignore_errors=True)
+    async def card(request: Request) -> Response:
+        found = await answer_to(request)
+        return HTMLResponse(rendering.card(found), found.status)
 
-        gr.mount_gradio_app(
-            app := FastAPI(lifespan=lifespan, openapi_url=None),
-            blocks := build(recognizer, settings, self.uploads),
-            path="/",
-            footer_links=["api"],
-            run_history=False,
-            ssr_mode=False,
-            mcp_server=False,
-            pwa=False,
-            enable_monitoring=False,
-            show_error=False,
-            max_file_size=settings.max_upload,
-            theme=gr.themes.Soft(primary_hue="violet", font=FONTS, font_mono=MONO),
-            css=(SOURCE / "style.css").read_text("utf-8"),
-            i18n=gr.I18n(en=WORDS),
-        )
-        self._listening = _listen(settings.host, settings.port)
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.url = f"http://{host}:{self._listening.getsockname()[1]}/"
-        # 5 s: people whose pages are open hold a connection each, which must not hold up the end
-        self.blocks = blocks
-        super().__init__(uvicorn.Config(Gate(app, self.uploads), log_level="warning", timeout_graceful_shutdown=5))
+    async def recognize(request: Request) -> Response:
+        found = await answer_to(request)
+        return JSONResponse(found.as_dict(), found.status)
 
-    def run(self) -> None:
-        super().run(sockets=[self._listening])
+    async def answer_to(request: Request) -> Answer:
+        name = request.query_params.get("name", "")[:NAME_LENGTH] or "Picture"
+        try:
+            async with uploads.receive(request) as data:
+                return await run_in_threadpool(look_at, name, data)
+        except Refused as error:
+            return Answer(name, str(error), error.status)
+        except ClientDisconnect:
+            return Answer(name, "The upload was interrupted.", 400)  # nobody is there to read it
 
+    def look_at(name: str, data: bytes) -> Answer:
+        try:
+            return answer(live.get(), name, data, settings.max_heads)
+        finally:
+            give_back()
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise UserError(f"the page can't listen on {host} port {port} ({error.strerror}): give another port") from None
-
-
-def serve(recognizer: Recognizer, settings: Settings | None = None) -> None:
-    """Serve the page until it is interrupted; says where on stdout. Needs the main thread.
-
-    Raises UserError where the port can't be had.
-    """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end that tidies up
-    server = Server(recognizer, settings or Settings())
-    print(f"Crystal Eyes is at {server.url} (Ctrl+C ends it)", flush=True)
-    with suppress(KeyboardInterrupt):  # uvicorn has ended in good order by then
-        server.run()
+    mimetypes.add_type("image/webp", ".webp")  # unknown to Python before 3.13
+    app = Starlette(
+        routes=[
+            Route("/", page),
+            Route("/card", card, methods=["POST"]),
+            Route("/recognize", recognize, methods=["POST"]),
+            Mount("/static", StaticFiles(directory=rendering.FOLDER / "static")),
+            Mount("/examples", StaticFiles(directory=rendering.FOLDER / "examples")),
+        ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
+            Middleware(SameOrigin),
+        ],
+    )
+    return SecurityHeaders(app)

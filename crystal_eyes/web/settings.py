@@ -1,19 +1,23 @@
-"""What the page listens on, and how much it takes on."""
+"""Where the page listens and how much it accepts."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Settings:
-    host: str = "127.0.0.1"  # 0.0.0.0: other machines may come too; there is no login
-    port: int = 7860
-    max_upload_mb: int = 25  # MiB of one file; how many pixels it may have is pictures.MAX_PIXELS
-    most_pictures: int = 10  # at once, from one person
-    most_heads: int = 20  # shown of one picture, the surest; so many reference heads come along that more get slow to load
-    at_once: int = 2  # people whose pictures are being looked at; the others wait
-    waiting: int = 50  # people; who comes later is told to try again
+    host: str = "127.0.0.1"  # 0.0.0.0: reachable from other machines; there is no login
+    port: int = 7860  # 0: any free port
+    max_upload_mb: int = 25  # MiB of one picture; images.MAX_PIXELS limits its pixels
+    max_pictures: int = 10  # that the page sends in one go, one request each
+    max_heads: int = 20  # shown of one picture, the surest; with more, the reference heads make the page slow to load
+    at_once: int = 2  # pictures processed in parallel
+    waiting: int = 50  # pictures that may wait for their turn; further ones are told to try again
 
     @property
     def max_upload(self) -> int:
         """Bytes."""
         return self.max_upload_mb * 2**20
+
+    @property
+    def too_large(self) -> str:
+        return f"The limit is {self.max_upload_mb} MB per picture: make this one smaller and try again."

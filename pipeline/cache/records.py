@@ -9,6 +9,7 @@ from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
 from pipeline.cache.digests import digest_path
 from pipeline.cache.key import PARTS, CacheKey
+from pipeline.experiment import experiments_to_search
 
 STEP, KEY, OUTPUTS = "crystal_eyes.step", "crystal_eyes.key", "crystal_eyes.outputs"
 RECENT = 100  # finished runs of a step that an explanation looks back at
@@ -45,7 +46,7 @@ def changed_outputs(run: Run) -> list[str]:
 
 
 def find(client: MlflowClient, experiment: str, key: CacheKey) -> tuple[Run | None, list[str]]:
-    """The newest finished run with an equal key and intact outputs; and what is wrong with the newest other one."""
+    """The newest finished run with an equal key and intact outputs; else what is wrong with the newest one."""
     wrong: list[str] = []
     for run in _finished(client, experiment, f"tags.`{KEY}` = '{key.digest}'", limit=10):
         changed = changed_outputs(run)
@@ -66,7 +67,7 @@ def nearest(client: MlflowClient, experiment: str, key: CacheKey) -> tuple[Run |
 
 
 def differences(old: CacheKey, new: CacheKey) -> list[str]:
-    """What differs between two keys, a line each."""
+    """What differs between two keys, one line each."""
     lines = []
     for part, noun in zip(PARTS, ("parameter", "input", "file", "library")):
         before, after = getattr(old, part), getattr(new, part)
@@ -78,11 +79,12 @@ def differences(old: CacheKey, new: CacheKey) -> list[str]:
                 what = "is new" if a is None else "is gone" if b is None else "has other contents"
                 lines.append(f"{noun} {name} {what}")
             else:
-                lines.append(f"{noun} {name}: {a if a is not None else 'not there'} -> {b if b is not None else 'not there'}")
+                lines.append(f"{noun} {name}: {a if a is not None else 'absent'} -> {b if b is not None else 'absent'}")
     return lines
 
 
 def _finished(client: MlflowClient, experiment: str, condition: str, limit: int) -> list[Run]:
     condition = f"{condition} and attributes.status = 'FINISHED'"
-    runs = client.search_runs([experiment], condition, order_by=["attributes.end_time DESC"], max_results=limit)
+    searched = experiments_to_search(experiment)
+    runs = client.search_runs(searched, condition, order_by=["attributes.end_time DESC"], max_results=limit)
     return [run for run in runs if KEY in run.data.tags]

@@ -1,4 +1,4 @@
-"""Places on this machine for what outlives a process but is no result: drawn casts, checkpoints, locks."""
+"""Places on this machine for what outlives a process without being a result: drawn casts, checkpoints, locks."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ def cache_home() -> Path:
 
 @contextmanager
 def only_one(name: str, waiting: str) -> Iterator[None]:
-    """Hold the lock `name` of this machine; a second process prints `waiting` and waits. Freed even by a kill."""
+    """Hold the machine-wide lock `name`; a second process prints `waiting` and waits. A killed process releases it."""
     folder = cache_home() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{name}.lock")
@@ -36,7 +36,7 @@ def only_one(name: str, waiting: str) -> Iterator[None]:
 
 @contextmanager
 def workspace(key: str) -> Iterator[Path]:
-    """A folder for the work under one cache key. Kept when the work breaks off, so it can go on; removed when it is done."""
+    """A folder for the work under one cache key. Kept if the work is interrupted, so that it can resume; removed when done."""
     folder = cache_home() / "work" / key
     with only_one(key, "the same step with the same inputs is running on this machine: waiting for it"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +45,6 @@ def workspace(key: str) -> Iterator[Path]:
 
 
 def discard(key: str) -> None:
-    """Remove the folder of work that nobody will go on with, once its process has ended."""
+    """Remove the folder of work that nobody will resume, once its process has ended."""
     with only_one(key, ""):
         shutil.rmtree(cache_home() / "work" / key, ignore_errors=True)

@@ -1,9 +1,10 @@
-"""W&B's sweep files, as far as they can be honoured here. What can't be is refused by name, never ignored."""
+"""Reads W&B's sweep files. What is not supported here is refused by name, never ignored."""
 
 import dataclasses
 import json
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,20 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from crystal_eyes.errors import UserError
-from pipeline.parameters.declare import convert
+from pipeline.parameters.declare import convert, value_type
 from pipeline.parameters.steps import Train
 
-SCHEMA = Path(__file__).with_name("wandb_schema.json")  # of W&B's package `sweeps` 0.3.0, MIT
+SCHEMA = Path(__file__).with_name("wandb_schema.json")  # from W&B's package `sweeps` 0.3.0, MIT license
 METHODS = ("bayes", "random", "grid")
-HONOURED = ("name", "description", "program", "command", "method", "metric", "parameters", "early_terminate", "run_cap")
+SUPPORTED = ("name", "description", "program", "command", "method", "metric", "parameters", "early_terminate", "run_cap")
 PROGRAM, MODULE = "steps/train.py", "steps.train"
 MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "-m", MODULE)
-ELSEWHERE = ("wandb", "catalogue")  # in a command, they say how W&B's agent reaches its service and the pictures
-SETTLED = {
-    "recipe": "it settles other parameters before the first trial",
-    "seed": "pictures are split by it before the first trial",
+SET_IN_COMMAND = ("wandb", "catalogue")  # tell W&B's agent how to reach its service and the images; never tuned
+FIXED_BEFORE_TRIALS = {
+    "recipe": "it sets other parameters before the first trial",
+    "seed": "images are split by it before the first trial",
 }
-TUNED = {f.name: f for f in dataclasses.fields(Train) if not f.metadata["input"] and f.name not in ELSEWHERE}
+TUNED = {f.name: f for f in dataclasses.fields(Train) if not f.metadata["input"] and f.name not in SET_IN_COMMAND}
 
 _formats = jsonschema.FormatChecker()
 _formats.checks("float")(lambda value: isinstance(value, float))
@@ -40,101 +41,105 @@ class SweepFile:
     maximize: bool
     space: dict[str, BaseDistribution]  # by parameter of train
     fixed: dict[str, Any]  # parameters of train with one value
-    first_epochs: int  # after which a trial is compared with the others; 0: never
-    one_in: int  # of how many trials one goes on then
+    first_epochs: int  # after which a trial is first compared with the others; 0: never
+    one_in: int  # of this many trials, the best one continues
     run_cap: int | None
 
 
 def read(path: str | Path) -> SweepFile:
-    """Read a sweep file. Raises UserError on whatever W&B would refuse, and on what can't be honoured here."""
+    """Read a sweep file. Raises UserError on whatever W&B would refuse, and on what is not supported here."""
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"config={path} can't be read ({getattr(error, 'strerror', None) or error})") from None
     try:
-        said = yaml.safe_load(text)
+        content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(said, dict):
-        raise UserError(f"{path} is no sweep file: it holds no keys such as method, metric and parameters")
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a sweep file: it has no keys such as method, metric and parameters")
     try:
-        return _honoured(said)
-    except (UserError, OverflowError, ValueError) as error:  # a number may be beyond all floats
+        return _sweep_file(content)
+    except (UserError, OverflowError, ValueError) as error:  # a number may exceed the range of floats
         raise UserError(f"{path}: {error}") from None
 
 
-def _honoured(said: dict[str, Any]) -> SweepFile:
-    for key in said:
-        if key not in HONOURED:
-            raise UserError(f"key {key} can't be honoured here: take it out (there are {', '.join(HONOURED)})")
-    _check_schema(said)
+def _sweep_file(content: dict[str, Any]) -> SweepFile:
+    for key in content:
+        if key not in SUPPORTED:
+            raise UserError(f"key {key} is not supported here; remove it (supported: {', '.join(SUPPORTED)})")
+    _check_schema(content)
     for key in ("parameters", "metric"):
-        if key not in said:
+        if key not in content:
             raise UserError(f"{key} is missing")
-    metric = said["metric"]
+    metric = content["metric"]
     _only(metric, ("name", "goal"), "metric")
-    if said.get("program", PROGRAM) != PROGRAM:
-        raise UserError(f"program {said['program']} can't be run: the entry point that trains is {PROGRAM}")
-    if said["method"] not in METHODS:
-        raise UserError(f"method {said['method']} can't be honoured here: choose one of {', '.join(METHODS)}")
-    space, fixed = {}, _fixed_in_command(said.get("command"))
-    for name, parameter in said["parameters"].items():
+    if content.get("program", PROGRAM) != PROGRAM:
+        raise UserError(f"program {content['program']} is not supported here; use {PROGRAM}")
+    if content["method"] not in METHODS:
+        raise UserError(f"method {content['method']} is not supported here; choose one of {', '.join(METHODS)}")
+    space, fixed = {}, _fixed_in_command(content.get("command"))
+    for name, parameter in content["parameters"].items():
         if name not in TUNED:
-            raise UserError(f"parameter {name} is none that train has: there are {', '.join(TUNED)}")
+            raise UserError(f"train has no parameter {name} that can be searched; it has {', '.join(TUNED)}")
         if name in fixed:
-            raise UserError(f"parameter {name} is given in command too: leave one out")
+            raise UserError(f"parameter {name} is also given in command; remove one of them")
         found = _distribution(name, parameter)
         if isinstance(found, BaseDistribution):
-            if name in SETTLED:
-                raise UserError(f"parameter {name} can't be searched, {SETTLED[name]}: give it one value")
+            if name in FIXED_BEFORE_TRIALS:
+                raise UserError(f"parameter {name} can't be searched, because {FIXED_BEFORE_TRIALS[name]}; give it one value")
             space[name] = found
         else:
             fixed[name] = found
     if not space:
         raise UserError("no parameter has more than one value: nothing to search")
-    if said["method"] == "grid":
+    if content["method"] == "grid":
         for name, found in space.items():
             if isinstance(found, FloatDistribution) and found.step is None:
                 raise UserError(f"parameter {name}: method grid needs values, not a range")
-    stop = said.get("early_terminate", {})
+    stop = content.get("early_terminate", {})
     _only(stop, ("type", "min_iter", "max_iter", "s", "eta"), "early_terminate")
     if "min_iter" in stop and ("max_iter" in stop or "s" in stop):
-        raise UserError("early_terminate: min_iter stands alone, or max_iter and s do: leave one out")
+        raise UserError("early_terminate: give either min_iter, or max_iter and s")
     one_in = stop.get("eta", 3)
     if one_in != int(one_in) or one_in < 2:
-        raise UserError(f"early_terminate: eta {one_in} can't be honoured, give a whole number from 2")
+        raise UserError(f"early_terminate: eta {one_in} is not supported here; give a whole number of at least 2")
     first = 0
-    if stop:  # W&B compares at min_iter and eta times as long, or, from the other end, at max_iter / eta^s
+    if stop:  # W&B compares at min_iter times powers of eta, or, from the other end, at max_iter / eta^s
         first = stop["min_iter"] if "min_iter" in stop else round(stop["max_iter"] / one_in ** stop.get("s", 1))
     return SweepFile(
-        name=said.get("name", said.get("description", "sweep")), method=said["method"], metric=metric["name"],
+        name=content.get("name", content.get("description", "sweep")), method=content["method"], metric=metric["name"],
         maximize=metric.get("goal", "minimize") == "maximize", space=space, fixed=fixed,
-        first_epochs=max(1, first) if stop else 0, one_in=int(one_in), run_cap=said.get("run_cap"),
+        first_epochs=max(1, first) if stop else 0, one_in=int(one_in), run_cap=content.get("run_cap"),
     )  # fmt: skip
 
 
-def _check_schema(said: dict[str, Any]) -> None:
-    parameters = said.get("parameters")
+@cache
+def _validator() -> jsonschema.Draft7Validator:
+    return jsonschema.Draft7Validator(json.loads(SCHEMA.read_text("utf-8")), format_checker=_formats)
+
+
+def _check_schema(content: dict[str, Any]) -> None:
+    parameters = content.get("parameters")
     for name, parameter in parameters.items() if isinstance(parameters, dict) else ():
         low, high = ((parameter.get(end) if isinstance(parameter, dict) else None) for end in ("min", "max"))
         if isinstance(low, int | float) and isinstance(high, int | float) and low >= high:
-            raise UserError(f"parameter {name}: its range is empty, min {low} is not below max {high}")
-    validator = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text("utf-8")), format_checker=_formats)
-    for error in validator.iter_errors(said):
+            raise UserError(f"parameter {name}: min {low} must be below max {high}")
+    for error in _validator().iter_errors(content):
         place = ".".join(str(part) for part in error.absolute_path)
         if len(error.absolute_path) == 2 and error.absolute_path[0] == "parameters":
-            raise UserError(f"parameter {error.absolute_path[1]}: {error.instance} is none of the forms that W&B's format has")
+            raise UserError(f"parameter {error.absolute_path[1]}: {error.instance} has none of the forms in W&B's format")
         raise UserError(f"{place}: {error.message}" if place else error.message)
 
 
 def _only(part: dict[str, Any], names: tuple[str, ...], where: str) -> None:
     for key in part:
         if key not in names:
-            raise UserError(f"key {where}.{key} can't be honoured here: take it out")
+            raise UserError(f"key {where}.{key} is not supported here; remove it")
 
 
 def _fixed_in_command(command: list[Any] | None) -> dict[str, Any]:
-    """The parameters that a command gives to every trial; it has to start train with those that are searched."""
+    """The parameters that a command gives to every trial. Raises UserError unless it starts train with `${args}`."""
     fixed: dict[str, Any] = {}
     if command is None:
         return fixed
@@ -142,17 +147,17 @@ def _fixed_in_command(command: list[Any] | None) -> dict[str, Any]:
         name, equals, value = part.removeprefix("--").partition("=")
         if part.startswith("--") and equals and name in TUNED:
             fixed[name] = convert(TUNED[name], value)
-        elif part not in MACROS and not (part.startswith("--") and equals and name in ELSEWHERE):
-            raise UserError(f"command: {part} can't be honoured here, a command starts {MODULE} with --parameter=value")
+        elif part not in MACROS and not (part.startswith("--") and equals and name in SET_IN_COMMAND):
+            raise UserError(f"command: {part} is not supported here; a command starts {MODULE} with --parameter=value")
     if "${program}" not in command and MODULE not in command:
-        raise UserError(f"command starts another program than {MODULE}")
+        raise UserError(f"command must start {MODULE}")
     if "${args}" not in command:
-        raise UserError("command: ${args} is missing, all trials would be the same training")
+        raise UserError("command: ${args} is missing, so all trials would be the same")
     return fixed
 
 
 def _distribution(name: str, parameter: dict[str, Any]) -> BaseDistribution | Any:
-    """What Optuna calls a parameter's range or choice; a plain value for a constant."""
+    """A parameter's range or choice as Optuna's distribution, or its value if it has only one."""
     field = TUNED[name]
     if "value" in parameter:
         return convert(field, str(parameter["value"]))
@@ -162,24 +167,29 @@ def _distribution(name: str, parameter: dict[str, Any]) -> BaseDistribution | An
     low, high, q = (parameter.get(key) for key in ("min", "max", "q"))
     given = [key for key in ("distribution", "probabilities", "parameters") if key in parameter]
     kind = parameter.get("distribution", *given) if given else "int_uniform" if type(low) is type(high) is int else "uniform"
-    if field.type is str:
-        raise UserError(f"parameter {name} is text: give values")
+    if value_type(field) is str:
+        raise UserError(f"parameter {name} is text; give values")
     if kind == "int_uniform":
-        low, high = (convert(field, str(end)) for end in (low, high))
-        return IntDistribution(int(low), int(high))
+        return IntDistribution(int(_bound(field, low)), int(_bound(field, high)))
     if kind == "log_uniform":  # its bounds are exponents of e
-        low, high, kind = math.exp(low), math.exp(high), "log_uniform_values"
+        low, high, kind = math.exp(parameter["min"]), math.exp(parameter["max"]), "log_uniform_values"
     if kind in ("uniform", "log_uniform_values", "q_uniform"):
-        if field.type is not float:
-            raise UserError(f"parameter {name} takes no {kind}: give int_uniform or values")
-        low, high = (convert(field, str(end)) for end in (low, high))
+        if value_type(field) is not float:
+            raise UserError(f"parameter {name} does not take {kind}; give int_uniform or values")
+        low, high = _bound(field, low), _bound(field, high)
         if kind == "q_uniform":
             q = q or 1.0
             if not math.isclose(low / q, round(low / q), abs_tol=1e-9):
-                raise UserError(f"parameter {name}: min {low} is no multiple of q {q}")
+                raise UserError(f"parameter {name}: min {low} must be a multiple of q {q}")
             return FloatDistribution(low, low + math.floor((high - low) / q + 1e-9) * q, step=q)
         return FloatDistribution(low, high, log=kind == "log_uniform_values")
     raise UserError(
-        f"parameter {name}: {kind} can't be honoured here, give values, value, uniform, q_uniform, int_uniform, log_uniform or "
+        f"parameter {name}: {kind} is not supported here; give values, value, uniform, q_uniform, int_uniform, log_uniform or "
         "log_uniform_values"
     )
+
+
+def _bound(field: dataclasses.Field, value: object) -> float:
+    bound = convert(field, str(value))
+    assert isinstance(bound, int | float)  # text has no ranges
+    return bound

@@ -1,4 +1,4 @@
-"""One trial: a training in a process of its own, watched between epochs, stopped where others are clearly better."""
+"""One trial: a training in its own process, watched after each epoch, stopped if others are clearly better."""
 
 import math
 import threading
@@ -23,22 +23,22 @@ RUN = "run_id"  # attribute of a trial: the MLflow run of its training
 
 
 class TrialFailed(Exception):
-    """A trial that failed for a reason; the sweep goes on."""
+    """A trial failed for a reason; the sweep continues."""
 
 
 @dataclass
 class Trials:
-    """Runs trials of one sweep. parameters: those of train that all trials share."""
+    """Runs the trials of one sweep. parameters: train's, as far as all trials share them."""
 
     file: SweepFile
     parameters: dict[str, Any]
     parent: Run
     use_cache: bool
-    stopped: threading.Event  # set where the sweep is interrupted
-    broken: BaseException | None = None  # what no trial may fail for: Optuna doesn't pass on what its last threads raise
+    stopped: threading.Event  # set when the sweep is interrupted
+    broken: BaseException | None = None  # an error that must end the sweep: Optuna drops what its last threads raise
 
     def __call__(self, trial: optuna.Trial) -> float:
-        """The trial's value: that of its best epoch. Raises TrialFailed, or TrialPruned where it is stopped early."""
+        """The trial's value: that of its best epoch. Raises TrialFailed, or TrialPruned if it is stopped early."""
         try:
             return self._value(trial)
         except (TrialFailed, optuna.TrialPruned):
@@ -49,18 +49,18 @@ class Trials:
 
     def _value(self, trial: optuna.Trial) -> float:
         values = suggest(trial, self.file.space)
-        said = ", ".join(f"{name}={_short(value)}" for name, value in values.items())
-        print(f"trial {trial.number}: {said}", flush=True)
-        trial.set_user_attr(RUN, "")  # one that is tried again has that of before
+        name = f"trial {trial.number}: " + ", ".join(f"{name}={_short(value)}" for name, value in values.items())
+        print(name, flush=True)
+        trial.set_user_attr(RUN, "")  # a requeued trial still has that of its interrupted run
         try:
-            run = _get_or_run("train", self.parameters | values, self.use_cache, self.parent, self._watch(trial))
+            run = _get_or_run("train", self.parameters | values, self.use_cache, self.parent, self._watch(trial), name)
             trial.set_user_attr(RUN, run.info.run_id)
             history = _history(run.info.run_id, self.file.metric)
             self._report(trial, history)
             value = best(history, self.file, run)
         except optuna.TrialPruned:
             discard(key_of("train", self.parameters | values).digest)
-            # the training says that it failed as it ends
+            # the training set its status to failed when it ended
             MlflowClient().set_terminated(trial.user_attrs[RUN], "KILLED")
             raise
         except UserError as error:
@@ -85,7 +85,7 @@ class Trials:
                 if not self._report(trial, history):
                     continue
                 newest = max(history)
-                # after its last epoch there is nothing to save any more; no number is no reason to call others better
+                # after the last epoch stopping saves nothing; NaN does not mean that others are better
                 if newest < last and not math.isnan(history[newest]) and trial.should_prune():
                     print(f"trial {trial.number}: stopped early, others were better by then", flush=True)
                     raise optuna.TrialPruned
@@ -94,7 +94,7 @@ class Trials:
 
     @staticmethod
     def _report(trial: optuna.Trial, history: dict[int, float]) -> bool:
-        """Tell Optuna the epochs that it doesn't know yet; whether there were any."""
+        """Report new epochs to Optuna; returns whether there were any."""
         known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         new = sorted(history.keys() - known.keys())
         for step in new:
@@ -103,13 +103,13 @@ class Trials:
 
 
 def best(history: dict[int, float], file: SweepFile, run: Run) -> float:
-    """The metric of the best epoch. Raises UserError where it was never logged, or no number in any epoch."""
+    """The metric of the best epoch. Raises UserError if it was never logged, or was NaN in every epoch."""
     if not history:
         logged = ", ".join(sorted(run.data.metrics)) or "none"
-        raise UserError(f"metric {file.metric} was never logged by train: it logs {logged}")
+        raise UserError(f"train never logged the metric {file.metric}; it logs {logged}")
     numbers = [value for value in history.values() if not math.isnan(value)]
     if not numbers:
-        raise UserError(f"metric {file.metric} was no number in any of {len(history)} epochs")
+        raise UserError(f"metric {file.metric} was NaN in all {len(history)} epochs")
     return (max if file.maximize else min)(numbers)
 
 

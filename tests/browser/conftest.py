@@ -1,6 +1,5 @@
-"""The real page, served in this process, and a browser."""
+"""The real page, served in this process, and one browser for all tests."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,18 +11,18 @@ import httpx
 import pytest
 
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.web.app import Server
-from crystal_eyes.web.front import EXAMPLES
+from crystal_eyes.web.rendering import EXAMPLES
+from crystal_eyes.web.server import Server
 from crystal_eyes.web.settings import Settings
 
 CHROMIUM = Path("/usr/bin/chromium")
-SETTINGS = Settings(port=0, max_upload_mb=1, most_pictures=4, most_heads=2)
+SETTINGS = Settings(port=0, max_upload_mb=1, max_pictures=3, max_heads=2)
 
 
 @contextmanager
-def serving(recognizer: Recognizer, settings: Settings = SETTINGS) -> Iterator[Server]:
-    """The page at server.url, on a free port."""
-    server = Server(recognizer, replace(settings, port=0))
+def serving(bundle: Path, settings: Settings = SETTINGS) -> Iterator[Server]:
+    """The page at server.url, on a free port. Every upload must be gone when it ends."""
+    server = Server(bundle, replace(settings, port=0))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -34,6 +33,7 @@ def serving(recognizer: Recognizer, settings: Settings = SETTINGS) -> Iterator[S
     finally:
         server.should_exit = True
         thread.join()
+    assert (server.uploads.requests, server.uploads.held) == (0, 0)
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +42,8 @@ def recognizer(bundle_folder) -> Recognizer:
 
 
 @pytest.fixture(scope="session")
-def page(recognizer) -> Iterator[Server]:
-    with serving(recognizer) as server:
+def page(bundle_folder) -> Iterator[Server]:
+    with serving(bundle_folder) as server:
         yield server
 
 
@@ -53,30 +53,9 @@ def example() -> Callable[[str], Path]:
     return lambda name: next(path for path in EXAMPLES if name in path.name)
 
 
-def upload(server: Server, *files: tuple[str, bytes]) -> httpx.Response:
-    return httpx.post(f"{server.url}gradio_api/upload", files=[("files", file) for file in files], timeout=60)
-
-
-def ask(server: Server, files: list[dict]) -> list[dict]:
-    """What `recognize` says to these files, by plain HTTP."""
-    address = f"{server.url}gradio_api/call/recognize"
-    asked = httpx.post(address, json={"data": [[{"meta": {"_type": "gradio.FileData"}, **file} for file in files]]}, timeout=60)
-    asked.raise_for_status()
-    event, data = httpx.get(f"{address}/{asked.json()['event_id']}", timeout=60).text.strip().splitlines()[-2:]
-    assert event == "event: complete", data
-    return json.loads(data.removeprefix("data: "))[0]
-
-
-def send(server: Server, *files: tuple[str, bytes]) -> list[dict]:
-    """Upload these files and ask about them."""
-    sent = upload(server, *files)
-    assert sent.status_code == 200, sent.text
-    return ask(server, [{"path": path, "orig_name": name} for path, (name, _) in zip(sent.json(), files)])
-
-
-def lying(server: Server) -> list[Path]:
-    """Uploaded files that lie on the server."""
-    return list(server.uploads.folder.iterdir())
+def send(server: Server, name: str, data: bytes, to: str = "recognize", **headers: str) -> httpx.Response:
+    """POST a picture."""
+    return httpx.post(f"{server.url}{to}", params={"name": name}, content=data, headers=headers, timeout=60)
 
 
 @pytest.fixture(scope="session")

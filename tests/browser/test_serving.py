@@ -1,5 +1,7 @@
-"""What programs and ill-meaning people send to the served page: each gets an answer or a sentence, and nothing stays."""
+"""What programs and attackers send to the served page: each gets an answer or a sentence, and nothing stays behind."""
 
+import asyncio
+import http.client
 import io
 import os
 import signal
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,12 +19,14 @@ from dataclasses import replace
 import httpx
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
 from PIL import Image
+from starlette.requests import Request
 
 from crystal_eyes.errors import UserError
-from crystal_eyes.web.app import Server
-from tests.browser.conftest import SETTINGS, ask, lying, send, serving, upload
+from crystal_eyes.web.guard import allowed_hosts
+from crystal_eyes.web.server import Server
+from crystal_eyes.web.uploads import Refused, Uploads
+from tests.browser.conftest import SETTINGS, send, serving
 from tests.runs import ROOT
 
 
@@ -43,7 +48,7 @@ def bomb(side: int) -> bytes:
 
 
 NOISE = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)))
-HOSTILE = {
+UNUSABLE = {
     "empty.png": (b"", "empty"),
     "text.png": (b"not a picture at all", "not a PNG"),
     "cut.png": (NOISE[: len(NOISE) // 2], "damaged"),
@@ -56,187 +61,319 @@ HOSTILE = {
 }
 
 
-def test_recognize_answers_as_json_with_gradio_client(page, example):
-    client = Client(page.url, verbose=False)
-    paths = [example("three"), example("line")]
-    three, line = client.predict([handle_file(path) for path in paths], api_name="/recognize")
-    assert [three["picture"], line["picture"]] == [path.name for path in paths]
-    assert three["found"] == 3 and len(three["heads"]) == SETTINGS.most_heads
-    assert line["heads"][0]["monochrome"] and len(line["heads"][0]["candidates"]) == 5 and line["heads"][0]["sentence"]
-    assert lying(page) == []
+def test_recognize_answers_as_json(page, example):
+    three = send(page, "three.webp", example("three").read_bytes()).json()
+    assert three["picture"] == "three.webp" and three["found"] == 3 and len(three["heads"]) == SETTINGS.max_heads
+    line = send(page, "", example("line").read_bytes()).json()
+    assert line["picture"] == "Picture" and line["heads"][0]["monochrome"]
+    assert len(line["heads"][0]["candidates"]) == 5 and line["heads"][0]["sentence"]
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_no_usable_picture_gets_a_sentence(page, name):
-    data, says = HOSTILE[name]
-    (answer,) = send(page, (name, data))
-    assert answer["picture"] == name and says in answer["error"]
-    assert lying(page) == []
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_unusable_picture_gets_a_sentence(page, name):
+    data, says = UNUSABLE[name]
+    refused = send(page, name, data)
+    assert refused.status_code == 422 and refused.json()["picture"] == name and says in refused.json()["error"]
+    html = send(page, name, data, to="card")
+    assert html.status_code == 422 and says in html.text and html.headers["content-type"].startswith("text/html")
 
 
-def test_a_mislabelled_picture_is_answered_and_one_without_a_head_too(page, example):
-    grey = encoded(Image.new("L", (500, 200), 128), "GIF")
-    named, empty = send(page, ("a.pdf", example("one head").read_bytes()), ("b.png", grey))
-    assert named["found"] == 1 and empty == {"picture": "b.png", "found": 0, "heads": []}
+def test_a_mislabeled_picture_is_answered_and_one_without_a_head_too(page, example):
+    assert send(page, "a.pdf", example("one head").read_bytes()).json()["found"] == 1
+    gray = encoded(Image.new("L", (500, 200), 128), "GIF")
+    assert send(page, "b.png", gray).json() == {"picture": "b.png", "found": 0, "heads": []}
 
 
-def test_a_file_over_the_limit_is_refused_with_a_sentence(page):
-    for size in (2**20 + 1, 50_000_000):
-        refused = upload(page, ("big.png", bytes(size)))
-        assert refused.status_code == 413 and "1 MB at most" in refused.text
-    assert lying(page) == []
+def test_a_long_name_is_cut(page):
+    assert send(page, "n" * 5000, NOISE).json()["picture"] == "n" * 80
 
 
-def test_pictures_over_the_number_are_left_out_and_deleted(page):
-    answers = send(page, *[("a.png", NOISE)] * (SETTINGS.most_pictures + 2))
-    assert [("error" in answer) for answer in answers] == [False] * SETTINGS.most_pictures + [True] * 2
-    assert lying(page) == []
-    assert upload(page, *[("a.png", b"a")] * 101).status_code == 400
-    assert lying(page) == []
+# Limits
+
+
+@pytest.mark.parametrize("size", [2**20 + 1, 30_000_000])
+def test_a_body_over_the_limit_is_refused_whether_its_length_is_announced_or_not(page, size):
+    def chunks() -> Iterator[bytes]:
+        for start in range(0, size, 2**16):
+            yield bytes(min(2**16, size - start))
+
+    announced = send(page, "a.png", bytes(size))
+    streamed = httpx.post(f"{page.url}recognize", content=chunks(), timeout=60)
+    for refused in (announced, streamed):
+        assert refused.status_code == 413 and "limit is 1 MB" in refused.json()["error"]
+    assert page.uploads.held == 0
+
+
+def test_a_body_of_exactly_the_limit_is_read(page):
+    assert "not a PNG" in send(page, "a.png", bytes(2**20)).json()["error"]
+
+
+def test_an_announced_length_alone_is_enough_to_be_refused(page):
+    address = httpx.URL(page.url)
+    with socket.create_connection((address.host, address.port), timeout=30) as line:
+        line.sendall(f"POST /recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: {10**15}\r\n\r\n".encode())
+        assert line.recv(100).startswith(b"HTTP/1.1 413")
 
 
 def test_people_who_send_the_same_picture_at_once_are_all_answered(page, example):
     data = example("two heads").read_bytes()
     with ThreadPoolExecutor(20) as people:
-        answers = list(people.map(lambda _: send(page, ("a.webp", data), ("no.png", b"no")), range(20)))
-    assert all(good["found"] == 2 and "not a PNG" in bad["error"] for good, bad in answers)
-    assert lying(page) == []
+        answers = list(people.map(lambda _: send(page, "a.webp", data).json(), range(20)))
+    assert all(answer["found"] == 2 for answer in answers)
 
 
-def test_who_finds_the_queue_full_is_told_so(recognizer):
-    with serving(recognizer, replace(SETTINGS, at_once=1, waiting=1)) as server:
-        paths = [upload(server, ("a.png", NOISE)).json()[0] for _ in range(12)]
-        address = f"{server.url}gradio_api/call/recognize"
-        body = [{"data": [[{"path": path, "meta": {"_type": "gradio.FileData"}}]]} for path in paths]
-        with ThreadPoolExecutor(12) as people:
-            answers = list(people.map(lambda one: httpx.post(address, json=one, timeout=60), body))
-        codes = {answer.status_code for answer in answers}
-        assert codes == {200, 503}
-        assert all("full" in answer.text for answer in answers if answer.status_code == 503)
-        server.uploads.sweep(seconds=-1)
-        assert lying(server) == []
+def test_who_finds_the_queue_full_is_told_so(bundle_folder):
+    with serving(bundle_folder, replace(SETTINGS, at_once=1, waiting=1)) as server, ThreadPoolExecutor(12) as people:
+        answers = list(people.map(lambda _: send(server, "a.png", NOISE), range(12)))
+        assert {answer.status_code for answer in answers} == {200, 503}
+        assert all("busy" in answer.json()["error"] for answer in answers if answer.status_code == 503)
 
 
-def test_only_what_was_uploaded_here_can_be_asked_about(page, tmp_path):
-    secret = tmp_path / "secret.png"
-    secret.write_bytes(NOISE)
-    elsewhere = [str(secret), "/etc/passwd", "https://example.com/a.png", f"{page.uploads.folder}/../../{secret.name}", ""]
-    for start in range(0, len(elsewhere), SETTINGS.most_pictures):
-        answers = ask(page, [{"path": path} for path in elsewhere[start : start + SETTINGS.most_pictures]])
-        assert all("it was not sent to this page" in answer["error"] for answer in answers)
-    assert secret.read_bytes() == NOISE and lying(page) == []
-    path = upload(page, ("a.png", NOISE)).json()[0]
-    assert "found" in ask(page, [{"path": path}])[0] and "waited too long" in ask(page, [{"path": path}])[0]["error"]
-    assert ask(page, []) == [{"error": "No picture came along."}]
+def receiving(chunks: int, chunk: bytes, seconds: float = 0.0) -> Callable[[], Request]:
+    """Requests whose bodies arrive in chunks, one every so many seconds."""
+
+    def make() -> Request:
+        left = chunks
+
+        async def receive() -> dict:
+            nonlocal left
+            await asyncio.sleep(seconds)
+            left -= 1
+            if left < 0:
+                await asyncio.Event().wait()  # still connected, nothing more to say
+            return {"type": "http.request", "body": chunk, "more_body": left > 0}
+
+        return Request({"type": "http", "method": "POST", "headers": [], "path": "/", "query_string": b""}, receive)
+
+    return make
+
+
+def in_a_loop(run: Callable[[], Coroutine]) -> object:
+    """The coroutine's result; in a thread of its own, since the browser's event loop runs in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(run())).result()
+
+
+def test_uploads_are_received_in_pieces_and_forgotten_afterwards():
+    async def run() -> None:
+        uploads, make = Uploads(SETTINGS), receiving(3, b"abc")
+        async with uploads.receive(make()) as data:
+            assert data == b"abcabcabc" and (uploads.requests, uploads.held) == (1, 9)
+        assert (uploads.requests, uploads.held) == (0, 0)
+
+    in_a_loop(run)
+
+
+def test_a_slow_upload_and_too_much_in_memory_are_refused():
+    async def status(uploads: Uploads, request: Request) -> int:
+        try:
+            async with uploads.receive(request):
+                return 200
+        except Refused as error:
+            return error.status
+
+    async def run() -> None:
+        slow = Uploads(SETTINGS, max_seconds=0.05)
+        assert await status(slow, receiving(100, b"a", 0.01)()) == 408
+        small = Uploads(SETTINGS, max_held=50)
+        make = receiving(10, b"abc", 0.001)
+        assert sorted(await asyncio.gather(*(status(small, make()) for _ in range(2)))) == [200, 503]
+        assert await status(small, make()) == 200
+        assert (slow.requests, slow.held, small.requests, small.held) == (0, 0, 0, 0)
+
+    in_a_loop(run)
+
+
+def test_no_more_pictures_are_processed_at_once_than_allowed():
+    async def run() -> int:
+        uploads, make, now, most = Uploads(replace(SETTINGS, at_once=2)), receiving(1, b"abc"), 0, 0
+
+        async def one() -> None:
+            nonlocal now, most
+            async with uploads.receive(make()):
+                now += 1
+                most = max(most, now)
+                await asyncio.sleep(0.01)
+                now -= 1
+
+        await asyncio.gather(*(one() for _ in range(9)))
+        return most
+
+    assert in_a_loop(run) == 2
+
+
+def test_an_interrupted_upload_leaves_nothing(page):
+    address = httpx.URL(page.url)
+    with socket.create_connection((address.host, address.port)) as line:
+        line.sendall(b"POST /recognize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n" + bytes(300_000))
+        wait_until(lambda: page.uploads.held == 300_000)
+    wait_until(lambda: page.uploads.held == page.uploads.requests == 0)
+    assert "found" in send(page, "a.png", NOISE).json()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+# Addresses, hosts, origins
+
+
+def raw(server: Server, method: str, path: str, **headers: str) -> tuple[int, bytes, http.client.HTTPMessage]:
+    """A request whose path and headers are sent as they are; httpx would tidy them up."""
+    address = httpx.URL(server.url)
+    line = http.client.HTTPConnection(address.host, address.port, timeout=30)
+    line.putrequest(method, path, skip_host="Host" in headers)
+    for name, value in headers.items():
+        line.putheader(name.replace("_", "-"), value)
+    line.endheaders()
+    answer = line.getresponse()
+    return answer.status, answer.read(), answer.headers
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "file=https://example.com/",
-        "file=/etc/passwd",
-        "proxy=https://a.hf.space/",
-        "deep_link?session_hash=a",
-        "runs",
-        "nothing",
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static/..%2fapp.py",
+        "/static/..%5capp.py",
+        "/static//etc/passwd",
+        "/static/%00",
+        "/examples/../templates/page.html",
+        "/examples/....//app.py",
+        "/static/",
+        "/templates/page.html",
+        "/etc/passwd",
+        "/docs",
     ],
 )
-def test_addresses_that_the_page_does_not_need_are_closed(page, path):
-    assert httpx.get(f"{page.url}gradio_api/{path}").status_code == 404
-    assert httpx.get(f"{page.url}monitoring/summary").status_code == 404
-    for closed in ("process_recording", "component_server", "run/recognize", "api/recognize"):
-        assert httpx.post(f"{page.url}gradio_api/{closed}", json={"data": [[]]}).status_code == 404
+def test_only_static_files_and_examples_can_be_fetched(page, path):
+    status, text, _ = raw(page, "GET", path)
+    assert status == 404 and b"import" not in text and b"<html" not in text
 
 
-def test_questions_without_a_length_or_of_great_length_are_refused(page):
-    address = f"{page.url}gradio_api/call/recognize"
-    assert httpx.post(address, content=iter([b"{}"])).status_code == 411
-    assert httpx.post(address, content=bytes(2_000_000)).status_code == 413
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/recognize"), ("PUT", "/card"), ("POST", "/"), ("DELETE", "/static/page.js")]
+)
+def test_other_methods_are_refused(page, method, path):
+    assert raw(page, method, path)[0] == 405
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(page):
-    address = httpx.URL(page.url)
-    with socket.create_connection((address.host, address.port)) as line:
-        line.sendall(b"POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n")
-        line.sendall(b"Content-Length: 900000\r\n\r\n--x\r\nContent-Disposition: form-data; name=files; filename=a\r\n\r\n")
-        line.sendall(bytes(300_000))
-    time.sleep(0.3)
-    assert lying(page) == [] and "found" in send(page, ("a.png", NOISE))[0]
+def test_static_files_have_their_types(page, example):
+    types = {"static/page.js": "javascript", "static/style.css": "text/css", "static/icon.svg": "image/svg+xml"}
+    types[f"examples/{example('one').name}"] = "image/webp"
+    for path, kind in types.items():
+        found = httpx.get(f"{page.url}{path}")
+        assert found.status_code == 200 and kind in found.headers["content-type"]
 
 
-def test_what_nobody_asks_about_is_swept(page):
-    path = upload(page, ("a.png", NOISE)).json()[0]
-    page.uploads.sweep()
-    assert [str(one) for one in lying(page)] == [path]
-    os.utime(path, (time.time() - 700,) * 2)
-    page.uploads.sweep()
-    assert lying(page) == []
+@pytest.mark.parametrize(
+    "host", ["example.com", "example.com:80", "localhost.example.com", "127.0.0.1.example.com", "a@localhost", ""]
+)
+def test_another_host_name_is_refused_on_loopback(page, host):
+    for method, path in (("GET", "/"), ("POST", "/recognize")):
+        status, text, _ = raw(page, method, path, Host=host)
+        assert status == 400 and b"Crystal" not in text
 
 
-def test_of_the_answers_at_most_one_is_kept_in_memory(page):
-    client = [Client(page.url, verbose=False) for _ in range(3)]
-    for one in client:
-        one.predict([], api_name="/recognize")
-    assert len(page.blocks.state_holder.session_data) == 1
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "[::1]:7860"])
+def test_names_of_this_machine_are_answered(page, host):
+    assert raw(page, "GET", "/", Host=host)[0] == 200
+
+
+def test_a_server_for_other_machines_answers_to_any_name():
+    assert allowed_hosts("0.0.0.0", "0.0.0.0") == allowed_hosts("[::]", "::") == ["*"]
+    assert "pc" in allowed_hosts("pc", "127.0.1.1") and "*" not in allowed_hosts("[::1]", "::1")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://example.com"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+    ids=str,
+)
+def test_a_post_for_another_site_is_refused(page, headers):
+    for to in ("recognize", "card"):
+        assert send(page, "a.png", NOISE, to=to, **headers).status_code == 403
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "same-origin", "Origin": "https://proxy.example"}], ids=str)
+def test_a_post_of_a_program_or_of_the_page_itself_is_answered(page, headers):
+    assert send(page, "a.png", NOISE, **headers).status_code == 200
+    assert send(page, "a.png", NOISE, Origin=page.url.rstrip("/")).status_code == 200
+
+
+def test_every_response_carries_the_security_headers(page):
+    responses = [raw(page, "GET", path)[2] for path in ("/", "/static/page.js", "/nothing")]
+    responses += [raw(page, "GET", "/", Host="example.com")[2], raw(page, "PUT", "/")[2]]
+    responses += [send(page, "a.png", b"", to=to).headers for to in ("card", "recognize")]
+    responses += [send(page, "a.png", b"", Origin="null").headers]
+    for headers in responses:
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in headers
+
+
+# The process
 
 
 @contextmanager
-def listened():
-    """The addresses other than this machine that anything in this process looks up or connects to."""
-    heard, on = [], [True]
+def watched() -> Iterator[tuple[list[str], list[str]]]:
+    """The hosts other than this machine that this process looks up or connects to, and the files that it opens for writing."""
+    hosts, files, on = [], [], [True]
 
     def listen(event: str, arguments: tuple) -> None:
-        if on and event in ("socket.connect", "socket.getaddrinfo"):
+        if not on:
+            return
+        if event in ("socket.connect", "socket.getaddrinfo"):
             host = arguments[1][0] if event == "socket.connect" and isinstance(arguments[1], tuple) else arguments[0]
             if isinstance(host, str) and host not in ("127.0.0.1", "::1", "localhost"):
-                heard.append(host)
+                hosts.append(host)
+        if event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and ".pyc" not in str(arguments[0]):
+            files.append(str(arguments[0]))
 
     sys.addaudithook(listen)
-    yield heard
+    yield hosts, files
     on.clear()
 
 
-def test_the_server_talks_to_nobody(recognizer, example):
-    with listened() as heard:
-        with serving(recognizer) as server:
+def test_the_server_talks_to_nobody_and_writes_no_file(bundle_folder, example, tmp_path):
+    with watched() as (hosts, files):
+        with serving(bundle_folder) as server:
             httpx.get(server.url)
-            assert "found" in send(server, ("a.webp", example("one head").read_bytes()))[0]
-            assert (
-                "not sent"
-                in ask(server, [{"path": "https://example.com/a.png", "url": "https://example.com/a.png"}])[0]["error"]
-            )
-        assert heard == []
-        with suppress(OSError):  # that the ear works
+            assert "found" in send(server, "a.webp", example("one head").read_bytes()).json()
+            assert "error" in send(server, "a.webp", bytes(2**20)).json()
+        assert (hosts, files) == ([], [])
+        with suppress(OSError):  # that the watch works
             socket.create_connection(("203.0.113.1", 9), timeout=0.01).close()
-        assert heard
+        (tmp_path / "file").write_text("")
+        assert hosts and files
 
 
-def test_the_folder_goes_with_the_server(recognizer):
-    with serving(recognizer) as server:
-        upload(server, ("a.png", NOISE))
-        assert len(lying(server)) == 1
-    assert not server.uploads.folder.exists()
-
-
-def test_a_port_that_is_taken_is_named(recognizer, page):
+def test_a_port_that_is_taken_is_named(bundle_folder, page):
     with pytest.raises(UserError, match=f"port {httpx.URL(page.url).port}"):
-        Server(recognizer, replace(SETTINGS, port=httpx.URL(page.url).port))
+        Server(bundle_folder, replace(SETTINGS, port=httpx.URL(page.url).port))
 
 
-def test_serve_says_where_and_leaves_nothing_when_it_is_ended(bundle_folder, tmp_path):
-    code = (
-        "from crystal_eyes.web.app import serve; from crystal_eyes.web.settings import Settings;"
-        f"from crystal_eyes.recognizer import Recognizer; serve(Recognizer.load({str(bundle_folder)!r}), Settings(port=0))"
-    )
-    ours = ("GRADIO_", "HF_", "ORT_")  # set by the page in this process
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"TMPDIR": str(tmp_path)}
-    with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
+def test_serve_prints_its_address_and_leaves_nothing_when_it_is_ended(bundle_folder, tmp_path):
+    command = [sys.executable, "-m", "crystal_eyes.cli", "serve", "--bundle", str(bundle_folder), "--port", "0"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().split()[4]
-        assert "Crystal Eyes" in httpx.get(url, timeout=30).text
-        assert httpx.post(f"{url}gradio_api/upload", files={"files": NOISE}).status_code == 200
+        assert url.startswith("http://127.0.0.1:") and "Crystal Eyes" in httpx.get(url, timeout=30).text
+        assert httpx.post(f"{url}recognize", content=NOISE, timeout=30).status_code == 200
+        assert list(tmp_path.iterdir()) == []
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     assert list(tmp_path.iterdir()) == []

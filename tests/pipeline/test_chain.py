@@ -1,83 +1,121 @@
 """Which parameters the chain gives to which step."""
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import pytest
 
-from crystal_eyes.encoder.recipes import RECIPES
+from crystal_eyes.classifiers.registry import CLASSIFIERS
 from crystal_eyes.errors import UserError
-from pipeline.chain import Main, run_chain
+from pipeline.chain import run_chain
 from pipeline.get_or_run import label
-from pipeline.parameters.declare import parse
-from pipeline.parameters.steps import CLASSIFIERS, STEPS
+from pipeline.parameters.entry_points import Main
+from pipeline.parameters.recipes import RECIPES
+from pipeline.parameters.steps import STEPS
 
 
 @dataclass
-class Told:
-    """A runner that notes what each step is given."""
+class Recorder:
+    """A runner that notes what each step is given and runs nothing."""
 
     steps: dict[str, dict] = field(default_factory=dict)
     last: str = ""
 
     def __call__(self, entry_point, parameters):
         self.steps[label(entry_point, parameters)] = parameters
-        return Told(self.steps, label(entry_point, parameters))
+        return Recorder(self.steps, label(entry_point, parameters))
 
     def output(self, name: str) -> str:
         return f"pending:/{self.last}/{name}"
 
 
-def told(*arguments: str) -> dict[str, dict]:
-    runner = Told()
-    run_chain(parse(Main, ["--dataset", "heads", *arguments]), runner)
-    return runner.steps
+def given(*arguments: str) -> dict[str, dict]:
+    """The parameters of each step that a main with this command line would run."""
+    recorder = Recorder()
+    run_chain(Main.parse(["--dataset", "heads", *arguments]), recorder)
+    return recorder.steps
 
 
-def own(parameters: dict) -> set[str]:
-    """Those parameters that belong to one classifier."""
-    return {name for name in parameters if name.startswith(CLASSIFIERS)}
+def classifier_options(parameters: dict) -> set[str]:
+    """Those parameters that are options of one classifier."""
+    return {name for name in parameters if name.startswith(tuple(CLASSIFIERS))}
 
 
 def test_every_step_is_given_parameters_that_it_has():
-    steps = told()
-    assert {name.split()[0] for name in steps} == set(STEPS) - {"detector", "crop", "evaluate"}
+    steps = given()
+    assert {name.split()[0] for name in steps} == set(STEPS) - {"detector", "crop"}
     for name, parameters in steps.items():
-        assert set(parameters) <= set(STEPS[name.split()[0]].__dataclass_fields__)
+        assert set(parameters) <= {field.name for field in dataclasses.fields(STEPS[name.split()[0]])}
 
 
-def test_a_classifier_is_given_its_own_parameters_and_those_of_what_it_is_built_on():
-    steps = told()
+def test_every_step_is_given_every_input_that_it_needs():
+    for name, parameters in given().items():
+        for field_ in dataclasses.fields(STEPS[name.split()[0]]):
+            if field_.metadata["input"] and not field_.metadata["optional"] and not field_.default:
+                assert parameters[field_.name], f"{field_.name} of {name}"
+
+
+def test_a_classifier_is_given_its_own_options_and_those_of_what_it_is_built_on():
+    steps = given()
     perceptron = {"perceptron_epochs", "perceptron_learning_rate"}
-    assert own(steps["classify perceptron"]) == perceptron
-    assert own(steps["classify tip_adapter"]) == perceptron | {"tip_adapter_alpha", "tip_adapter_beta"}
-    assert own(steps["classify ridge"]) == {"ridge_alpha"}
-    assert own(steps["classify logistic_regression"]) == {"logistic_regression_c"}
-    assert own(steps["classify lda"]) == set()
+    assert classifier_options(steps["classify perceptron"]) == perceptron
+    assert classifier_options(steps["classify tip_adapter"]) == perceptron | {"tip_adapter_alpha", "tip_adapter_beta"}
+    assert classifier_options(steps["classify ridge"]) == {"ridge_alpha"}
+    assert classifier_options(steps["classify logistic_regression"]) == {"logistic_regression_c"}
+    assert classifier_options(steps["classify lda"]) == set()
 
 
-@pytest.mark.parametrize(("recipe", "classifier"), [("best", "logistic_regression"), ("2020", "perceptron")])
-def test_the_bundle_is_given_the_parameters_of_the_recipes_classifier(recipe, classifier):
-    assert {name.startswith(classifier) for name in own(told("--recipe", recipe)["bundle"])} == {True}
+@pytest.mark.parametrize(
+    ("arguments", "naming"),
+    [
+        ((), "logistic_regression"), (("--recipe", "2020"), "perceptron"), (("--naming", "perceptron"), "perceptron"),
+        (("--naming", "ridge", "--classifiers", "faiss"), "ridge"),
+    ],
+)  # fmt: skip
+def test_the_bundle_takes_the_classifier_that_names_and_it_is_fitted_once(arguments, naming):
+    steps = given(*arguments)
+    assert steps["bundle"]["classifier"] == f"pending:/classify {naming}/classifier"
+    assert f"classify {naming}" in steps and classifier_options(steps["bundle"]) <= {"classifier"}
+
+
+def test_only_linear_classifiers_can_name():
+    with pytest.raises(UserError, match="naming=faiss: choose one of .*perceptron"):
+        given("--naming", "faiss")
+
+
+def test_the_bundle_is_evaluated_at_the_end():
+    steps = given()
+    assert list(steps)[-1] == "evaluate"
+    assert steps["evaluate"] == {"bundle": "pending:/bundle/bundle", "catalogue": "pending:/prepare/catalogue"}
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_train_is_given_the_recipes_values_so_that_saying_them_is_no_other_training(name):
+def test_train_is_given_the_recipes_values_so_that_stating_them_is_no_other_training(name):
     recipe = RECIPES[name]
-    silent = told("--recipe", name)["train"]
+    silent = given("--recipe", name)["train"]
     assert silent["backbone"] == recipe.backbone and silent["image_size"] == recipe.image_size
-    assert silent == told("--recipe", name, "--epochs", str(recipe.epochs), "--backbone", recipe.backbone)["train"]
-    assert told("--recipe", name, "--epochs", "7")["train"]["epochs"] == 7
+    assert silent == given("--recipe", name, "--epochs", str(recipe.epochs), "--backbone", recipe.backbone)["train"]
+    assert given("--recipe", name, "--epochs", "7")["train"]["epochs"] == 7
 
 
-def test_a_size_that_is_too_small_is_found_before_anything_runs():
-    runner = Told()
-    with pytest.raises(UserError, match="image_size=8: the least is 32"):
-        run_chain(parse(Main, ["--dataset", "heads", "--image_size", "8"]), runner)
-    assert runner.steps == {}
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--image_size", "8"), "image_size=8: out of range"),
+        (("--classifiers", "oracle"), "classifiers=oracle: choose some of"),
+        (("--illustrations", "pictures"), "dataset and illustrations are both given"),
+        (("--detector", "no/such/detector"), "no/such/detector does not exist"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_runs(arguments, message):
+    recorder = Recorder()
+    with pytest.raises(UserError, match=message):
+        run_chain(Main.parse(["--dataset", "heads", *arguments]), recorder)
+    assert recorder.steps == {}
 
 
-def test_best_trains_two_seeds_and_goes_on_with_what_both_know():
-    steps = told("--seed", "4")
+def test_best_trains_two_seeds_and_goes_on_with_what_is_distilled_from_both():
+    steps = given("--seed", "4")
     first, second, distill = steps["train seed 4"], steps["train seed 5"], steps["distill"]
     assert second == first | {"seed": 5}
     assert distill["encoder"] == "pending:/train seed 4/encoder" and distill["other"] == "pending:/train seed 5/encoder"
@@ -86,7 +124,7 @@ def test_best_trains_two_seeds_and_goes_on_with_what_both_know():
 
 
 @pytest.mark.parametrize("arguments", [("--recipe", "2020"), ("--distill_epochs", "0")])
-def test_without_epochs_to_distil_one_encoder_is_trained(arguments):
-    steps = told(*arguments)
+def test_without_epochs_to_distill_one_encoder_is_trained(arguments):
+    steps = given(*arguments)
     assert "distill" not in steps and [name for name in steps if name.startswith("train")] == ["train"]
     assert steps["export"]["encoder"] == "pending:/train/encoder"

@@ -23,33 +23,43 @@ def heads(tmp_path_factory):
     [
         ("main", {"epoch": 3}, r"main: unknown parameter epoch: did you mean epochs\?"),
         ("main", {"epochs": "three"}, r"main: parameter epochs=three: give a whole number"),
-        ("main", {"epochs": -1}, r"main: parameter epochs=-1: out of range, give from 0 to 10000"),
+        ("main", {"epochs": -1}, r"main: parameter epochs=-1: out of range, give from 1 to 10000"),
         ("main", {"cache": "maybe"}, r"main: parameter cache=maybe: choose one of on, off"),
         ("main", {"classifiers": "perceptron,oracle"}, r"main: classifiers=.*: choose some of perceptron, .*"),
         ("main", {"dataset": "no/such/folder"}, r"main: no/such/folder does not exist: give a path.*"),
-        ("train", {}, r"train: parameter catalogue is needed: catalogue that prepare wrote.*"),
+        ("train", {}, r"train: parameter catalogue is required: catalogue that prepare wrote.*"),
         ("train", {"catalogue": "runs:/0123/catalogue"}, r"train: runs:/0123/catalogue can't be fetched \(.*\): .*"),
-        ("train", {"catalogue": "tests"}, r"train: tests is no catalogue \(catalogue.parquet is missing\): run the prepare.*"),
-        ("embed", {"onnx": "README.md", "catalogue": "tests"}, r"embed: .*README.md is no encoder of ours .*"),
-        ("classify", {"embeddings": "tests", "catalogue": "tests"}, r"classify: tests holds no embeddings .*"),
+        (
+            "train", {"catalogue": "tests"},
+            r"train: tests is not a catalogue: catalogue.parquet is missing. Parameter catalogue takes: catalogue .*",
+        ),
+        (
+            "embed", {"onnx": "README.md", "catalogue": "tests"},
+            r"embed: README.md is not a Crystal Eyes encoder .* Parameter onnx takes: ONNX encoder .*",
+        ),
+        (
+            "classify", {"embeddings": "tests", "catalogue": "tests"},
+            r"classify: tests holds no embeddings .* Parameter embeddings takes: embeddings that embed wrote .*",
+        ),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_is_one_line(project, entry_point, parameters, line):
-    output = project.run(entry_point, parameters, code=1)
+    output = project.call(entry_point, parameters, code=1)
     assert re.fullmatch(line, output.splitlines()[-1]), output
-    assert "Traceback" not in output
+    assert "Traceback" not in output and project.runs(entry_point) == []
 
 
 def test_one_character_only(project, heads):
-    output = project.run("prepare", {"dataset": heads}, code=1)
+    output = project.call("prepare", {"dataset": heads}, code=1)
     assert "prepare: 1 characters with pictures for training and testing: at least 4 are needed" in output
 
 
 def test_an_empty_folder(project, tmp_path):
-    output = project.run("prepare", {"dataset": tmp_path}, code=1)
-    assert "holds no labelled picture: it needs a folder a character, or a table" in output.splitlines()[-1]
+    output = project.call("prepare", {"dataset": tmp_path}, code=1)
+    assert "holds no labeled picture: it needs one folder per character, or a table" in output.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_failing_step_stops_main_with_its_line_and_no_traceback(project, heads):
     output = project.run("main", {"dataset": heads}, code=1)
     lines = output.splitlines()
@@ -57,6 +67,7 @@ def test_a_failing_step_stops_main_with_its_line_and_no_traceback(project, heads
     assert any(line.startswith("prepare: 1 characters") for line in lines) and "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_an_unknown_entry_point_names_those_there_are(project):
     done = subprocess.run(
         ["mlflow", "run", ".", "-e", "mian", "--env-manager", "local"],

@@ -6,12 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from pipeline.cache.digests import digest_path
-from pipeline.step import FAILURE, _told
-from tests.runs import ROOT, TINY, TINY_TRAINING, Project, draw_heads
+from pipeline.parameters.steps import Prepare
+from pipeline.step import FAILURE, run_step
+from tests.runs import ROOT, TINY, TINY_TRAINING, Project, artifacts, draw_heads
 
 TRAINING = {**TINY_TRAINING, "epochs": 4}
 
@@ -22,9 +22,9 @@ def prepared(tmp_path_factory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("prepared")
     heads = draw_heads(folder / "heads")
     project = Project.on(ROOT, folder)
-    project.run("prepare", {"dataset": heads})
+    project.call("prepare", {"dataset": heads})
     (run,) = project.runs("prepare")
-    return heads, run.info.artifact_uri.removeprefix("file://") + "/catalogue"
+    return heads, str(artifacts(run) / "catalogue")
 
 
 def wait_for(process: subprocess.Popen, text: str) -> None:
@@ -35,8 +35,7 @@ def wait_for(process: subprocess.Popen, text: str) -> None:
 
 
 def encoder_digest(project: Project) -> str:
-    run = project.runs("train")[0]
-    return digest_path(Path(run.info.artifact_uri.removeprefix("file://")) / "encoder")
+    return digest_path(artifacts(project.runs("train")[0]) / "encoder")
 
 
 def test_a_killed_training_goes_on_and_gives_what_an_unbroken_one_gives(prepared, tmp_path):
@@ -45,7 +44,7 @@ def test_a_killed_training_goes_on_and_gives_what_an_unbroken_one_gives(prepared
     unbroken, killed = Project.on(ROOT, tmp_path / "a"), Project.on(ROOT, tmp_path / "b")
     for project in (unbroken, killed):
         Path(project.environment["CRYSTAL_EYES_CACHE"]).mkdir(parents=True)
-    unbroken.run("train", parameters)
+    unbroken.call("train", parameters)
 
     process = killed.start("train", parameters)
     wait_for(process, "epoch 2/4: loss")
@@ -69,19 +68,19 @@ def test_an_interruption_says_so_in_one_line(prepared, tmp_path):
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert output.splitlines()[-1] == "train: interrupted: run the same command again, finished work is kept"
+    assert output.splitlines()[-1] == "train: interrupted; finished work is kept: run the same command again to resume"
     assert "Traceback" not in output
 
 
 def test_two_mains_at_once_share_the_work(tmp_path):
     project = Project.on(ROOT, tmp_path)
-    parameters = {**TINY, "dataset": draw_heads(tmp_path / "heads")}
+    parameters = {**TINY, "classifiers": "perceptron", "naming": "perceptron", "dataset": draw_heads(tmp_path / "heads")}
     project.client.search_experiments()  # the store's tables are made
     processes = [project.start("main", parameters) for _ in range(2)]
     outputs = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
-    steps = ("prepare", "train", "export", "embed", "classify", "bundle")
-    assert [len(project.runs(step)) for step in steps] == [1, 1, 1, 1, 2, 1]
+    steps = ("prepare", "train", "export", "embed", "classify", "bundle", "evaluate")
+    assert {step: len(project.runs(step)) for step in steps} == dict.fromkeys(steps, 1)
     assert len(project.client.search_model_versions("name = 'crystal-eyes'")) == 1
 
 
@@ -96,7 +95,7 @@ def test_a_full_disk_is_named_and_leaves_no_result(prepared, tmp_path):
         output = project.run("prepare", {"dataset": heads}, code=1, CRYSTAL_EYES_CACHE=str(disk))
         assert "prepare: no space left" in output.splitlines()[-1] and "Traceback" not in output
         assert project.runs("prepare") == []
-        project.run("prepare", {"dataset": heads})  # with room, the same command works
+        project.call("prepare", {"dataset": heads})  # with room, the same command works
         assert len(project.runs("prepare")) == 1
     finally:
         time.sleep(0.2)
@@ -124,16 +123,18 @@ def test_a_closed_terminal_interrupts_unless_it_is_to_be_survived(before, code):
     )
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == code, ended.stderr
-    assert ("here: interrupted: run the same command again" in ended.stderr) == (code == 130)
+    assert ("here: interrupted; finished work is kept" in ended.stderr) == (code == 130)
 
 
-def test_why_a_step_crashed_is_written_on_its_run(tmp_path, monkeypatch):
-    """Also where nobody foresaw it: a sweep's table and the UI show it."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+def test_why_a_step_crashed_is_written_on_its_run(tmp_path):
+    """Also for an error that nobody foresaw: a sweep's table and the UI show it."""
+    project = Project.on(ROOT, tmp_path)
 
     def body(*_):
         raise RuntimeError("out of memory\nand much more")
 
-    with mlflow.start_run() as run, pytest.raises(RuntimeError):
-        _told(body, None, {}, tmp_path)
-    assert mlflow.get_run(run.info.run_id).data.tags[FAILURE] == "RuntimeError: out of memory"
+    with project.entered("steps.prepare", {}), pytest.raises(SystemExit):
+        run_step("prepare", Prepare, body)
+    (run,) = project.client.search_runs(["0"])
+    assert run.data.tags[FAILURE] == "RuntimeError: out of memory" and run.info.status == "FAILED"
+    assert project.runs("prepare") == []

@@ -1,3 +1,5 @@
+"""How text becomes typed parameters, and what is said of a mistake."""
+
 import dataclasses
 
 import pytest
@@ -5,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crystal_eyes.errors import UserError
-from pipeline.parameters.declare import inputs, names_files, parameter, parse, values
+from pipeline.parameters.declare import as_text, inputs, merged_fields, names_files, parameter, parse, values
+from pipeline.parameters.entry_points import MAIN, SWEEP, Main, Sweep
 from pipeline.parameters.steps import STEPS, Classify, Export, Prepare, Train
 
 
@@ -17,7 +20,8 @@ class Example:
     rate: float = parameter(0.5, "how fast", low=0.0, high=1.0)
     free: float = parameter(1.0, "no upper bound", low=0.0)
     shout: bool = parameter(False, "whether to shout")
-    colour: str = parameter("red", "which colour", choices=("red", "green"))
+    color: str = parameter("red", "which color", choices=("red", "green"))
+    size: int | None = parameter(None, "may be empty", low=1)
     source: str = parameter("", "where it comes from", input="files")
     weights: str = parameter("none", "a word or a file", input="files", choices=("none",))
     dataset: str = parameter("", "may stay empty", input="dataset", optional=True)
@@ -39,7 +43,8 @@ def test_without_arguments_there_are_the_defaults():
         ("count", "5", 5), ("count", "5.0", 5), ("count", " 7 ", 7), ("count", "-1", -1), ("count", "1e1", 10),
         ("rate", "0.10", 0.1), ("rate", "1", 1.0), ("rate", "1e-3", 0.001), ("free", "1e30", 1e30),
         ("shout", "True", True), ("shout", "false", False), ("shout", "1", True), ("shout", "off", False),
-        ("colour", "green", "green"), ("colour", " green ", "green"),
+        ("color", "green", "green"), ("color", " green ", "green"),
+        ("size", "5", 5), ("size", "", None), ("size", " ", None),
         ("source", "a folder/with = signs", "a folder/with = signs"), ("source", "", ""), ("source", "runs:/1/x", "runs:/1/x"),
     ],
 )  # fmt: skip
@@ -57,7 +62,8 @@ def test_text_becomes_the_fields_type(name, text, value):
         ("count", "11", "count=11: out of range, give from -1 to 10"), ("count", "-2", "out of range"),
         ("rate", "fast", "rate=fast: give a number"), ("rate", "nan", "out of range"), ("rate", "inf", "out of range"),
         ("rate", "1.01", "from 0.0 to 1.0"), ("free", "-1", "give at least 0.0"),
-        ("shout", "perhaps", "say true or false"), ("colour", "blue", "choose one of red, green"),
+        ("size", "0", "size=0: out of range, give at least 1"), ("size", "x", "whole number"),
+        ("shout", "perhaps", "give true or false"), ("color", "blue", "choose one of red, green"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_what_to_give(name, text, remedy):
@@ -79,15 +85,15 @@ def test_an_unknown_parameter_is_named_with_the_nearest(arguments, remedy):
     fails(remedy, *arguments)
 
 
-@given(st.integers(-1, 10), st.floats(0, 1), st.booleans())
-def test_every_value_survives_being_text(count, rate, shout):
-    config = Example(count=count, rate=rate, shout=shout)
-    assert parse(Example, [f"--{name}={value}" for name, value in dataclasses.asdict(config).items()]) == config
+@given(st.integers(-1, 10), st.floats(0, 1), st.booleans(), st.none() | st.integers(1))
+def test_every_value_survives_being_text(count, rate, shout, size):
+    config = Example(count=count, rate=rate, shout=shout, size=size)
+    assert parse(Example, [f"--{name}={as_text(value)}" for name, value in dataclasses.asdict(config).items()]) == config
 
 
 @pytest.mark.parametrize("config", [Example, *STEPS.values()])
 def test_every_default_is_allowed_and_survives_being_text(config):
-    arguments = [f"--{name}={value}" for name, value in dataclasses.asdict(config()).items()]
+    arguments = [f"--{name}={as_text(value)}" for name, value in dataclasses.asdict(config()).items()]
     assert parse(config, arguments) == config()
 
 
@@ -107,22 +113,47 @@ def test_a_configuration_can_not_be_changed(config):
 
 def test_inputs_and_values_are_kept_apart():
     assert inputs(Example(source="x")) == {"source": "x", "weights": "none", "dataset": ""}
-    assert values(Example()) == {"count": 3, "rate": 0.5, "free": 1.0, "shout": False, "colour": "red"}
+    assert values(Example()) == {"count": 3, "rate": 0.5, "free": 1.0, "shout": False, "color": "red", "size": None}
     assert set(inputs(Train())) == {"catalogue", "weights"} and set(inputs(Prepare())) == {"dataset"}
     for config in STEPS.values():
         assert set(inputs(config())) | set(values(config())) == {field.name for field in dataclasses.fields(config)}
 
 
 def test_an_input_that_is_needed_but_empty_is_asked_for():
-    with pytest.raises(UserError, match="parameter source is needed: where it comes from"):
+    with pytest.raises(UserError, match="parameter source is required: where it comes from"):
         names_files(Example(), "source")
     assert names_files(Example(source="x"), "source")
     assert not names_files(Example(), "weights") and names_files(Example(weights="w.pth"), "weights")
     assert not names_files(Example(), "dataset") and names_files(Example(dataset="x"), "dataset")
-    with pytest.raises(UserError, match="parameter onnx is needed|parameter encoder is needed"):
+    with pytest.raises(UserError, match="parameter encoder is required"):
         names_files(Export(), "encoder")
 
 
 def test_an_unknown_classifier_lists_those_there_are():
     with pytest.raises(UserError, match="choose one of perceptron, faiss, lda, ridge"):
         parse(Classify, ["--classifier", "svm"])
+
+
+@pytest.mark.parametrize("classes", [MAIN, SWEEP])
+def test_what_two_steps_call_by_one_name_is_one_thing(classes):
+    fields = merged_fields(classes)
+    assert {"seed", "dataset"} <= fields.keys()
+
+
+def test_parameters_that_share_a_name_and_differ_are_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Other:
+        count: int = parameter(4, "how many, at most 100 % of them", low=-1, high=10)
+
+    with pytest.raises(ValueError, match="Example.count and Other.count are declared differently"):
+        merged_fields([Example, Other])
+
+
+def test_main_gives_each_step_its_own_parameters_and_shared_ones_to_all():
+    main = Main.parse(["--epochs", "7", "--seed", "5", "--references", "2", "--plan", "true"])
+    assert main.train == Train(epochs=7, seed=5) and main.prepare == Prepare(seed=5)
+    assert main.bundle.references == 2 and main.distill.seed == 5 and main.options.plan
+    sweep = Sweep.parse(["--trials", "3", "--drop_rate", "0.1"])
+    assert sweep.options.trials == 3 and sweep.train == Train(drop_rate=0.1)
+    with pytest.raises(UserError, match="unknown parameter catalogue"):
+        Main.parse(["--catalogue", "x"])  # main makes it

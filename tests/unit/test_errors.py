@@ -15,9 +15,7 @@ def test_a_real_full_disk_names_the_file_and_that_nothing_is_lost():
         file.write(b"x")
     assert one_line(caught.value).startswith("no space left while writing the disk")
     named = OSError(errno.ENOSPC, "No space left on device", "/tmp/pictures.bin")
-    assert one_line(named).startswith("no space left while writing /tmp/pictures.bin") and "to resume" in one_line(
-        named
-    )
+    assert one_line(named).startswith("no space left while writing /tmp/pictures.bin") and "to resume" in one_line(named)
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])

@@ -39,8 +39,8 @@ def png_of_size(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
-def close(pixel, colour, tolerance: int = 12) -> bool:
-    return bool(np.abs(np.asarray(pixel, int)[:3] - colour).max() <= tolerance)
+def close(pixel, color, tolerance: int = 12) -> bool:
+    return bool(np.abs(np.asarray(pixel, int)[:3] - color).max() <= tolerance)
 
 
 REFUSED = {
@@ -48,10 +48,10 @@ REFUSED = {
     "half a PNG": (encode(noise(), "PNG")[:600], "damaged"),
     "half a JPEG": (encode(noise(), "JPEG")[:600], "damaged"),
     "half a WebP": (encode(noise(), "WEBP", lossless=True)[:600], "damaged|not a PNG"),
-    "text named .jpg": (b"I am no picture\n" * 50, "not a PNG"),
+    "text named .jpg": (b"not a picture\n" * 50, "not a PNG"),
     "30,000 x 30,000 pixels": (png_of_size(30_000, 30_000), "too large"),
-    "little above the limit": (png_of_size(9_000, 9_000), "too large"),
-    "no pixels in it": (png_of_size(30, 30), "damaged"),
+    "slightly above the limit": (png_of_size(9_000, 9_000), "too large"),
+    "a PNG without pixels": (png_of_size(30, 30), "damaged"),
     "SVG": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "not a PNG"),
     "PDF": (encode(noise(), "PDF"), "not a PNG"),
     "TIFF": (encode(noise(), "TIFF"), "not a PNG"),
@@ -87,33 +87,33 @@ def test_lossless_formats_give_the_same_pixels(kind, options):
 
 
 def test_an_animation_gives_its_first_frame():
-    frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN, BLUE)]
+    frames = [Image.new("RGB", (16, 16), color) for color in (RED, GREEN, BLUE)]
     data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert Image.open(io.BytesIO(data)).n_frames == 3
     assert close(flatten(open_picture(data)).getpixel((8, 8)), RED)
 
 
-def test_a_cmyk_jpeg_keeps_its_colours():
+def test_a_cmyk_jpeg_keeps_its_colors():
     data = encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG")
     assert Image.open(io.BytesIO(data)).mode == "CMYK"
     assert close(open_picture(data).getpixel((8, 8)), (255, 0, 0))
 
 
-def test_sixteen_bit_grey_is_scaled_not_clipped():
+def test_16_bit_grayscale_is_scaled_not_clipped():
     values = np.repeat(np.array([[0, 257, 32_896, 65_535]], np.uint16), 4, axis=0)
-    grey = np.asarray(open_picture(encode(Image.fromarray(values), "PNG")))
-    assert grey[0].tolist() == [[v] * 3 for v in (0, 1, 128, 255)]
+    gray = np.asarray(open_picture(encode(Image.fromarray(values), "PNG")))
+    assert gray[0].tolist() == [[v] * 3 for v in (0, 1, 128, 255)]
 
 
-def test_a_photo_rotated_by_its_exif_stands_upright():
+def test_a_photo_is_rotated_as_its_exif_says():
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees clockwise: what lies left comes to the top
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise: the left side becomes the top
     picture = open_picture(encode(halves(RED, BLUE), "JPEG", exif=exif, quality=95))
     assert picture.size == (20, 40)
     assert close(picture.getpixel((10, 5)), RED) and close(picture.getpixel((10, 35)), BLUE)
 
 
-def test_one_bit_and_grey_pictures_become_rgb():
+def test_1_bit_and_grayscale_pictures_become_rgb():
     bits = Image.new("1", (8, 8), 1)
     bits.putpixel((0, 0), 0)
     picture = open_picture(encode(bits, "PNG"))
@@ -126,12 +126,12 @@ def palette_with_transparency() -> bytes:
     return encode(picture, "PNG", transparency=picture.getpixel((0, 0)))
 
 
-def grey_with_alpha() -> bytes:
+def gray_with_alpha() -> bytes:
     picture = Image.merge("LA", [Image.new("L", (40, 20), 30), halves((0,) * 3, (255,) * 3).convert("L")])
     return encode(picture, "PNG")
 
 
-def colour_with_alpha() -> bytes:
+def color_with_alpha() -> bytes:
     picture = halves(RED, BLUE).convert("RGBA")
     picture.paste((*RED, 0), (0, 0, 20, 20))
     return encode(picture, "WEBP", lossless=True, exact=True)
@@ -139,10 +139,10 @@ def colour_with_alpha() -> bytes:
 
 @pytest.mark.parametrize(
     "data, right",
-    [(palette_with_transparency(), BLUE), (grey_with_alpha(), (30, 30, 30)), (colour_with_alpha(), BLUE)],
+    [(palette_with_transparency(), BLUE), (gray_with_alpha(), (30, 30, 30)), (color_with_alpha(), BLUE)],
     ids=["palette", "LA", "RGBA"],
 )
-def test_what_is_transparent_is_shown_on_white(data, right):
+def test_transparent_parts_are_shown_on_white(data, right):
     assert open_picture(data).mode == "RGBA"
     head = load_head(data, 40)
     assert close(head[20, 5], (255, 255, 255), 0) and close(head[20, 35], right, 2)
@@ -162,11 +162,11 @@ def test_fit_gives_a_square_of_uint8_rgb(size):
     assert (head == RED).all()
 
 
-def test_fit_leaves_a_picture_of_the_right_size_as_it_is():
+def test_fit_does_not_change_a_picture_of_the_right_size():
     np.testing.assert_array_equal(fit(noise(32), 32), np.asarray(noise(32)))
 
 
-def test_fit_does_not_care_about_an_opaque_alpha():
+def test_an_opaque_alpha_makes_no_difference_to_fit():
     np.testing.assert_array_equal(fit(noise().convert("RGBA"), 32), fit(noise(), 32))
 
 

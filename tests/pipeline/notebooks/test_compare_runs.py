@@ -18,7 +18,7 @@ def test_shows_the_newest_finished_main(tiny_main, monkeypatch):
 
     client = MlflowClient(tiny_main.tracking_uri)
     mains = [
-        r for r in client.search_runs([tiny_main.experiment_id]) if (r.info.run_name, r.info.status) == ("main", "FINISHED")
+        r for r in client.search_runs([tiny_main.experiment_id], "tags.entry_point = 'main'") if r.info.status == "FINISHED"
     ]
     newest = max(mains, key=lambda run: run.info.end_time)
     assert re.search("run ([0-9a-f]{32})", text).group(1) == newest.info.run_id

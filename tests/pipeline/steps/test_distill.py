@@ -12,8 +12,7 @@ from tests.runs import TINY_MAIN, TINY_TRAINING
 
 @pytest.fixture(scope="module")
 def children(tiny_main) -> dict:
-    runs = tiny_main.project.client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{tiny_main.run_id}'")
-    return {run.info.run_name: run for run in runs}
+    return tiny_main.project.children(tiny_main.run_id)
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +22,12 @@ def inputs(children) -> dict[str, str]:
 
 
 def refusal(tiny_main, parameters: dict) -> str:
-    output = tiny_main.project.run("distill", {"distill_epochs": 1, **parameters}, code=1)
+    output = tiny_main.project.call("distill", {"distill_epochs": 1, **parameters}, code=1)
     assert "Traceback" not in output
     return output.strip().splitlines()[-1]
 
 
-def test_main_distils_the_encoders_of_two_seeds(tiny_main, children, inputs):
+def test_main_distills_the_encoders_of_two_seeds(tiny_main, children, inputs):
     both = [f"runs:/{children[name].info.run_id}/encoder" for name in ("train", "train seed 1")]
     assert [inputs["encoder"], inputs["other"]] == both
     client, distill = tiny_main.project.client, children["distill"]
@@ -49,17 +48,17 @@ def test_its_plan_reuses_both_trainings_and_the_distillation(tiny_main):
 
 
 def test_no_epochs_are_nothing_to_do(tiny_main, inputs):
-    said = refusal(tiny_main, {**inputs, "recipe": "2020", "distill_epochs": -1})
+    said = refusal(tiny_main, {**inputs, "recipe": "2020", "distill_epochs": ""})
     assert said == "distill: distill_epochs is 0 (recipe 2020), so there is nothing to do: give at least 1"
 
 
 def test_an_encoder_has_nothing_to_learn_from_itself(tiny_main, inputs):
-    assert "are one encoder" in refusal(tiny_main, {**inputs, "other": inputs["encoder"]})
+    assert "are the same encoder" in refusal(tiny_main, {**inputs, "other": inputs["encoder"]})
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"image_size": 48}, "see pictures of other sizes"), ({"training_catalogue": "0"}, "was not trained on catalogue")],
+    [({"image_size": 48}, "see different image sizes"), ({"training_catalogue": "0"}, "was not trained on this catalogue")],
 )
 def test_an_encoder_that_does_not_belong_is_refused(tiny_main, inputs, tmp_path, change, said):
     other = Path(download_artifacts(inputs["other"], dst_path=str(tmp_path), tracking_uri=tiny_main.tracking_uri))

@@ -1,4 +1,4 @@
-"""What Optuna is asked to do: proposals, early stopping, going on, on objectives that cost nothing."""
+"""The study behind a sweep: proposals, early stopping and resuming, on objectives that take no time."""
 
 import dataclasses
 import time
@@ -18,8 +18,8 @@ from pipeline.sweeps.study import (
     holds,
     open_storage,
     open_study,
+    requeue_interrupted_trials,
     suggest,
-    try_again_what_was_broken_off,
     under_way,
 )
 
@@ -42,7 +42,7 @@ def search(storage, file: SweepFile, trials: int, objective=lambda values: value
 
 
 @pytest.mark.parametrize("method", ["random", "bayes", "grid"])
-def test_a_sweep_gone_on_with_makes_the_trials_of_one_in_one_go(storage, method):
+def test_a_resumed_sweep_makes_the_trials_of_an_uninterrupted_one(storage, method):
     space = {"drop_rate": CategoricalDistribution([0.1, 0.2, 0.3]), "batch_size": IntDistribution(1, 3)}
     file = dataclasses.replace(FILE, method=method, space=space if method == "grid" else SPACE)
     whole = search(storage, file, 8, name="whole")
@@ -68,7 +68,7 @@ def test_a_grid_visits_every_point_once(storage):
     assert len(found.trials) == 6 and points == {(rate, size) for rate in (0.0, 0.2, 0.4) for size in (8, 16)}
 
 
-def test_values_are_told_from_those_that_a_search_cannot_find():
+def test_values_outside_the_search_space_are_recognized():
     space = {"drop_rate": FloatDistribution(0.1, 0.5), "batch_size": CategoricalDistribution([16, 32])}
     assert holds(space, {"drop_rate": 0.1, "batch_size": 32})
     assert not holds(space, {"drop_rate": 0.0, "batch_size": 32}) and not holds(space, {"drop_rate": 0.1, "batch_size": 8})
@@ -87,7 +87,7 @@ def test_bayes_comes_closer_than_random(storage):
 
 def test_a_parameter_that_matters_is_more_important_than_a_dummy(storage):
     found = search(storage, FILE, 40, lambda values: (values["weight_decay"] - 0.5) ** 2)
-    importance = report.importances(report.even_terms(found)[0])
+    importance = report.importances(report.comparable_trials(found)[0])
     assert next(iter(importance)) == "weight_decay" and importance["weight_decay"] > 2 * importance["drop_rate"]
 
 
@@ -102,11 +102,11 @@ def test_trials_that_were_stopped_early_are_compared_by_the_epoch_that_all_reach
                 value=None if rate == 0.2 else 0.9, intermediate_values=dict(enumerate(curve, 1)),
             )
         )  # fmt: skip
-    even, epoch = report.even_terms(found)
+    even, epoch = report.comparable_trials(found)
     assert epoch == 2 and {t.params["drop_rate"]: t.value for t in even.trials} == {0.1: 0.2, 0.2: 0.3, 0.3: 0.25}
     ended = optuna.create_study(direction="maximize")
     ended.add_trials([trial for trial in found.trials if trial.params["drop_rate"] != 0.2])
-    even, epoch = report.even_terms(ended)
+    even, epoch = report.comparable_trials(ended)
     assert epoch == 0 and [trial.value for trial in even.trials] == [0.9, 0.9]
 
 
@@ -131,7 +131,7 @@ def test_clearly_worse_trials_are_stopped_after_the_first_epochs(storage):
     assert len(finished(found)) == 16 and 3 < sum(length < 8 for length in lengths.values()) < 16
 
 
-def test_a_trial_that_was_broken_off_is_tried_again_first_and_counts_once(storage):
+def test_an_interrupted_trial_is_requeued_first_and_counts_once(storage):
     def objective(trial):
         suggest(trial, SPACE)
         if trial.number == 2:
@@ -142,12 +142,12 @@ def test_a_trial_that_was_broken_off_is_tried_again_first_and_counts_once(storag
     with pytest.raises(KeyboardInterrupt):
         found.optimize(objective, n_trials=5)
     assert len(finished(found)) == 2
-    for _ in range(2):  # asked twice, tried again once
-        try_again_what_was_broken_off(found)
+    for _ in range(2):  # asked twice, requeued once
+        requeue_interrupted_trials(found)
     found.optimize(objective, n_trials=1)
     assert found.trials[3].params == found.trials[2].params and found.trials[3].value == 1.0
     assert len(finished(found)) == 3 and len(found.trials) == 4
-    try_again_what_was_broken_off(found)
+    requeue_interrupted_trials(found)
     assert len(found.trials) == 4
 
 
@@ -166,7 +166,7 @@ def test_failures_count_and_are_counted_in_a_row(storage):
     assert rows == [[], ["reason 1"], [], ["reason 3"], ["reason 4", "reason 3"]] and len(finished(found)) == 5
 
 
-def test_a_trial_counts_as_failed_when_it_is_over_not_while_it_says_why(storage):
+def test_a_trial_counts_as_failed_when_it_ends_not_when_it_records_the_reason(storage):
     found = open_study(FILE, storage, "failing", 0)
     ended, failing = found.ask(SPACE), found.ask(SPACE)
     for trial in (ended, failing):
@@ -175,7 +175,7 @@ def test_a_trial_counts_as_failed_when_it_is_over_not_while_it_says_why(storage)
     assert len(finished(found)) == 1 and failures_in_a_row(found) == ["a reason"]
 
 
-def test_a_killed_trial_is_under_way_until_it_is_given_up_and_then_tried_again(storage):
+def test_a_killed_trial_is_under_way_until_its_grace_period_ends_and_is_then_requeued(storage):
     found = open_study(FILE, storage, "killed", 0)
     trial = found.ask(SPACE)
     storage.record_heartbeat(trial._trial_id)
@@ -187,7 +187,7 @@ def test_a_killed_trial_is_under_way_until_it_is_given_up_and_then_tried_again(s
     assert again.params == trial.params
 
 
-def test_several_at_once_share_a_study_and_repeat_nothing(storage, tmp_path):
+def test_concurrent_workers_share_a_study_without_repeating_trials(storage, tmp_path):
     def join(number: int):
         return search(open_storage(f"sqlite:///{tmp_path}/sweeps.db"), FILE, 5, name="joined")
 
@@ -197,7 +197,7 @@ def test_several_at_once_share_a_study_and_repeat_nothing(storage, tmp_path):
     assert len({tuple(trial.params.values()) for trial in found.trials}) == len(found.trials) == 15
 
 
-def test_several_that_make_the_same_database_at_once_all_open_it(tmp_path):
+def test_concurrent_creation_of_the_same_database_succeeds(tmp_path):
     with ThreadPoolExecutor(6) as pool:
         opened = list(pool.map(lambda _: open_storage(f"sqlite:///{tmp_path}/new.db"), range(6)))
     assert all(storage.get_all_studies() == [] for storage in opened)
@@ -219,13 +219,13 @@ def test_a_storage_that_names_a_password_is_refused():
         assert "secret" not in str(raised.value)
 
 
-def test_a_gain_is_told_with_its_spread_and_noise_is_not_sold_as_tuning():
+def test_a_gain_is_reported_with_its_standard_error_and_noise_is_called_noise():
     clear = report.Compared([0.30, 0.31, 0.32], [0.35, 0.365, 0.37])
     assert clear.gain == pytest.approx(0.155 / 3) and clear.spread == pytest.approx(0.0016667, rel=1e-3)
     assert "more than twice its standard error" in clear.verdict() and "3 seeds" in clear.verdict() and clear.clear
     noise = report.Compared([0.30, 0.36, 0.32], [0.35, 0.31, 0.33])
-    assert "not clear of noise" in noise.verdict() and not noise.clear
+    assert "within noise" in noise.verdict() and not noise.clear
     alone = report.Compared([0.3], [0.4])
-    assert "not known from one seed" in alone.verdict() and not alone.clear
+    assert "unknown for one seed" in alone.verdict() and not alone.clear
     assert "clearly worse, keep the defaults" in report.Compared([0.4, 0.41], [0.3, 0.312]).verdict()
     assert "not compared" in report.Compared([float("nan")] * 2, [float("nan")] * 2).verdict()

@@ -34,10 +34,9 @@ def trial(tiny_main, tmp_path_factory):
     assert "--drop_rate=0.25" in command and f"--catalogue=runs:/{prepare.info.run_id}/catalogue" in command
     environment = {**tiny_main.project.environment, "WANDB_MODE": "offline", "WANDB_DIR": str(folder),
                    "WANDB_RUN_ID": "abcd1234", "WANDB_X_STATS_SAMPLING_INTERVAL": "0.5"}  # fmt: skip
-    before = {run.info.run_id for run in tiny_main.project.runs("train")}
     done = subprocess.run(command, cwd=tiny_main.project.folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    (run,) = [run for run in tiny_main.project.runs("train") if run.info.run_id not in before]
+    (run,) = [run for run in tiny_main.project.runs("train") if run.data.tags.get("wandb_run_id") == "abcd1234"]
     (home,) = (folder / "wandb").glob("offline-run-*")
     (path,) = home.glob("*.wandb")
     return run, wandb_file.records(path), home

@@ -1,8 +1,8 @@
-from crystal_eyes.data.left_out import MOST, lines
+from crystal_eyes.data.left_out import MAX_REASONS, summary_lines
 
 
-def test_the_commonest_reasons_come_first_each_with_its_first_example():
-    found = lines([("a", "broken"), ("b", "twin"), ("c", "twin"), ("d", "broken"), ("e", "twin"), ("f", "empty")])
+def test_the_most_frequent_reasons_come_first_each_with_its_first_file():
+    found = summary_lines([("a", "broken"), ("b", "twin"), ("c", "twin"), ("d", "broken"), ("e", "twin"), ("f", "empty")])
     assert found == [
         "left out 3: twin (such as b)",
         "left out 2: broken (such as a)",
@@ -10,6 +10,6 @@ def test_the_commonest_reasons_come_first_each_with_its_first_example():
     ]
 
 
-def test_many_reasons_are_cut_and_none_give_no_line():
-    assert len(lines([("file", f"reason {number}") for number in range(30)])) == MOST
-    assert lines([]) == []
+def test_there_are_at_most_so_many_lines_and_none_without_a_reason():
+    assert len(summary_lines([("file", f"reason {number}") for number in range(30)])) == MAX_REASONS
+    assert summary_lines([]) == []

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,12 +7,13 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
+from crystal_eyes.data.cropping import LabeledBox
 from crystal_eyes.data.layouts import COLUMNS
-from crystal_eyes.data.selection import head_bytes, select, stable_number
-from crystal_eyes.image_stats import difference_hash, is_monochrome
-from crystal_eyes.images import PictureError, flatten, open_picture
+from crystal_eyes.data.options import SelectionOptions
+from crystal_eyes.data.selection import select
+from crystal_eyes.data.stable_number import stable_number
 
-DEFAULTS = {"min_pictures": 1, "pictures_per_character": 0, "near_duplicate_bits": 6, "seed": 0}
+OPTIONS = SelectionOptions(min_pictures=1)
 
 
 def blotches(seed: int, side: int = 64, cells: int = 9) -> Image.Image:
@@ -34,11 +36,11 @@ def files(selected) -> list[str]:
     return selected[0]["file"].tolist()
 
 
-def test_a_readable_picture_gets_its_size_and_whether_it_has_colours(tmp_path):
+def test_a_readable_picture_gets_its_size_and_whether_it_has_color(tmp_path):
     pictures = {"a/1.png": blotches(1, 64), "a/2.png": ImageOps.grayscale(blotches(2, 40)), "a/3.png": blotches(3)}
-    table, dropped = select(a_table(tmp_path, pictures, monochrome=[None, None, True]), **DEFAULTS)
+    table, dropped = select(a_table(tmp_path, pictures, monochrome=[None, None, True]), OPTIONS, 0)
     assert table[["width", "height", "monochrome"]].to_numpy().tolist() == [[64, 64, False], [40, 40, True], [64, 64, True]]
-    assert not dropped and "check" not in table
+    assert not dropped and "inspection" not in table
 
 
 def test_broken_pictures_are_named_with_the_reason(tmp_path):
@@ -51,7 +53,7 @@ def test_broken_pictures_are_named_with_the_reason(tmp_path):
     table = pd.concat(
         [table, table.tail(1).assign(file="a/folder.png", path=str(tmp_path / "a/folder.png"))], ignore_index=True
     )
-    selected, dropped = select(table, **DEFAULTS)
+    selected, dropped = select(table, OPTIONS, 0)
     why = dict(dropped)
     assert selected["file"].tolist() == ["a/good.png"]
     assert why["a/empty.png"] == "empty file" and why["a/text.jpg"].startswith("not a PNG")
@@ -62,11 +64,11 @@ def test_broken_pictures_are_named_with_the_reason(tmp_path):
 
 def test_every_head_of_one_picture_keeps_its_own_reason(tmp_path):
     table = a_table(tmp_path, {"a/1.png": blotches(1), "b/1.png": blotches(1)})
-    boxes = [(100, 100, 120, 120), (0, 0, 32, 32)]
+    boxes = [LabeledBox(100, 100, 120, 120), LabeledBox(0, 0, 32, 32)]
     table = table.assign(file="one.png", path=str(tmp_path / "a/1.png")).assign(box=pd.Series(boxes, dtype=object))
-    selected, dropped = select(table, **DEFAULTS)
+    selected, dropped = select(table, OPTIONS, 0)
     assert selected["character"].tolist() == ["b"]
-    assert len(dropped) == 1 and "lies outside" in dropped[0][1]
+    assert len(dropped) == 1 and "lies outside" in dropped[0][1] and (selected["width"][0], selected["height"][0]) == (38, 38)
 
 
 def near_duplicates(picture: Image.Image) -> dict[str, Image.Image]:
@@ -85,17 +87,17 @@ def near_duplicates(picture: Image.Image) -> dict[str, Image.Image]:
 def test_near_duplicates_are_dropped_within_a_character_only(tmp_path, kind):
     twin = near_duplicates(blotches(1))[kind]
     pictures = {"a/1.png": blotches(1), "a/2.png": blotches(2), "a/3.png": twin, "b/1.png": twin, "b/2.png": blotches(2)}
-    selected = select(a_table(tmp_path, pictures), **DEFAULTS)
+    selected = select(a_table(tmp_path, pictures), OPTIONS, 0)
     assert files(selected) == ["a/1.png", "a/2.png", "b/1.png", "b/2.png"]
     assert selected[1] == [("a/3.png", "near-duplicate of another of its character")]
-    assert len(files(select(a_table(tmp_path, pictures), **DEFAULTS | {"near_duplicate_bits": -1}))) == 5
+    assert len(files(select(a_table(tmp_path, pictures), replace(OPTIONS, near_duplicate_bits=-1), 0))) == 5
 
 
 def test_near_duplicates_are_what_a_naive_loop_finds(tmp_path):
     rng = np.random.default_rng(0)
     base = [np.asarray(blotches(seed), int) for seed in range(4)]
     pictures = {}
-    for i in range(24):  # more and more noise on few motives: distances of all sizes
+    for i in range(24):  # more and more noise on few motifs: distances of all sizes
         noisy = (base[i % 4] + rng.normal(0, 4 * (i // 4), base[0].shape)).clip(0, 255).astype(np.uint8)
         pictures[f"{'ab'[i % 2]}/{i:02}.png"] = Image.fromarray(noisy)
     table = a_table(tmp_path, pictures).sort_values(["character", "file"], ignore_index=True)
@@ -119,21 +121,15 @@ def test_near_duplicates_are_what_a_naive_loop_finds(tmp_path):
             )  # fmt: skip
             if not near:
                 kept.append(name)
-        assert files(select(table, **DEFAULTS | {"near_duplicate_bits": limit})) == kept
+        assert files(select(table, replace(OPTIONS, near_duplicate_bits=limit), 0)) == kept
         counts.add(len(kept))
     assert len(counts) >= 3  # the limits made a difference
-
-
-def test_the_hash_of_a_picture_does_not_depend_on_its_size():
-    big, small, other = difference_hash(blotches(1, 256)), difference_hash(blotches(1, 64)), difference_hash(blotches(2))
-    assert big.nbytes * 8 == 256 and 40 < np.bitwise_count(big).sum() < 216
-    assert np.bitwise_count(big ^ small).sum() <= 6 < 60 < np.bitwise_count(big ^ other).sum()
 
 
 def test_characters_with_too_few_pictures_are_left_out_also_after_the_broken_ones(tmp_path):
     pictures = {f"{name}/{i}.png": blotches(ord(name) * 10 + i) for name in "abc" for i in range("abc".index(name) + 1)}
     pictures["b/1.png"] = b"broken"
-    selected, dropped = select(a_table(tmp_path, pictures), **DEFAULTS | {"min_pictures": 2})
+    selected, dropped = select(a_table(tmp_path, pictures), replace(OPTIONS, min_pictures=2), 0)
     assert set(selected["character"]) == {"c"} and len(selected) == 3
     assert dict(dropped) == {
         "a/0.png": "its character has fewer than 2 pictures",
@@ -143,49 +139,22 @@ def test_characters_with_too_few_pictures_are_left_out_also_after_the_broken_one
 
 
 def test_a_dataset_without_one_usable_character_gives_an_empty_table(tmp_path):
-    selected, dropped = select(a_table(tmp_path, {"a/1.png": blotches(1)}), **DEFAULTS | {"min_pictures": 2})
+    selected, dropped = select(a_table(tmp_path, {"a/1.png": blotches(1)}), replace(OPTIONS, min_pictures=2), 0)
     assert selected.empty and len(dropped) == 1
 
 
 def test_pictures_per_character_draws_at_random_with_the_seed_alone(tmp_path):
     pictures = {f"{name}/{i}.png": blotches(ord(name) * 20 + i) for name in "abc" for i in range(12)}
     table = a_table(tmp_path, pictures)
-    some = DEFAULTS | {"pictures_per_character": 4}
-    first = files(select(table, **some))
-    assert first == files(select(table, **some)) != files(select(table, **some | {"seed": 1}))
+    some = replace(OPTIONS, pictures_per_character=4)
+    first = files(select(table, some, seed=0))
+    assert first == files(select(table, some, seed=0)) != files(select(table, some, seed=1))
     assert pd.Series(first).str[0].value_counts().to_dict() == {"a": 4, "b": 4, "c": 4}
     # the draw of one character does not depend on the others
-    assert files(select(table[table["character"] != "a"].reset_index(drop=True), **some)) == [f for f in first if f[0] != "a"]
+    assert files(select(table[table["character"] != "a"].reset_index(drop=True), some, seed=0)) == [
+        f for f in first if f[0] != "a"
+    ]
     assert len({tuple(f[2:] for f in first if f[0] == name) for name in "abc"}) > 1
-
-
-def test_a_head_without_a_box_is_the_file_as_it_is(tmp_path):
-    (tmp_path / "x.png").write_bytes(b"any bytes")
-    assert head_bytes(str(tmp_path / "x.png"), None) == b"any bytes"
-
-
-def test_a_box_is_cut_at_the_borders_and_refused_outside(tmp_path):
-    blotches(1).save(tmp_path / "x.png")
-    whole = np.asarray(flatten(open_picture((tmp_path / "x.png").read_bytes())))
-    cut = flatten(open_picture(head_bytes(str(tmp_path / "x.png"), (-10.4, 20.2, 30.4, 999))))
-    np.testing.assert_array_equal(np.asarray(cut), whole[20:64, 0:30])
-    for outside in ((70, 0, 90, 30), (5, 5, 6, 60), (30, 30, 10, 10)):
-        with pytest.raises(PictureError, match="outside"):
-            head_bytes(str(tmp_path / "x.png"), outside)
-
-
-@pytest.mark.parametrize(
-    "picture, expected",
-    [
-        (blotches(1), False),
-        (ImageOps.grayscale(blotches(1)).convert("RGB"), True),
-        (ImageOps.colorize(ImageOps.grayscale(blotches(1)), (0, 0, 0), (255, 250, 245)), True),
-        (ImageOps.colorize(ImageOps.grayscale(blotches(1)), (60, 30, 0), (255, 220, 180)), False),
-    ],
-    ids=["colour", "grey", "yellowed paper", "sepia"],
-)
-def test_monochrome_is_a_picture_with_hardly_a_hue(picture, expected):
-    assert is_monochrome(picture) is expected
 
 
 def test_a_stable_number_is_the_same_in_every_process():

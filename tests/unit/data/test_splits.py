@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crystal_eyes.data.options import SplitOptions
 from crystal_eyes.data.splits import assign_splits
 from crystal_eyes.errors import UserError
 
-SHARES = {"validation_characters": 0.2, "test_characters": 0.2}
-RULE = {"train_per_character": 5, "test_per_character": 3, **SHARES, "seed": 0}
+OPTIONS = SplitOptions(train_per_character=5, test_per_character=3, validation_characters=0.2, test_characters=0.2)
 
 
 def a_table(sizes, artworks=None, splits=None) -> pd.DataFrame:
@@ -41,7 +43,7 @@ def sides(table: pd.DataFrame, column: str) -> list[set[str]]:
 @settings(max_examples=20, deadline=None)
 @given(table=tables(), seed=st.integers(0, 9))
 def test_no_artwork_is_on_two_sides_of_a_split(table, seed):
-    split = assign_splits(table, **RULE | {"seed": seed})
+    split = assign_splits(table, OPTIONS, seed)
     assert all(len(found) <= 1 for found in sides(split, "classifier_split"))
     assert all(len(found) <= 1 for found in sides(split, "encoder_split"))
 
@@ -49,7 +51,7 @@ def test_no_artwork_is_on_two_sides_of_a_split(table, seed):
 @settings(max_examples=20, deadline=None)
 @given(table=tables() | tables(given_splits=True), seed=st.integers(0, 9))
 def test_the_encoder_never_sees_what_classifiers_are_tested_on(table, seed):
-    split = assign_splits(table, **RULE | {"seed": seed})
+    split = assign_splits(table, OPTIONS, seed)
     artwork = split["artwork"].where(split["artwork"] != "", split["file"])
     tested = artwork.isin(artwork[split["classifier_split"] == "test"])
     assert split["encoder_split"][tested].isin(["", "test"]).all()
@@ -58,7 +60,7 @@ def test_the_encoder_never_sees_what_classifiers_are_tested_on(table, seed):
 @settings(max_examples=20, deadline=None)
 @given(table=tables() | tables(given_splits=True), seed=st.integers(0, 9))
 def test_the_encoders_groups_share_no_character(table, seed):
-    split = assign_splits(table, **RULE | {"seed": seed})
+    split = assign_splits(table, OPTIONS, seed)
     groups = split[split["encoder_split"] != ""].groupby("character")["encoder_split"].nunique()
     assert (groups == 1).all()
 
@@ -66,7 +68,7 @@ def test_the_encoders_groups_share_no_character(table, seed):
 @settings(max_examples=20, deadline=None)
 @given(sizes=SIZES, train=st.integers(1, 8), test=st.integers(1, 8), seed=st.integers(0, 9))
 def test_a_characters_pictures_are_split_by_the_rule(sizes, train, test, seed):
-    split = assign_splits(a_table(sizes), **RULE | {"train_per_character": train, "test_per_character": test, "seed": seed})
+    split = assign_splits(a_table(sizes), replace(OPTIONS, train_per_character=train, test_per_character=test), seed)
     for size, (_, part) in zip(sizes, split.groupby("character", sort=False)):
         found = part["classifier_split"].value_counts()
         if size >= train + test:
@@ -80,18 +82,18 @@ def test_a_characters_pictures_are_split_by_the_rule(sizes, train, test, seed):
 
 @settings(max_examples=20, deadline=None)
 @given(sizes=st.lists(st.integers(2, 6), min_size=6, max_size=40), a=st.floats(0.01, 0.5), b=st.floats(0.01, 0.5))
-def test_so_many_characters_are_kept_from_the_encoder(sizes, a, b):
+def test_that_many_characters_are_unseen_by_the_encoder(sizes, a, b):
     count = len(sizes)
     kept = [max(2 if count >= 8 else 1, round(count * share)) for share in (a, b)]
-    shares = {"validation_characters": a, "test_characters": b}
+    options = replace(OPTIONS, validation_characters=a, test_characters=b)
     if count - sum(kept) < 2:
         with pytest.raises(UserError, match="lower them"):
-            assign_splits(a_table(sizes), **RULE | shares)
+            assign_splits(a_table(sizes), options, 0)
         return
-    split = assign_splits(a_table(sizes), **RULE | shares)
+    split = assign_splits(a_table(sizes), options, 0)
     found = split[split["encoder_split"] != ""].groupby("encoder_split")["character"].nunique()
     assert (found["validation"], found["test"], found["train"]) == (*kept, count - sum(kept))
-    # those kept for testing are used whole, the others but for what classifiers are tested on
+    # test characters are used whole, the others without the pictures that classifiers are tested on
     test = split["character"].isin(split["character"][split["encoder_split"] == "test"])
     assert (split["encoder_split"][test] == "test").all()
     assert ((split["encoder_split"] == "") == (split["classifier_split"] == "test"))[~test].all()
@@ -100,15 +102,15 @@ def test_so_many_characters_are_kept_from_the_encoder(sizes, a, b):
 @settings(max_examples=20, deadline=None)
 @given(table=tables(), shuffle=st.integers(0, 1000), seed=st.integers(0, 9))
 def test_the_order_of_the_rows_does_not_matter(table, shuffle, seed):
-    rule = RULE | {"train_per_character": 3, "test_per_character": 2, "seed": seed}
-    first = assign_splits(table, **rule).set_index("file")
-    other = assign_splits(table.sample(frac=1, random_state=shuffle), **rule).set_index("file")
+    options = replace(OPTIONS, train_per_character=3, test_per_character=2)
+    first = assign_splits(table, options, seed).set_index("file")
+    other = assign_splits(table.sample(frac=1, random_state=shuffle), options, seed).set_index("file")
     pd.testing.assert_frame_equal(first, other.loc[first.index])
 
 
 def test_another_seed_is_another_split():
     table = a_table([12] * 10)
-    first, second = (assign_splits(table, **RULE | {"seed": seed}) for seed in (0, 1))
+    first, second = (assign_splits(table, OPTIONS, seed) for seed in (0, 1))
     assert (first["classifier_split"] != second["classifier_split"]).any()
     assert set(first["character"][first["encoder_split"] == "test"]) != set(
         second["character"][second["encoder_split"] == "test"]
@@ -118,8 +120,8 @@ def test_another_seed_is_another_split():
 @settings(max_examples=20, deadline=None)
 @given(sizes=SIZES, more=st.integers(2, 14), seed=st.integers(0, 9))
 def test_a_new_character_does_not_change_the_others_classifier_split(sizes, more, seed):
-    before = assign_splits(a_table(sizes), **RULE | {"seed": seed})
-    after = assign_splits(a_table([*sizes, more]), **RULE | {"seed": seed})
+    before = assign_splits(a_table(sizes), OPTIONS, seed)
+    after = assign_splits(a_table([*sizes, more]), OPTIONS, seed)
     assert after["classifier_split"].head(len(before)).tolist() == before["classifier_split"].tolist()
 
 
@@ -127,7 +129,7 @@ def test_a_new_character_does_not_change_the_others_classifier_split(sizes, more
 @given(table=tables(given_splits=True))
 def test_a_split_given_by_the_dataset_is_kept(table):
     table["artwork"] = ""
-    split = assign_splits(table, **RULE)
+    split = assign_splits(table, OPTIONS, 0)
     expected = table["split"].where(table["split"].isin(["train", "test"]), "")
     assert split["classifier_split"].tolist() == expected.tolist()
     assert split["encoder_split"][table["split"].isin(["test", "validation"])].isin(["", "test"]).all()
@@ -135,20 +137,20 @@ def test_a_split_given_by_the_dataset_is_kept(table):
 
 def test_whole_artworks_move_together_and_leave_a_picture_on_each_side():
     artworks = ["x"] * 9 + ["y"] + [""] * 24
-    split = assign_splits(a_table([10, 8, 8, 8], artworks), **RULE | {"validation_characters": 0.1, "test_characters": 0.1})
+    split = assign_splits(a_table([10, 8, 8, 8], artworks), replace(OPTIONS, validation_characters=0.1, test_characters=0.1), 0)
     first = split[split["character"] == "c0"]
     assert {len(set(part)) for _, part in first.groupby("artwork")["classifier_split"] if "test" in set(part)} == {1}
     assert {"train", "test"} <= set(first["classifier_split"])
 
 
 def test_a_character_of_a_single_artwork_is_in_no_split_of_the_classifiers():
-    split = assign_splits(a_table([4, 6, 6, 6, 6], ["one"] * 4 + [""] * 24), **RULE)
+    split = assign_splits(a_table([4, 6, 6, 6, 6], ["one"] * 4 + [""] * 24), OPTIONS, 0)
     assert (split["classifier_split"][:4] == "").all()
-    assert (split["encoder_split"][:4] == "train").all()  # the encoder may learn from it
+    assert (split["encoder_split"][:4] == "train").all()  # the encoder may be trained on it
 
 
 @pytest.mark.parametrize("sizes", [[6, 6, 6], [6, 6, 6, 1], []])
 def test_fewer_than_four_usable_characters_are_too_few(sizes):
     with pytest.raises(UserError, match="at least 4") as caught:
-        assign_splits(a_table(sizes), **RULE)
+        assign_splits(a_table(sizes), OPTIONS, 0)
     assert "\n" not in str(caught.value)

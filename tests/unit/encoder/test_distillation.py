@@ -159,7 +159,7 @@ def test_teachers_and_student_see_the_same_views_and_the_teachers_half_of_them_m
     assert abs(1 - BLENDED - alike(student, views).float().mean()) < 0.1
 
 
-def test_the_teachers_see_the_coloured_heads_that_colourless_views_were_made_of():
+def test_the_teachers_see_the_colored_heads_that_colorless_views_were_made_of():
     framed = pictures(200, 6)
     sketched = torch.arange(200) < 100
     views = torch.where(sketched.view(-1, 1, 1, 1), framed[..., :1], framed)

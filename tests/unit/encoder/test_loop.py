@@ -1,5 +1,5 @@
+import copy
 import dataclasses
-import json
 import shutil
 
 import numpy as np
@@ -8,7 +8,6 @@ import torch
 
 from crystal_eyes.data.catalogue import PICTURES, Catalogue, write
 from crystal_eyes.encoder import loop
-from crystal_eyes.encoder.checkpoint import STATE, TENSORS, load_checkpoint, save_checkpoint
 from crystal_eyes.encoder.dataset import HeadViews
 from crystal_eyes.encoder.loop import best_epoch, embed_heads, learning_rate_share
 from crystal_eyes.encoder.metric_learning import train_encoder
@@ -133,22 +132,14 @@ def test_whitening_comes_after_the_best_epoch_and_spreads_characters_evenly(
     assert same_weights(again, encoder)
 
 
-@pytest.mark.parametrize("first_scored, first_is_kept", [(2.0, True), (-1.0, False)])
-def test_the_best_epoch_is_kept_wherever_it_was(
-    uninterrupted, catalogue_folder, make_encoder, tmp_path, first_scored, first_is_kept
-):
-    with pytest.raises(KeyboardInterrupt):
-        run(make_encoder(**DROPS), catalogue_folder, tmp_path, Stop(after=1))
-    state = tmp_path / "checkpoint" / STATE
-    noted = json.loads(state.read_text())
-    noted["history"][0]["map_at_r"] = first_scored
-    state.write_text(json.dumps(noted))
-    tensors, _ = load_checkpoint(tmp_path / "checkpoint")
-    encoder = make_encoder(**DROPS)
-    best = run(encoder, catalogue_folder, tmp_path, Stop())
-    first = {name.removeprefix("best."): value for name, value in tensors.items() if name.startswith("best.")}
-    assert (best == 1) == first_is_kept
-    assert all(torch.equal(value, first[name]) for name, value in encoder.state_dict().items()) == first_is_kept
+@pytest.mark.parametrize("scores", [(0.9, 0.1, 0.2), (0.1, 0.9, 0.2), (0.1, 0.2, 0.9), (0.1, 0.5, 0.5)])
+def test_the_weights_of_the_best_epoch_are_kept_wherever_it_was(catalogue_folder, make_encoder, tmp_path, monkeypatch, scores):
+    told, encoder, by_epoch = iter(scores), make_encoder(), []
+    monkeypatch.setattr(loop, "retrieval", lambda *_: {"map_at_r": next(told), "precision_at_1": 0.0})
+    best = run(encoder, catalogue_folder, tmp_path, lambda *_: by_epoch.append(copy.deepcopy(encoder.state_dict())))
+    assert best == max(epoch for epoch in (1, 2, 3) if scores[epoch - 1] == max(scores))  # the last of equals
+    kept = [all(map(torch.equal, encoder.state_dict().values(), weights.values())) for weights in by_epoch]
+    assert kept == [epoch == best for epoch in (1, 2, 3)]
 
 
 def test_training_learns_to_tell_its_characters_apart(catalogue_folder, make_encoder, tmp_path):
@@ -244,73 +235,15 @@ def test_the_learning_rate_warms_up_and_falls(total):
     assert total < 10 or (rates[0] <= 1 and rates[-1] < 0.1)
 
 
-# Checkpoints
-
-
-def numbers(value: int) -> tuple[dict[str, torch.Tensor], dict]:
-    return {"w": torch.full((2, 3), float(value)), "steps": torch.tensor(value)}, {"history": [value]}
-
-
-def assert_holds(folder, value: int) -> None:
-    tensors, state = load_checkpoint(folder)
-    assert torch.equal(tensors["w"], numbers(value)[0]["w"]) and int(tensors["steps"]) == value
-    assert state == {"history": [value]}
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-
-
-def test_a_checkpoint_takes_the_place_of_the_last(tmp_path):
-    folder = tmp_path / "deep" / "checkpoint"
-    for value in (1, 2):
-        save_checkpoint(folder, *numbers(value))
-        assert_holds(folder, value)
-
-
-def test_without_a_checkpoint_there_is_none(tmp_path):
-    assert load_checkpoint(tmp_path / "checkpoint") is None
-
-
-@pytest.mark.parametrize("written", [[], [TENSORS], [TENSORS, STATE]])
-def test_a_half_written_checkpoint_is_swept_away(tmp_path, written):
-    folder, beside = tmp_path / "checkpoint", tmp_path / "checkpoint.new"
-    for before in (False, True):
-        if before:
-            save_checkpoint(folder, *numbers(1))
-        beside.mkdir()
-        for name in written:
-            (beside / name).write_bytes(b"half")
-        if before:
-            assert_holds(folder, 1)
-        else:
-            assert load_checkpoint(folder) is None and not beside.exists()
-
-
-def test_an_interruption_between_the_renames_loses_nothing(tmp_path):
-    folder, old = tmp_path / "checkpoint", tmp_path / "checkpoint.old"
-    save_checkpoint(folder, *numbers(1))
-    shutil.copytree(folder, tmp_path / "checkpoint.new")
-    folder.rename(old)
-    assert_holds(folder, 1)
-    shutil.copytree(folder, old)  # interrupted before the old one was removed
-    assert_holds(folder, 1)
-
-
-def test_a_checkpoint_is_not_replaced_by_one_that_could_not_be_written(tmp_path):
-    folder = tmp_path / "checkpoint"
-    save_checkpoint(folder, *numbers(1))
-    with pytest.raises(TypeError):
-        save_checkpoint(folder, numbers(2)[0], {"history": object()})
-    assert_holds(folder, 1)
-
-
 def test_embeddings_that_became_nan_with_the_last_step_are_named(catalogue_folder, make_encoder, tmp_path):
     encoder = make_encoder()
-    # as running statistics of batch normalisation do, which no loss of the epoch has seen
+    # as running statistics of batch normalization do, which no loss of the epoch has seen
     encoder.register_forward_hook(lambda module, _, found: found if module.training else found * float("nan"))
     with pytest.raises(UserError, match="embeddings became nan in epoch 1: lower the learning rate"):
         run(encoder, catalogue_folder, tmp_path, Stop())
 
 
-def test_the_last_epoch_is_kept_where_no_epoch_could_be_judged():
+def test_the_last_epoch_is_kept_where_no_epoch_could_be_scored():
     nan = float("nan")
     assert best_epoch([{"map_at_r": nan}, {"map_at_r": nan}]) == 2
     assert best_epoch([{"map_at_r": 0.1}, {"map_at_r": 0.3}, {"map_at_r": 0.3}, {"map_at_r": nan}]) == 3

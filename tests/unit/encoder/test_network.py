@@ -47,7 +47,7 @@ def test_an_embedding_does_not_depend_on_the_rest_of_its_batch(make_encoder):
     torch.testing.assert_close(embed(encoder, pictures()), alone, atol=1e-5, rtol=0)
 
 
-def test_the_order_of_the_colours_and_the_sides_matter(make_encoder):
+def test_the_order_of_the_colors_and_the_sides_matter(make_encoder):
     encoder = make_encoder()
     whole = embed(encoder, pictures())
     assert (embed(encoder, pictures().flip(3)) - whole).abs().max() > 1e-3
@@ -55,16 +55,16 @@ def test_the_order_of_the_colours_and_the_sides_matter(make_encoder):
 
 
 @pytest.mark.parametrize(
-    "backbone, grey",
+    "backbone, gray",
     [("tf_efficientnet_lite0", 127.5), ("tf_mobilenetv3_small_075", 127.5), ("mnasnet_small", (123.675, 116.28, 103.53))],
 )
-def test_pictures_are_normalised_as_the_pretrained_weights_expect(make_encoder, backbone, grey):
+def test_pictures_are_normalized_as_the_pretrained_weights_expect(make_encoder, backbone, gray):
     encoder = make_encoder(backbone=backbone).eval()
     seen = []
     encoder.backbone.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     embed(encoder, pictures())
-    deviation = 127.5 if grey == 127.5 else torch.tensor([58.395, 57.12, 57.375])
-    expected = ((pictures().double() - torch.tensor(grey)) / deviation).permute(0, 3, 1, 2).float()
+    deviation = 127.5 if gray == 127.5 else torch.tensor([58.395, 57.12, 57.375])
+    expected = ((pictures().double() - torch.tensor(gray)) / deviation).permute(0, 3, 1, 2).float()
     torch.testing.assert_close(seen[0], expected)
 
 

@@ -15,7 +15,7 @@ def encoder(exported):
 
 
 def outlined(side: int = 128, line: int = 2) -> Image.Image:
-    """A flat coloured disc with a dark outline."""
+    """A flat colored disc with a dark outline."""
     picture = Image.new("RGB", (side, side), (250, 220, 90))
     ImageDraw.Draw(picture).ellipse((side // 4, side // 4, 3 * side // 4, 3 * side // 4), (240, 150, 160), (20, 10, 30), line)
     return picture
@@ -23,7 +23,7 @@ def outlined(side: int = 128, line: int = 2) -> Image.Image:
 
 @pytest.mark.parametrize("make", [gray, lines, screentone])
 @pytest.mark.parametrize("size", [(1, 1), (48, 48), (300, 20)])
-def test_a_sketch_has_the_pictures_size_and_no_colour(make, size):
+def test_a_sketch_has_the_pictures_size_and_no_color(make, size):
     picture = draw_head(1, 0).resize(size)
     sketch = make(picture)
     assert sketch.mode == "RGB" and sketch.size == size and is_monochrome(sketch)
@@ -53,9 +53,9 @@ def test_lines_do_not_care_how_bright_the_paper_is():
 
 
 @pytest.mark.parametrize("side", [16, 128])
-@pytest.mark.parametrize("colour", ["black", "white", (200, 40, 90)])
-def test_a_flat_picture_has_no_lines(side, colour):
-    assert (np.asarray(lines(Image.new("RGB", (side, side), colour))) == 255).all()
+@pytest.mark.parametrize("color", ["black", "white", (200, 40, 90)])
+def test_a_flat_picture_has_no_lines(side, color):
+    assert (np.asarray(lines(Image.new("RGB", (side, side), color))) == 255).all()
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4, 32])

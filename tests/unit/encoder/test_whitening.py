@@ -7,7 +7,7 @@ from crystal_eyes.evaluation.retrieval import retrieval
 
 
 def classes(noise: np.ndarray, count: int = 400, names: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings around class centres with a standard deviation a direction."""
+    """Embeddings around class centers with a standard deviation a direction."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % names
     return rng.normal(size=(names, len(noise)))[labels] + rng.normal(size=(count, len(noise))) * noise, labels
@@ -49,9 +49,9 @@ def test_a_folded_layer_gives_what_the_matrix_makes_of_its_outputs():
     torch.manual_seed(0)
     layer, x = torch.nn.Linear(7, 5), torch.randn(4, 7)
     matrix = whitening_matrix(np.cov(np.random.default_rng(0).normal(size=(5, 50))), 0.05)
-    centre = np.arange(5.0)
-    expected = (layer(x).detach().numpy() - centre) @ matrix
-    fold(matrix, centre, layer)
+    center = np.arange(5.0)
+    expected = (layer(x).detach().numpy() - center) @ matrix
+    fold(matrix, center, layer)
     np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
 

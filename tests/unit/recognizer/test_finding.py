@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crystal_eyes.boxes import as_boxes, clip, iou
 from crystal_eyes.data.cropping import crop_head
-from crystal_eyes.detector.boxes import as_boxes, clip, iou
 from crystal_eyes.detector.runtime import HeadDetector
-from crystal_eyes.detector.training import dataset
+from crystal_eyes.detector.training.cutouts import cast_cutouts
 from crystal_eyes.recognizer.finding import FRAME, find_heads
 from tests.runs import HEAD_DETECTOR, draw_head
 
@@ -17,7 +17,7 @@ def detector() -> HeadDetector:
 
 def page(heads: int = 6, side: int = 120) -> np.ndarray:
     """Drawn heads, far apart on a ground of 600 x 400 pixels."""
-    take, rng = dataset.drawn_heads(2, characters=8), np.random.default_rng(0)
+    take, rng = cast_cutouts(2, characters=8), np.random.default_rng(0)
     ground = Image.new("RGB", (600, 400), (235, 240, 250))
     for number in range(heads):
         head = Image.fromarray(take(rng).picture)

@@ -358,7 +358,7 @@ from crystal_eyes.recognizer import Recognizer
 """
 HEAVY = (
     "torch torchvision mlflow cv2 pandas sklearn scipy tqdm pyarrow onnx geffnet faiss skops safetensors matplotlib ultralytics"
-    " pytorch_metric_learning gradio yaml hypothesis pytest"
+    " pytorch_metric_learning starlette uvicorn yaml hypothesis pytest"
 ).split()
 
 

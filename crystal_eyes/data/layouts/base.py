@@ -1,0 +1,64 @@
+"""What every dataset layout implements and returns."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from crystal_eyes.data.cropping import LabeledBox
+from crystal_eyes.data.left_out import LeftOut
+
+
+class LabeledPicture(NamedTuple):
+    """One head and its labels, as a dataset names them. Texts are "" where unknown."""
+
+    path: str  # absolute, symbolic links resolved
+    file: str  # as the dataset names it
+    character: str
+    series: str = ""
+    set: str = ""
+    artwork: str = ""  # heads that share it come from one drawing
+    monochrome: bool | None = None  # None: unknown
+    split: str = ""  # train | validation | test, where the dataset has splits
+    box: LabeledBox | None = None  # where the head is a part of the picture
+    confidence: float = 1.0  # that the box holds a head
+
+
+class Layout(Protocol):
+    """One way in which people keep a dataset. A module with these functions is a layout; layouts.LAYOUTS lists them."""
+
+    def detect(self, path: Path) -> bool:
+        """Whether an existing path is a dataset of this layout. Layouts before it in LAYOUTS did not recognize the path."""
+
+    def read(self, path: Path) -> tuple[list[LabeledPicture], LeftOut]:
+        """The labeled pictures, in any order, and what had to be left out. Raises UserError for a malformed dataset."""
+
+    def files(self, path: Path) -> list[Path]:
+        """All existing files that the result of read depends on, the pictures too; found without opening pictures."""
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """(folder, names of its files), of the folder and all below it, sorted; without hidden files and folders."""
+    for base, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        yield Path(base), sorted(n for n in names if not n.startswith("."))
+
+
+def walked_files(folder: Path) -> list[Path]:
+    """All files in a folder and below it that are not hidden."""
+    return [base / name for base, names in walk(folder) for name in names]
+
+
+class Resolver:
+    """Resolves symbolic links of many files that lie in few folders, each folder only once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: str | Path) -> str:
+        if os.path.islink(path):
+            return os.path.realpath(path)
+        folder, name = os.path.split(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._folders[folder], name)

@@ -1,0 +1,47 @@
+"""The recognizer behind a running page, which follows changes of its bundle."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from crystal_eyes.recognizer import Recognizer
+from crystal_eyes.recognizer.bundle import LISTING
+from crystal_eyes.recognizer.recognizer import bundle_folder
+
+RETRY_SECONDS = 2.0  # between attempts to load a bundle that is being written
+LOG = logging.getLogger(__name__)
+
+
+class LiveRecognizer:
+    """Loads a bundle, and loads it again when its bundle.json has changed, as after an enrollment. Thread-safe."""
+
+    def __init__(self, source: str | Path):
+        """source: as Recognizer.load takes it. Raises UserError: no intact bundle there."""
+        self._folder = bundle_folder(source)
+        self._lock = threading.Lock()
+        self._version = self._listing_version()
+        self._recognizer = Recognizer.load(self._folder)
+        self._next_attempt = 0.0
+
+    def get(self) -> Recognizer:
+        """The recognizer of the bundle as it is now, or the previous one while the bundle can't be loaded.
+
+        Callers keep what they got for the length of one request. Blocks while a changed bundle is loaded.
+        """
+        with self._lock:
+            version = self._listing_version()  # read before the load: a change during the load is noticed next time
+            if version != self._version and time.monotonic() >= self._next_attempt:
+                try:
+                    self._recognizer, self._version = Recognizer.load(self._folder), version
+                except Exception as error:  # half-written or damaged, in whatever way: the page keeps working
+                    LOG.warning("the changed bundle can't be loaded, still using the previous one: %s", error)
+                    self._next_attempt = time.monotonic() + RETRY_SECONDS
+            return self._recognizer
+
+    def _listing_version(self) -> tuple[int, int, int] | None:
+        try:
+            status = (self._folder / LISTING).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino

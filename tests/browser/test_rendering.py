@@ -1,0 +1,77 @@
+"""Answers and their HTML, without a server."""
+
+import io
+import re
+
+import pytest
+from PIL import Image
+
+from crystal_eyes.recognizer import Candidate, Head, Reference
+from crystal_eyes.web.answers import Answer, answer
+from crystal_eyes.web.rendering import card, page
+from tests.browser.conftest import SETTINGS
+
+HOSTILE = '<img src=x onerror="document.title=1">'
+
+
+def make_head(name: str = "Rin", p_value: float = 0.5, share: float = 0.01, probability: float = 0.7, box=(10, 20, 30, 60)):
+    candidates = (Candidate(name, "A series", probability), Candidate("Len", "", 0.004))
+    return Head(box, 0.9, False, True, candidates, (Reference(name, "A series", 0.83, b"webp"),), 0.0, p_value, share)
+
+
+def make_answer(found: int, *heads: Head) -> Answer:
+    return Answer("a.png", size=(100, 200), picture=b"jpeg", heads=heads, crops=(b"crop",) * len(heads), found=found)
+
+
+@pytest.mark.parametrize(
+    ("p_value", "share", "verdict"),
+    [(0.5, 0.01, "In the catalogue"), (0.5, 0.5, "Not certain"), (0.01, 0.5, "Not in the catalogue")],
+)
+def test_a_head_shows_its_verdict_its_candidates_and_the_nearest_heads(p_value, share, verdict):
+    head = make_head(p_value=p_value, share=share)
+    html = card(make_answer(1, head))
+    assert f">{verdict}<" in html and head.sentence() in html
+    assert re.findall(r'"percent">([^<>]*)<', html) == ["70%", "&lt; 1%"]
+    assert '<rect width="70.0%"' in html and "83% alike" in html and "line art" in html
+    assert html.count("<figure") == 2
+
+
+def test_text_of_a_bundle_or_a_file_is_never_markup():
+    html = card(Answer(HOSTILE, size=(9, 9), heads=(make_head(HOSTILE),), crops=(b"",), found=1))
+    assert HOSTILE not in html and html.count("&lt;img src=x") >= 4
+    assert HOSTILE not in card(Answer(HOSTILE, f"No: {HOSTILE}."))
+
+
+def test_boxes_lie_where_the_heads_are_whatever_the_size_of_the_picture():
+    assert 'x="10.00%" y="10.00%" width="20.00%" height="20.00%"' in card(make_answer(1, make_head()))
+
+
+@pytest.mark.parametrize(
+    ("found", "shown", "says"),
+    [(0, 0, "No head was found"), (1, 1, ">1 head<"), (2, 2, ">2 heads<"), (500, 2, "500 heads found, the 2 surest are shown")],
+)
+def test_the_number_of_heads_is_stated(found, shown, says):
+    assert says in card(make_answer(found, *[make_head()] * shown))
+
+
+def test_no_inline_script_or_style(recognizer):
+    for html in (page(recognizer, SETTINGS), card(make_answer(1, make_head()))):
+        assert re.findall(r"<[^>]* (?:style|on\w+)=|<style|<script(?! type=\"module\" src=\"static/)|javascript:", html) == []
+
+
+def test_a_bug_becomes_a_sentence_and_is_logged(caplog):
+    class Broken:
+        find = None
+
+    png = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(png, "PNG")
+    broken = answer(Broken(), "a.png", png.getvalue(), 9)
+    assert "Something went wrong" in broken.error and broken.status == 500
+    assert "TypeError" in caplog.text
+
+
+def test_an_unreadable_picture_becomes_a_sentence(recognizer):
+    assert answer(recognizer, "a.png", b"", 9).as_dict() == {
+        "picture": "a.png",
+        "error": "This picture can't be used: empty file.",
+    }
