@@ -1,4 +1,4 @@
-"""Runs ONNX files on the CPU."""
+"""Runs ONNX files on the CPU; the only module that imports onnxruntime."""
 
 import os
 

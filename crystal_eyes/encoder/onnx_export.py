@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 
 from crystal_eyes.encoder.network import Encoder
 from crystal_eyes.errors import UserError
+from crystal_eyes.onnx_session import open_session
 
 TOLERANCE = 1e-4  # largest difference of one coordinate of an embedding
 
@@ -58,7 +58,7 @@ def largest_difference(encoder: Encoder, path: Path, heads: np.ndarray) -> float
     The first heads are also embedded one by one, so batches are compared with single heads too. Raises UserError above
     TOLERANCE.
     """
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = open_session(path.read_bytes())
     with torch.inference_mode():
         expected = encoder.eval()(torch.from_numpy(heads)).numpy()
     together = session.run(None, {"pictures": heads})[0]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from crystal_eyes.data.selection import stable_number
+from crystal_eyes.data.stable_number import stable_number
 from crystal_eyes.recognizer.build.known import KnownCharacters
 from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
 from crystal_eyes.recognizer.naming import EnrolledLogits, mean_embedding

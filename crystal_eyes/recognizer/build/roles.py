@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crystal_eyes.data.catalogue import artworks
-from crystal_eyes.data.selection import stable_number
+from crystal_eyes.data.stable_number import stable_number
 
 
 def rows_by_role(table: pd.DataFrame) -> dict[str, np.ndarray]:

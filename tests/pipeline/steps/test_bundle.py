@@ -175,7 +175,8 @@ def test_the_champion_moves_only_to_a_challenger_that_is_not_worse_and_main_says
 
     # version 1 as champion again, and what was measured of it better
     own.client.set_registered_model_alias("crystal-eyes", "champion", "1")
-    (theirs,) = [run for run in evaluated if run.data.params["bundle"].endswith("/1")]
+    made_of = own.client.get_model_version("crystal-eyes", "1").tags["bundle_run"]
+    (theirs,) = [run for run in evaluated if run.data.params["bundle"] == f"runs:/{made_of}/bundle"]
     own.client.log_metric(theirs.info.run_id, "top_5", 1.0)
     output = own.run("main", parameters)
     assert "crystal-eyes version 1 stays the champion: the challenger's top-5" in output
@@ -187,15 +188,12 @@ def test_the_champion_moves_only_to_a_challenger_that_is_not_worse_and_main_says
     listing = Path(source) / "artifacts" / "bundle" / "bundle.json"
     listing.write_text(listing.read_text().replace('"format": 2', '"format": 1'))
     output = own.run("main", PARAMETERS)
-    assert "crystal-eyes version 1 is the new champion: version 2 can't be used any more" in output
+    assert "crystal-eyes version 1 is the new champion: version 2 can no longer be used" in output
     assert "has format 1, this version reads 2" in output and alias("champion") == 1
 
 
-def test_evaluate_measures_the_heads_that_the_bundle_was_not_calibrated_on(own, tiny_main):
-    bundle, prepare = own.runs("bundle")[0], own.runs("prepare")[0]
-    parameters = {"bundle": f"runs:/{bundle.info.run_id}/bundle", "catalogue": f"runs:/{prepare.info.run_id}/catalogue"}
-    own.run("evaluate", parameters)
-    (run,) = own.runs("evaluate")
+def test_evaluate_measures_the_heads_that_the_bundle_was_not_calibrated_on(tiny_main):
+    (bundle,), (prepare,), (run,) = (tiny_main.project.runs(step) for step in ("bundle", "prepare", "evaluate"))
     table = Catalogue(Path(prepare.info.artifact_uri.removeprefix("file://")) / "catalogue").table()
     assert run.data.metrics["heads"] == len(rows_by_role(table)["report"])
     # the same heads, named from embeddings by the bundle step
