@@ -9,9 +9,10 @@ import onnxruntime
 
 
 def open_session(data: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """A session on the CPU. From memory, so that a file can't make the runtime read others beside it.
+    """A session on the CPU. From memory, so that a file can't make onnxruntime read other files.
 
-    threads: None: as many as there are cores. They spin within a call only: sessions that spin between theirs slow others down.
+    threads: None: one per core. They spin only within a call: spinning between calls slows down other sessions.
+    Raises onnxruntime's exceptions on data that is not an ONNX model.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0

@@ -256,9 +256,11 @@ class FinishedDetector:
 
 def draw_labeled(folder: Path, count: int = 9) -> Path:
     """A YOLO folder of composed scenes: images/ and labels/."""
-    from crystal_eyes.detector.training import dataset
+    from crystal_eyes.detector.training import yolo_dataset
+    from crystal_eyes.detector.training.cutouts import cast_cutouts
+    from crystal_eyes.detector.training.scenes import compose_scenes
 
-    dataset.write(folder, "own", dataset.scenes(count, "own", [9, 9], dataset.drawn_heads(2, characters=30)))
+    yolo_dataset.write(folder, "own", compose_scenes(count, "own", [9, 9], cast_cutouts(2, characters=30)))
     return folder
 
 

@@ -2,55 +2,49 @@
 
     python benchmarks/detector/run.py LABELS DETECTOR [DETECTOR ...]
 
-LABELS: pictures with boxes of heads (only their fixed third for testing is used), or `scenes`: 100 composed
-ones of a cast that no training sees. Time: one picture after the other, decoded before, from letterbox to boxes.
+LABELS: pictures with boxes of heads (only the fixed third for testing is used), or `scenes`: 100 composed ones of cast
+characters that no training sees. Time: one decoded picture after the other, from letterbox to boxes.
 """
 
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from crystal_eyes.detector.runtime import CONFIDENCE, HeadDetector
-from crystal_eyes.detector.training import dataset
+from crystal_eyes.detector.defaults import CONFIDENCE
+from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.detector.training.annotated_pictures import load, split
+from crystal_eyes.detector.training.cutouts import cast_cutouts
+from crystal_eyes.detector.training.input_size import SIZES, run_detector
 from crystal_eyes.detector.training.labels import read_labels
-from crystal_eyes.evaluation.detection import Found, curve, measure
+from crystal_eyes.detector.training.scenes import compose_scenes
+from crystal_eyes.evaluation.detection import detection_metrics, precision_recall_curve
 
-SIZES = (256, 320, 384, 448, 512, 640)
 
-
-def pictures(labels: str) -> list[tuple[np.ndarray, np.ndarray]]:
+def pictures_to_search(labels: str) -> list[tuple[np.ndarray, np.ndarray]]:
     if labels == "scenes":
-        return [one[1:] for one in dataset.scenes(100, "scene", [0, 2], dataset.drawn_heads(2))]
-    return [dataset.load(one) for one in dataset.split(read_labels(labels)[0])["test"]]
+        return [(picture, boxes) for _, picture, boxes in compose_scenes(100, "scene", [0, 2], cast_cutouts(2))]
+    return [load(picture) for picture in split(read_labels(labels)[0])["test"]]
 
 
 def main(labels: str, detectors: list[str]) -> None:
-    test = pictures(labels)
-    heads = sum(len(boxes) for _, boxes in test)
-    print(f"{labels}: {len(test)} pictures, {heads} heads; precision and recall at confidence {CONFIDENCE}")
+    pictures = pictures_to_search(labels)
+    heads = sum(len(boxes) for _, boxes in pictures)
+    print(f"{labels}: {len(pictures)} pictures, {heads} heads; precision and recall at confidence {CONFIDENCE}")
     for path in detectors:
-        found, seconds = {}, {}
-        for size in SIZES:  # one session at a time: the waiting threads of another one would take its core
-            runner, found[size], seconds[size] = HeadDetector(path, size), [], []
-            for picture, boxes in test:
-                start = time.perf_counter()
-                answer = runner.detect(picture, 0.01)
-                seconds[size].append(time.perf_counter() - start)
-                found[size].append(Found(boxes, *answer))
+        # one session at a time: waiting threads of another one would take its core
+        results = {size: run_detector(HeadDetector(path, size), pictures) for size in SIZES}
         print(f"{path} (chosen size {HeadDetector(path).image_size})")
         print("size   AP50   AP75  50-95   prec.   rec.  recall at precision 0.95, ms: median (5 % to 95 %)")
-        for size in SIZES:
-            m = measure(found[size], CONFIDENCE)
-            _, precision, recall = curve(found[size])
+        for size, (detections, milliseconds) in results.items():
+            metrics = detection_metrics(detections, CONFIDENCE)
+            _, precision, recall = precision_recall_curve(detections)
             best = recall[precision >= 0.95].max(initial=0)
-            low, middle, high = np.percentile(1000 * np.array(seconds[size]), (5, 50, 95))
-            times = f"{middle:.1f} ({low:.1f} to {high:.1f})"
-            values = (m["ap50"], m["ap75"], m["map50_95"], m["precision"], m["recall"], best)
-            print(f"{size:4}  " + "  ".join(f"{value:.3f}" for value in values) + f"  {times}")
+            values = [*(metrics[name] for name in ("ap50", "ap75", "map50_95", "precision", "recall")), best]
+            low, median, high = np.percentile(milliseconds, (5, 50, 95))
+            print(f"{size:4}  " + "  ".join(f"{value:.3f}" for value in values) + f"  {median:.1f} ({low:.1f} to {high:.1f})")
 
 
 if __name__ == "__main__":

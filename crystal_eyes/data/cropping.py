@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from crystal_eyes.boxes import FACE_TO_HEAD, as_boxes, clip, face_to_head
+from crystal_eyes.boxes import FACE_MARGINS, as_boxes, clip, face_to_head
 from crystal_eyes.images import PictureError, flatten, open_picture
 
 MARGIN = 0.1  # of the longer side of the head's box, on each side
@@ -37,7 +37,7 @@ class LabeledBox(NamedTuple):
         inside = clip(box, width, height)
         if (inside[0, 2:] - inside[0, :2] < MIN_SIDE).any():
             raise PictureError(f"box {self[:4]} is empty or lies outside the {width} x {height} picture")
-        return (face_to_head(box, FACE_TO_HEAD, width, height) if self.kind == "face" else inside)[0]
+        return (face_to_head(box, FACE_MARGINS, width, height) if self.kind == "face" else inside)[0]
 
 
 def crop_head(picture: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Where the heads are: labels and composed scenes, training (YOLOv5), and the ONNX detector that runs without it."""
+"""Finding heads: the ONNX detector (runtime, numpy and onnxruntime alone) and its training (training, ultralytics)."""

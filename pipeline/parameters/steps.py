@@ -4,8 +4,11 @@ import dataclasses
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from crystal_eyes.boxes import FACE_MARGINS
 from crystal_eyes.classifiers.registry import CLASSIFIERS
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
+from crystal_eyes.detector.defaults import CONFIDENCE
+from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from pipeline.parameters.declare import from_option, parameter, step_result, values
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
@@ -49,7 +52,8 @@ class Detector(StepParameters):
     )
     faces: str = parameter("", "the same with boxes of faces, grown to heads by face_margins", input="files", optional=True)
     face_margins: str = parameter(
-        "0.25,0.55,0.25,0.1", "how far a head extends beyond its face: left,top,right,bottom in sides of the face box"
+        ",".join(map(str, FACE_MARGINS)),
+        "how far a head extends beyond its face: left,top,right,bottom in sides of the face box",
     )
     heads: str = parameter("", "folder of head pictures to paste into scenes beside the cast", input="files", optional=True)
     labeller: str = parameter(
@@ -58,16 +62,27 @@ class Detector(StepParameters):
     )  # fmt: skip
     scenes: int = parameter(400, "composed scenes to train on", low=0, high=1_000_000)
     repeat: int = parameter(4, "times that an epoch shows each labeled picture", low=1, high=1000)
-    circles: bool = parameter(True, "draw random circles over the heads in training")
-    architecture: str = parameter("yolov5n", "network", choices=("yolov5n", "yolov5s"))
+    circles: bool = from_option(DetectorTrainingOptions, "circles")
+    architecture: str = from_option(DetectorTrainingOptions, "architecture")
     detector_weights: str = parameter(
         "", "weights to start from: .safetensors of a detector, or an ultralytics .pt", input="files", optional=True
     )
-    detector_image_size: int = parameter(320, "longer side that the network sees, pixels", low=64, high=2048)
-    detector_epochs: int = parameter(10, "passes over the training pictures", low=1, high=10_000)
-    detector_batch_size: int = parameter(16, "pictures per batch", low=1, high=1024)
-    detector_learning_rate: float = parameter(2e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
+    detector_image_size: int = from_option(DetectorTrainingOptions, "image_size")
+    detector_epochs: int = from_option(DetectorTrainingOptions, "epochs")
+    detector_batch_size: int = from_option(DetectorTrainingOptions, "batch_size")
+    detector_learning_rate: float = from_option(DetectorTrainingOptions, "learning_rate")
     seed: int = _seed()
+
+    def options(self) -> DetectorTrainingOptions:
+        return DetectorTrainingOptions(
+            architecture=self.architecture,
+            image_size=self.detector_image_size,
+            epochs=self.detector_epochs,
+            batch_size=self.detector_batch_size,
+            learning_rate=self.detector_learning_rate,
+            circles=self.circles,
+            seed=self.seed,
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,7 @@ class Crop(StepParameters):
     several: str = parameter(
         "leave-out", "what to do with a picture in which several heads are found", choices=("leave-out", "largest", "all")
     )
-    least_confidence: float = parameter(0.4, "least confidence of a head", low=0.01, high=1.0)
+    least_confidence: float = parameter(CONFIDENCE, "least confidence of a head", low=0.01, high=1.0)
 
 
 @dataclass(frozen=True)

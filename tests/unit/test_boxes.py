@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystal_eyes.boxes import FACE_TO_HEAD, area, as_boxes, clip, face_to_head, iou, nms, overlap
+from crystal_eyes.boxes import FACE_MARGINS, area, as_boxes, clip, face_to_head, intersection, iou, nms
 
 edge = st.integers(-8, 24)
-boxes = st.lists(st.tuples(edge, edge, edge, edge), max_size=8).map(as_boxes)  # some are turned inside out
+boxes = st.lists(st.tuples(edge, edge, edge, edge), max_size=8).map(as_boxes)  # some end before they start
 upright = st.lists(st.tuples(edge, edge, st.integers(1, 20), st.integers(1, 20)), max_size=8).map(
     lambda rows: as_boxes([(x, y, x + w, y + h) for x, y, w, h in rows])
 )
@@ -24,10 +24,10 @@ def share(a: set, b: set) -> float:
 
 @settings(deadline=None)
 @given(boxes, boxes)
-def test_areas_overlaps_and_iou_count_pixels(a, b):
+def test_areas_intersections_and_iou_count_pixels(a, b):
     assert area(a).tolist() == [len(pixels(box)) for box in a]
     expected = [[len(pixels(one) & pixels(other)) for other in b] for one in a]
-    np.testing.assert_array_equal(overlap(a, b), np.reshape(expected, (len(a), len(b))))
+    np.testing.assert_array_equal(intersection(a, b), np.reshape(expected, (len(a), len(b))))
     expected = [[share(pixels(one), pixels(other)) for other in b] for one in a]
     np.testing.assert_allclose(iou(a, b), np.reshape(expected, (len(a), len(b))), rtol=1e-5)
 
@@ -73,7 +73,7 @@ def test_no_boxes_at_all_are_still_boxes():
     none = as_boxes([])
     assert none.shape == (0, 4) and iou(none, as_boxes([[0, 0, 1, 1]])).shape == (0, 1)
     assert nms(none, np.zeros(0, np.float32), 0.5).shape == (0,) and clip(none, 5, 5).shape == (0, 4)
-    assert face_to_head(none, FACE_TO_HEAD, 5, 5).shape == (0, 4)
+    assert face_to_head(none, FACE_MARGINS, 5, 5).shape == (0, 4)
 
 
 @settings(deadline=None)
@@ -83,9 +83,9 @@ def test_a_head_grows_from_its_face_by_fractions_of_the_face(faces, margins):
     for left, top, right, bottom in faces:
         width, height = right - left, bottom - top
         grown = (left - margins[0] * width, top - margins[1] * height, right + margins[2] * width, bottom + margins[3] * height)
-        expected.append([min(max(v, 0), most) for v, most in zip(grown, (30, 20, 30, 20))])
+        expected.append([min(max(v, 0), limit) for v, limit in zip(grown, (30, 20, 30, 20))])
     np.testing.assert_allclose(face_to_head(faces, margins, 30, 20), as_boxes(expected), atol=1e-4)
 
 
-def test_the_usual_margins_put_hair_above_the_face():
-    assert face_to_head(as_boxes([[100, 100, 200, 180]]), FACE_TO_HEAD, 400, 400)[0] == pytest.approx([75, 56, 225, 188])
+def test_the_default_margins_add_hair_above_the_face():
+    assert face_to_head(as_boxes([[100, 100, 200, 180]]), FACE_MARGINS, 400, 400)[0] == pytest.approx([75, 56, 225, 188])

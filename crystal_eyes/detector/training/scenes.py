@@ -1,85 +1,91 @@
-"""Composed scenes: heads pasted on grounds, in panels, over each other and over the border, with their boxes."""
+"""Composed scenes: cutouts of heads pasted on backgrounds, in panels, over each other and over the border, with their boxes."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from crystal_eyes.boxes import area, as_boxes, clip, overlap
+from crystal_eyes.boxes import area, as_boxes, clip, intersection
 
-LONG_SIDE = 640  # px of a scene
-SHOWN = 0.5  # a head counts where more than this share of it is seen
+LONG_SIDE = 640  # pixels of a scene
+MIN_VISIBLE = 0.5  # a head has a box where more than this share of it is visible
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
 @dataclass
-class Sprite:
+class Cutout:
     """A head to paste: uint8 RGBA [h, w, 4], upright, and the head's box in it."""
 
     picture: np.ndarray
-    box: tuple[float, float, float, float]
+    box: Box
+
+
+CutoutSource = Callable[[np.random.Generator], Cutout]  # draws a head at random
+# draws a picture to paste on at random: uint8 RGB [h, w, 3], and the boxes float32 [n, 4] of the heads that it shows
+BackgroundSource = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass
 class Scene:
-    """A picture in the making: uint8 RGB [h, w, 3]; the boxes so far; which head each pixel shows (0: none)."""
+    """A scene being composed."""
 
-    picture: np.ndarray
-    boxes: list[np.ndarray] = field(default_factory=list)
-    pixels: list[int] = field(default_factory=list)  # of each head, were all of it seen
-    owner: np.ndarray = None
+    picture: np.ndarray  # uint8 RGB [h, w, 3]
+    boxes: list[np.ndarray] = field(default_factory=list)  # of each head, float32 [4]
+    areas: list[int] = field(default_factory=list)  # of each head, pixels, as if nothing hid it
+    owner: np.ndarray = field(init=False)  # int16 [h, w]: the number of the head that a pixel shows, from 1; 0: none
 
-    def __post_init__(self):
-        if self.owner is None:
-            self.owner = np.zeros(self.picture.shape[:2], np.int16)
+    def __post_init__(self) -> None:
+        self.owner = np.zeros(self.picture.shape[:2], np.int16)
 
     def visible_boxes(self) -> np.ndarray:
-        """float32 [n, 4], clipped to the picture: of heads of which more than half is seen."""
+        """float32 [n, 4], clipped to the picture: of the heads that are visible for more than MIN_VISIBLE."""
         height, width = self.owner.shape
-        seen = np.bincount(self.owner.ravel(), minlength=len(self.boxes) + 1)[1:]
-        kept = [box for box, n, whole in zip(self.boxes, seen, self.pixels) if n > SHOWN * whole]
+        visible = np.bincount(self.owner.ravel(), minlength=len(self.boxes) + 1)[1:]
+        kept = [box for box, n, whole in zip(self.boxes, visible, self.areas) if n > MIN_VISIBLE * whole]
         return clip(as_boxes(kept), width, height)
 
     def add_boxes(self, boxes: np.ndarray) -> None:
-        """Heads that the ground shows already."""
+        """Add heads that the background shows already, as the ellipses in their boxes."""
         for left, top, right, bottom in as_boxes(boxes):
             self.boxes.append(np.array([left, top, right, bottom], np.float32))
             mask = np.zeros(self.owner.shape, np.uint8)
-            middle = round((left + right) / 2), round((top + bottom) / 2)
-            cv2.ellipse(mask, middle, (round((right - left) / 2), round((bottom - top) / 2)), 0, 0, 360, 1, -1)
+            center = round((left + right) / 2), round((top + bottom) / 2)
+            cv2.ellipse(mask, center, (round((right - left) / 2), round((bottom - top) / 2)), 0, 0, 360, 1, -1)
             self.owner[mask > 0] = len(self.boxes)
-            self.pixels.append(int(mask.sum()))
+            self.areas.append(int(mask.sum()))
 
-    def paste(self, sprite: Sprite, middle: tuple[float, float], side: float, angle: float, mirrored: bool) -> None:
-        """Paste a sprite so that its head's longer side is `side` px and its head's middle lies at `middle`.
+    def paste(self, cutout: Cutout, center: tuple[float, float], side: float, angle: float, mirrored: bool) -> None:
+        """Paste a cutout so that its head's longer side has `side` pixels and its head's center lies at `center`.
 
-        angle: degrees. The head is taken as the ellipse in its box; the new box encloses that ellipse when it is turned.
+        angle: degrees, clockwise. The head is taken as the ellipse in its box; the new box encloses the rotated ellipse.
         """
-        left, top, right, bottom = sprite.box
+        left, top, right, bottom = cutout.box
         scale = side / max(right - left, bottom - top)
-        turn = math.radians(angle)
-        cos, sin, flip = scale * math.cos(turn), scale * math.sin(turn), -1 if mirrored else 1
+        rotation = math.radians(angle)
+        cos, sin, flip = scale * math.cos(rotation), scale * math.sin(rotation), -1 if mirrored else 1
         matrix = np.array([[cos * flip, -sin, 0], [sin * flip, cos, 0]], np.float32)
-        matrix[:, 2] = np.array(middle) - matrix[:, :2] @ [(left + right) / 2, (top + bottom) / 2]
+        matrix[:, 2] = np.array(center) - matrix[:, :2] @ [(left + right) / 2, (top + bottom) / 2]
         a, b = (right - left) / 2, (bottom - top) / 2
         reach = np.array([math.hypot(cos * a, sin * b), math.hypot(sin * a, cos * b)])
-        self.boxes.append(np.array([*(middle - reach), *(middle + reach)], np.float32))
-        self.pixels.append(max(1, int(math.pi * a * b * scale**2)))
+        self.boxes.append(np.array([*(center - reach), *(center + reach)], np.float32))
+        self.areas.append(max(1, int(math.pi * a * b * scale**2)))
 
-        height, width = sprite.picture.shape[:2]
+        height, width = cutout.picture.shape[:2]
         corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]) @ matrix.T
         x0, y0 = np.clip(np.floor(corners.min(0)), 0, None).astype(int)
         x1, y1 = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, self.owner.shape[::-1])
         if x1 <= x0 or y1 <= y0:
             return
         matrix[:, 2] -= x0, y0
-        picture = sprite.picture
-        if scale < 0.5:  # an affine map samples single pixels: shrink by areas before
+        picture = cutout.picture
+        if scale < 0.5:  # warpAffine samples single pixels: average areas first
             small = max(1, round(width * scale)), max(1, round(height * scale))
             picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
             matrix[:, :2] @= np.diag([width / small[0], height / small[1]]).astype(np.float32)
-        matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5  # OpenCV counts from the middles of pixels, boxes from their edges
+        matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5  # OpenCV: from pixel centers; boxes: from edges
         size = int(x1 - x0), int(y1 - y0)
         drawn = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         alpha = cv2.warpAffine(picture[..., 3], matrix, size, flags=cv2.INTER_LINEAR)[..., None].astype(np.float32) / 255
@@ -87,98 +93,113 @@ class Scene:
         part[...] = np.rint(part + alpha * (drawn[..., :3].astype(np.float32) - part)).astype(np.uint8)
         head = np.zeros(part.shape[:2], np.uint8)
         cv2.ellipse(
-            head, (round(middle[0] - x0), round(middle[1] - y0)), (round(scale * a), round(scale * b)), angle, 0, 360, 1, -1
+            head, (round(center[0] - x0), round(center[1] - y0)), (round(scale * a), round(scale * b)), angle, 0, 360, 1, -1
         )
         owner = self.owner[y0:y1, x0:x1]
         owner[alpha[..., 0] > 0.5] = 0
         owner[head > 0] = len(self.boxes)
 
 
-Take = Callable[[np.random.Generator], Sprite]
-Ground = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]  # a labelled picture: RGB, boxes
+def compose_scenes(
+    count: int, name: str, seed: list[int], draw_cutout: CutoutSource, draw_background: BackgroundSource | None = None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """`count` scenes with their names, each from a random generator of its own: the first ones don't depend on the count."""
+    for number in range(count):
+        yield f"{name}-{number:05d}", *compose(np.random.default_rng([*seed, number]), draw_cutout, draw_background)
 
 
-def compose(rng: np.random.Generator, take: Take, ground: Ground | None = None) -> tuple[np.ndarray, np.ndarray]:
+def compose(
+    rng: np.random.Generator, draw_cutout: CutoutSource, draw_background: BackgroundSource | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """One scene: uint8 RGB [h, w, 3] and float32 [n, 4] boxes; one in 14 shows no head.
 
-    Its longer side is LONG_SIDE px, on a ground that of the ground. take: draws a head; ground: draws a labelled
-    picture, which every second scene then stands on.
+    Half of the scenes have the size of a background from draw_background, where given; the longer side of the others is
+    LONG_SIDE pixels.
     """
     kind = rng.random()
-    if ground is not None and kind < 0.5:
-        picture, boxes = ground(rng)
+    if draw_background is not None and kind < 0.5:
+        picture, boxes = draw_background(rng)
         scene = Scene(picture.copy())
         scene.add_boxes(boxes)
-        _scatter(scene, rng, take, rng.integers(0, 5), free=True)
+        _scatter(scene, rng, draw_cutout, int(rng.integers(0, 5)), avoid_existing=True)
     else:
         long, short = LONG_SIDE, int(LONG_SIDE * rng.uniform(0.5, 1))
-        scene = Scene(background(rng, *((long, short) if rng.random() < 0.5 else (short, long))))
+        scene = Scene(synthetic_background(rng, *((long, short) if rng.random() < 0.5 else (short, long))))
         if kind > 0.93:
-            pass  # nobody
+            pass  # no head
         elif kind > 0.78:
-            _panels(scene, rng, take)
+            _panels(scene, rng, draw_cutout)
         else:
-            _scatter(scene, rng, take, rng.choice([1, 1, 2, 2, 3, 4, 6, 9]))
+            _scatter(scene, rng, draw_cutout, rng.choice([1, 1, 2, 2, 3, 4, 6, 9]))
     if rng.random() < 0.35:
-        _ovals(scene, rng)
+        _speech_bubbles(scene, rng)
     picture, tone = scene.picture, rng.random()
-    if tone < 0.15:  # grey, or one ink
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32) / 255
-        ink, paper = (rng.integers(0, 120, 3), rng.integers(140, 256, 3)) if tone < 0.04 else (0, 255)
-        picture = np.broadcast_to(ink + grey * (np.asarray(paper) - ink), (*picture.shape[:2], 3)).astype(np.uint8)
+    if tone < 0.15:  # grayscale, or printed in one ink
+        gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32) / 255
+        ink, paper = (
+            (rng.integers(0, 120, 3), rng.integers(140, 256, 3)) if tone < 0.04 else (np.zeros(3, int), np.full(3, 255))
+        )
+        picture = np.broadcast_to(ink + gray * (paper - ink), (*picture.shape[:2], 3)).astype(np.uint8)
     return np.ascontiguousarray(picture), scene.visible_boxes()
 
 
-def background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """uint8 RGB: flat, a gradient, coloured noise, or busy with shapes, lines and lattices."""
+def synthetic_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """uint8 RGB [height, width, 3]: flat, a gradient, clouds of two colors, or full of shapes and lines."""
     first, second = rng.integers(0, 256, (2, 3)).astype(np.float32)
     kind = rng.integers(0, 5)
     if kind == 0:
         shade = 255 - rng.integers(0, 40) * np.ones(3) if rng.random() < 0.5 else first
         picture = np.full((height, width, 3), shade, np.uint8)
     else:
-        turn = rng.uniform(0, 2 * math.pi)
+        direction = rng.uniform(0, 2 * math.pi)
         x, y = np.meshgrid(np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32))
-        mix = np.clip(0.5 + 0.6 * (x * math.cos(turn) + y * math.sin(turn)), 0, 1)
+        mix = np.clip(0.5 + 0.6 * (x * math.cos(direction) + y * math.sin(direction)), 0, 1)
         if kind == 1:  # clouds
             coarse = rng.random((rng.integers(3, 12), rng.integers(3, 12))).astype(np.float32)
             mix = np.clip(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
         picture = (first + mix[..., None] * (second - first)).astype(np.uint8)
     for _ in range(rng.integers(10, 60) if kind >= 3 else 0):
-        colour, (px, py) = rng.integers(0, 256, 3).tolist(), (rng.random(2) * (width, height)).astype(int).tolist()
+        color, (px, py) = rng.integers(0, 256, 3).tolist(), (rng.random(2) * (width, height)).astype(int).tolist()
         reach = (LONG_SIDE * rng.uniform(0.01, 0.15, 2)).astype(int).tolist()
         form = rng.integers(0, 4)
         if form == 0:
-            cv2.ellipse(picture, (px, py), reach, rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA)
+            cv2.ellipse(picture, (px, py), reach, rng.uniform(0, 180), 0, 360, color, -1, cv2.LINE_AA)
         elif form == 1:
-            cv2.rectangle(picture, (px, py), (px + reach[0], py + reach[1]), colour, -1)
+            cv2.rectangle(picture, (px, py), (px + reach[0], py + reach[1]), color, -1)
         elif form == 2:
             points = (rng.normal(0, 1, (rng.integers(3, 8), 2)) * reach + (px, py)).astype(np.int32)
-            cv2.fillPoly(picture, [points], colour, cv2.LINE_AA)
+            cv2.fillPoly(picture, [points], color, cv2.LINE_AA)
         else:
-            cv2.line(picture, (px, py), (px + 3 * reach[0], py + 3 * reach[1]), colour, int(rng.integers(1, 8)), cv2.LINE_AA)
+            cv2.line(picture, (px, py), (px + 3 * reach[0], py + 3 * reach[1]), color, int(rng.integers(1, 8)), cv2.LINE_AA)
     return picture
 
 
-def _scatter(scene: Scene, rng: np.random.Generator, take: Take, heads: int, free: bool = False, least: float = 0.05) -> None:
-    """Paste heads of many sizes, the small ones first (they stand behind). free: not on heads that are there already.
+def _scatter(
+    scene: Scene,
+    rng: np.random.Generator,
+    draw_cutout: CutoutSource,
+    heads: int,
+    avoid_existing: bool = False,
+    smallest: float = 0.05,
+) -> None:
+    """Paste heads of many sizes, the small ones first, as if they stood behind.
 
-    least: size of the smallest, as a share of the shorter side.
+    avoid_existing: not over heads that the scene already has. smallest: least size of a head, as a share of the shorter side.
     """
     height, width = scene.owner.shape
-    there = as_boxes(scene.boxes)
-    most = 0.75 if heads == 1 else 0.9 / math.sqrt(max(heads, 1))
-    for side in sorted(min(width, height) * np.exp(rng.uniform(math.log(least), math.log(most), heads))):
-        middle = rng.uniform(0, width), rng.uniform(0, height)
+    existing = as_boxes(scene.boxes)
+    largest = 0.75 if heads == 1 else 0.9 / math.sqrt(max(heads, 1))
+    for side in sorted(min(width, height) * np.exp(rng.uniform(math.log(smallest), math.log(largest), heads))):
+        center = rng.uniform(0, width), rng.uniform(0, height)
         reach = 0.5 * side
-        box = as_boxes([middle[0] - reach, middle[1] - reach, middle[0] + reach, middle[1] + reach])
-        if free and len(there) and overlap(box, there).sum() > 0.2 * area(box).sum():
+        box = as_boxes([center[0] - reach, center[1] - reach, center[0] + reach, center[1] + reach])
+        if avoid_existing and len(existing) and intersection(box, existing).sum() > 0.2 * area(box).sum():
             continue
         angle = rng.normal(0, 12) if rng.random() < 0.85 else rng.uniform(-90, 90)
-        scene.paste(take(rng), middle, side, angle, rng.random() < 0.5)
+        scene.paste(draw_cutout(rng), center, side, angle, rng.random() < 0.5)
 
 
-def _panels(scene: Scene, rng: np.random.Generator, take: Take) -> None:
+def _panels(scene: Scene, rng: np.random.Generator, draw_cutout: CutoutSource) -> None:
     """A page of panels, most with a head or two, on a white or black page."""
     height, width = scene.owner.shape
     columns, rows = rng.integers(1, 4), rng.integers(1, 5)
@@ -189,8 +210,8 @@ def _panels(scene: Scene, rng: np.random.Generator, take: Take) -> None:
             x0, x1 = (int(width * c / columns) + gap for c in (column, column + 1))
             y0, y1 = (int(height * r / rows) + gap for r in (row, row + 1))
             x1, y1 = x1 - gap, y1 - gap
-            panel = Scene(background(rng, x1 - x0, y1 - y0))
-            _scatter(panel, rng, take, rng.choice([0, 1, 1, 1, 2]), least=0.3)
+            panel = Scene(synthetic_background(rng, x1 - x0, y1 - y0))
+            _scatter(panel, rng, draw_cutout, rng.choice([0, 1, 1, 1, 2]), smallest=0.3)
             first = len(scene.boxes)
             part = slice(y0, min(y1, height)), slice(x0, min(x1, width))
             shape = scene.owner[part].shape
@@ -199,22 +220,22 @@ def _panels(scene: Scene, rng: np.random.Generator, take: Take) -> None:
             scene.owner[part] = np.where(own > 0, own + first, 0)
             inside = clip(as_boxes(panel.boxes), shape[1], shape[0])
             scene.boxes += list(inside + np.array([x0, y0, x0, y0], np.float32))
-            scene.pixels += panel.pixels
-            cv2.rectangle(scene.picture, (x0, y0), (x1, y1), 255 * (page == 0) * np.ones(3), 1 + gap // 4)
+            scene.areas += panel.areas
+            cv2.rectangle(scene.picture, (x0, y0), (x1, y1), [255.0 * (page == 0)] * 3, 1 + gap // 4)
 
 
-def _ovals(scene: Scene, rng: np.random.Generator) -> None:
-    """Speech bubbles and plain ovals: they hide what is below, and are no heads."""
+def _speech_bubbles(scene: Scene, rng: np.random.Generator) -> None:
+    """Ovals, some with lines like text: they hide what is below, and are not heads."""
     height, width = scene.owner.shape
     for _ in range(rng.integers(1, 4)):
-        middle = int(rng.uniform(0, width)), int(rng.uniform(0, height))
+        center = int(rng.uniform(0, width)), int(rng.uniform(0, height))
         reach = (LONG_SIDE * rng.uniform(0.02, 0.1, 2)).astype(int)
         fill = (255, 255, 255) if rng.random() < 0.6 else rng.integers(0, 256, 3).tolist()
-        cv2.ellipse(scene.picture, middle, reach.tolist(), 0, 0, 360, fill, -1, cv2.LINE_AA)
-        cv2.ellipse(scene.picture, middle, reach.tolist(), 0, 0, 360, (20, 20, 20), 2, cv2.LINE_AA)
+        cv2.ellipse(scene.picture, center, reach.tolist(), 0, 0, 360, fill, -1, cv2.LINE_AA)
+        cv2.ellipse(scene.picture, center, reach.tolist(), 0, 0, 360, (20, 20, 20), 2, cv2.LINE_AA)
         mask = np.zeros(scene.owner.shape, np.uint8)
-        cv2.ellipse(mask, middle, reach.tolist(), 0, 0, 360, 1, -1)
+        cv2.ellipse(mask, center, reach.tolist(), 0, 0, 360, 1, -1)
         scene.owner[mask > 0] = 0
-        for line in range(rng.integers(0, 4)):  # something like writing
-            y = middle[1] + int((line - 1.5) * reach[1] * 0.35)
-            cv2.line(scene.picture, (middle[0] - reach[0] // 2, y), (middle[0] + reach[0] // 2, y), (30, 30, 30), 2)
+        for line in range(rng.integers(0, 4)):  # like text
+            y = center[1] + int((line - 1.5) * reach[1] * 0.35)
+            cv2.line(scene.picture, (center[0] - reach[0] // 2, y), (center[0] + reach[0] // 2, y), (30, 30, 30), 2)

@@ -1,6 +1,6 @@
-"""Makes `import torchvision` work where its compiled half doesn't fit this torch (a CUDA build beside a CPU torch).
+"""Makes `import torchvision` work where its compiled operators don't fit the installed torch (a CUDA build beside a CPU torch).
 
-ultralytics imports torchvision, and its validator calls its nms; nothing else of ours does.
+ultralytics imports torchvision, and its validator calls nms; nothing else in Crystal Eyes does.
 """
 
 import importlib
@@ -10,9 +10,11 @@ import torch
 
 from crystal_eyes.boxes import nms
 
+_libraries: list[torch.library.Library] = []  # operators vanish when their library is garbage-collected
+
 
 def repair() -> None:
-    """Do nothing where torchvision imports; else put an nms of ours in the place of the missing operator."""
+    """Do nothing where torchvision imports; else define its missing operator nms in torch."""
     try:
         importlib.import_module("torchvision")
         return
@@ -25,10 +27,10 @@ def repair() -> None:
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.impl("nms", _nms, "CPU")
-    repair.library = library  # its operators go when it is collected
+    _libraries.append(library)
     importlib.import_module("torchvision")
-    extension, boxes = (importlib.import_module(f"torchvision.{name}") for name in ("extension", "ops.boxes"))
-    extension._assert_has_ops = boxes._assert_has_ops = lambda: None
+    for name in ("extension", "ops.boxes"):
+        setattr(importlib.import_module(f"torchvision.{name}"), "_assert_has_ops", lambda: None)  # noqa: B010
 
 
 def _nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:

@@ -10,8 +10,9 @@ from PIL import Image
 
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.detector.runtime import HeadDetector
-from crystal_eyes.detector.training import dataset
-from tests.runs import HEAD_DETECTOR, ROOT, TINY, TINY_DETECTOR, Project
+from crystal_eyes.detector.training.cutouts import cast_cutouts
+from crystal_eyes.detector.training.scenes import Scene, synthetic_background
+from tests.runs import HEAD_DETECTOR, ROOT, TINY, Project
 
 
 def artifact(project: Project, run, name: str) -> Path:
@@ -21,18 +22,16 @@ def artifact(project: Project, run, name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def illustrations(tmp_path_factory) -> Path:
-    """Whole pictures of 4 characters, 3 with one head each, one with nobody: a folder a character."""
-    folder, take = tmp_path_factory.mktemp("illustrations"), dataset.drawn_heads(1, characters=4)
-    from crystal_eyes.detector.training.scenes import Scene, background
-
+    """A folder of whole pictures for each of 4 characters: 3 with one head each, one without."""
+    folder, draw_cutout = tmp_path_factory.mktemp("illustrations"), cast_cutouts(1, characters=4)
     for character in range(4):
         home = folder / f"Character {character}"
         home.mkdir()
         for number in range(4):
             rng = np.random.default_rng([character, number])
-            scene = Scene(background(rng, 200, 160))
+            scene = Scene(synthetic_background(rng, 200, 160))
             if number < 3:
-                scene.paste(take(np.random.default_rng(character)), (100, 80), 100, 0, False)
+                scene.paste(draw_cutout(np.random.default_rng(character)), (100, 80), 100, 0, False)
             Image.fromarray(scene.picture).save(home / f"{number}.png")
     return folder
 
@@ -69,32 +68,6 @@ def test_detector_makes_no_network_call(tiny_detector):
     assert set(tiny_detector.calls.splitlines()) == {"watching"}
 
 
-def test_an_interrupted_training_goes_on_at_its_last_epoch(tmp_path):
-    project = Project.on(ROOT, tmp_path)
-    parameters = {**TINY_DETECTOR, "detector_epochs": 3, "seed": 5}
-    process, seen = project.start("detector", parameters), []
-    for line in process.stdout:
-        seen.append(line)
-        if line.startswith("epoch 2/3"):
-            process.terminate()
-            break
-    rest, _ = process.communicate(timeout=120)
-    assert process.returncode == 130 and "interrupted" in rest, "".join(seen) + rest
-    output = project.run("detector", parameters)
-    assert "epoch 3/3" in output and "epoch 1/3" not in output and "compose scenes" not in output
-
-
-def test_detector_trains_from_faces_and_pasted_heads_and_from_weights(tiny_detector, characters_folder, tmp_path):
-    project = Project.on(ROOT, tmp_path)
-    project.run("detector", {
-        **TINY_DETECTOR, "detector_epochs": 1, "faces": tiny_detector.labels, "heads": characters_folder, "circles": "false",
-        "detector_weights": tiny_detector.folder,
-    })  # fmt: skip
-    (run,) = project.runs("detector")
-    assert run.data.metrics["heads"] == 48 and run.data.metrics["labelled_pictures"] == 9
-    assert Image.open(artifact(project, run, "faces_to_heads.png")).width > 300
-
-
 @pytest.mark.parametrize(
     ("parameters", "line"),
     [
@@ -110,20 +83,24 @@ def test_detector_says_in_one_line_what_is_wrong(tiny_detector, tmp_path, parame
     assert line in output and "Traceback" not in output
 
 
-def test_crop_cuts_the_heads_by_the_rule_and_keeps_the_labels(illustrations, tmp_path):
+def test_crop_cuts_heads_by_the_crop_rule_and_keeps_the_labels(illustrations, tmp_path):
     project = Project.on(ROOT, tmp_path)
     output = project.run("crop", {"illustrations": illustrations, "detector": HEAD_DETECTOR})
     (run,) = project.runs("crop")
     table, metrics = pd.read_csv(artifact(project, run, "heads") / "manifest.csv"), run.data.metrics
+    assert not {"left", "top", "right", "bottom"} & set(table.columns)  # a box of `file`, as prepare would take them
     assert metrics["pictures_without_head"] >= 4 and "no head found" in output
     assert metrics["pictures_without_head"] + metrics["pictures_with_one_head"] + metrics["pictures_with_several_heads"] == 16
     assert metrics["heads"] == len(table) == metrics["pictures_with_one_head"] >= 8
-    assert set(table["illustration"]).isdisjoint(f"Character {number}/3.png" for number in range(4))  # nobody is there
+    assert set(table["illustration"]).isdisjoint(f"Character {number}/3.png" for number in range(4))  # they show no head
     for row in table.itertuples():
         assert row.character == row.illustration.split("/")[0] and row.artwork == row.illustration
         picture = np.asarray(Image.open(illustrations / row.illustration))
         cut = np.asarray(Image.open(artifact(project, run, "heads") / row.file))
-        assert np.array_equal(cut, crop_head(picture, HeadDetector(HEAD_DETECTOR).detect(picture)[0][0]))
+        box = HeadDetector(HEAD_DETECTOR).detect(picture)[0][0]
+        assert np.array_equal(cut, crop_head(picture, box))
+        place = row.illustration_left, row.illustration_top, row.illustration_right, row.illustration_bottom
+        np.testing.assert_allclose(place, box, atol=0.051)
     assert Image.open(artifact(project, run, "found_heads.png")).width > 300
 
 
@@ -135,7 +112,11 @@ def test_several_heads_under_one_label_are_left_out_unless_asked_otherwise(illus
     Image.fromarray(np.concatenate(pair[::-1], axis=1)).save(home / "two more.png")
     project, given = Project.on(ROOT, tmp_path), {"illustrations": home.parent, "detector": HEAD_DETECTOR}
     output = project.run("crop", given, code=1)
-    assert "left out 2: several heads found under one label" in output and "no head was cut from" in output
+    assert (
+        "left out 2: several heads found under one label" in output
+        and "-P several=all" in output
+        and "no head was cut from" in output
+    )
     for several, heads in (("largest", 2), ("all", 4)):
         project.run("crop", {**given, "several": several})
         table = pd.read_csv(artifact(project, project.runs("crop")[0], "heads") / "manifest.csv")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crystal_eyes.boxes import FACE_TO_HEAD
+from crystal_eyes.boxes import FACE_MARGINS
 from crystal_eyes.data.cropping import LabeledBox, crop_head, head_bytes
 from crystal_eyes.data.layouts import read_dataset
 from crystal_eyes.images import PictureError
@@ -81,7 +81,7 @@ def as_datasets(folder: Path) -> dict[str, Path]:
     left, top, right, bottom = BOX
     # the face that grows to BOX: a head's sides are 1.5 and 1.65 times its face's
     face_width, face_height = (right - left) / 1.5, (bottom - top) / 1.65
-    face_left, face_top = left + FACE_TO_HEAD[0] * face_width, top + FACE_TO_HEAD[1] * face_height
+    face_left, face_top = left + FACE_MARGINS[0] * face_width, top + FACE_MARGINS[1] * face_height
     face = face_left, face_top, face_left + face_width, face_top + face_height
     sides = (WIDTH, HEIGHT, WIDTH, HEIGHT)
     rows = {

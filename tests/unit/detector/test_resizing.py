@@ -11,7 +11,7 @@ def picture(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(1000, 1000), (720, 1280), (487, 333), (3000, 900), (385, 384), (999, 2)])
-def test_shrinks_to_the_very_pixels_of_opencv(size):
+def test_shrinking_gives_exactly_the_pixels_of_opencv(size):
     scale = 384 / max(size)
     width, height = max(1, round(size[1] * scale)), max(1, round(size[0] * scale))
     expected = cv2.resize(picture(*size), (width, height), interpolation=cv2.INTER_LINEAR)
@@ -19,7 +19,7 @@ def test_shrinks_to_the_very_pixels_of_opencv(size):
 
 
 @pytest.mark.parametrize("size", [(48, 48), (1, 50), (50, 1), (1, 1), (100, 383)])
-def test_grows_to_the_pixels_of_opencv_but_for_one_level(size):
+def test_enlarging_gives_the_pixels_of_opencv_within_one_level(size):
     scale = 384 / max(size)
     width, height = max(1, round(size[1] * scale)), max(1, round(size[0] * scale))
     expected = cv2.resize(picture(*size), (width, height), interpolation=cv2.INTER_LINEAR)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystal_eyes.detector.runtime import GREY, LONGEST_RATIO, STRIDE, letterbox, windows
+from crystal_eyes.detector.runtime import GRAY, MAX_ASPECT_RATIO, STRIDE, letterbox, windows
 
 side = st.one_of(st.integers(1, 100), st.integers(100, 20_000))
 
@@ -12,7 +12,7 @@ side = st.one_of(st.integers(1, 100), st.integers(100, 20_000))
 @given(side, side)
 def test_windows_cover_the_picture_and_overlap_by_half(width, height):
     parts = windows(width, height)
-    if max(width, height) <= LONGEST_RATIO * min(width, height):
+    if max(width, height) <= MAX_ASPECT_RATIO * min(width, height):
         assert parts == [(0, 0, width, height)]
         return
     if height > width:
@@ -35,7 +35,7 @@ def test_a_head_on_a_long_strip_is_large_and_whole_in_some_window(upright):
 
 
 @pytest.mark.parametrize("size", [(640, 480), (100, 300), (300, 100), (1, 1), (1, 3), (16, 16)])
-def test_other_pictures_are_looked_at_as_a_whole(size):
+def test_other_pictures_are_searched_as_a_whole(size):
     assert windows(*size) == [(0, 0, *size)]
 
 
@@ -44,7 +44,7 @@ SIZES = [(640, 480), (480, 640), (100, 37), (37, 100), (16, 16), (1, 200), (200,
 
 @pytest.mark.parametrize("network", [256, 320, 640])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_a_letterboxed_picture_is_scaled_and_padded_with_grey(size, network):
+def test_a_letterboxed_picture_is_scaled_and_padded_with_gray(size, network):
     width, height = size
     padded, (across, down), (left, top) = letterbox(np.full((height, width, 3), 200, np.uint8), network)
     rows, columns = padded.shape[:2]
@@ -53,7 +53,7 @@ def test_a_letterboxed_picture_is_scaled_and_padded_with_grey(size, network):
     assert max(w, h) == network and abs(w / h - width / height) <= width / height / min(w, h)
     inner = np.zeros((rows, columns), bool)
     inner[top : top + h, left : left + w] = True
-    assert inner.sum() == w * h and (padded[inner] == 200).all() and (padded[~inner] == GREY).all()
+    assert inner.sum() == w * h and (padded[inner] == 200).all() and (padded[~inner] == GRAY).all()
     assert 0 <= rows - h - 2 * top <= 1 and 0 <= columns - w - 2 * left <= 1  # as much before as after
 
 
@@ -64,7 +64,7 @@ def test_scale_and_padding_lead_back_to_the_place_in_the_picture(width, height, 
     picture = np.zeros((height, width, 3), np.uint8)
     picture[y : y + 9, x : x + 9] = 255
     padded, scales, (left, top) = letterbox(picture, 256)
-    rows, columns = np.nonzero(padded[..., 0] > 184)  # neither ground nor padding
+    rows, columns = np.nonzero(padded[..., 0] > 184)  # neither background nor padding
     found = np.array([columns.min() - left, rows.min() - top, columns.max() + 1 - left, rows.max() + 1 - top]) / (scales * 2)
     np.testing.assert_allclose(found, [x, y, x + 9, y + 9], atol=1 + 1 / min(scales))
 

@@ -9,7 +9,7 @@ AT_THE_BORDER = as_boxes([[0, 0, 30, 20], [170, 130, 200, 160], [0, 150, 8, 160]
 
 
 def pattern(seed: int = 0) -> np.ndarray:
-    """Extreme colours everywhere, so that every circle changes something."""
+    """Extreme colors everywhere, so that every circle changes something."""
     return np.random.default_rng(seed).choice(np.array([0, 255], np.uint8), (160, 200, 3))
 
 

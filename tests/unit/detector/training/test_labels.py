@@ -36,8 +36,8 @@ def yolo(tmp_path):
     return make
 
 
-def boxes_of(labelled) -> dict[str, list]:
-    return {one.file: np.round(one.boxes, 3).tolist() for one in labelled}
+def boxes_of(labeled) -> dict[str, list]:
+    return {one.file: np.round(one.boxes, 3).tolist() for one in labeled}
 
 
 def why(left_out) -> dict[str, str]:
@@ -58,18 +58,18 @@ def refused(path) -> str:
 
 def test_a_yolo_folder_gives_pixels_sorted_by_file(yolo):
     folder = yolo({"b": f"{LINE}\n\n0 0.9 0.5 0.2 1\n", "nobody": "", "c/a": LINE})
-    labelled, left_out = read_labels(str(folder))
-    assert boxes_of(labelled) == {"b.png": [list(HEAD), [80, 0, 100, 50]], "c/a.png": [list(HEAD)], "nobody.png": []}
-    assert [one.file for one in labelled] == ["b.png", "c/a.png", "nobody.png"] and not left_out
-    assert all(one.path.is_file() and one.size == (WIDTH, HEIGHT) for one in labelled)
-    assert all(one.boxes.shape[1] == 4 and one.boxes.dtype == np.float32 for one in labelled)
+    labeled, left_out = read_labels(str(folder))
+    assert boxes_of(labeled) == {"b.png": [list(HEAD), [80, 0, 100, 50]], "c/a.png": [list(HEAD)], "nobody.png": []}
+    assert [one.file for one in labeled] == ["b.png", "c/a.png", "nobody.png"] and not left_out
+    assert all(one.path.is_file() and one.size == (WIDTH, HEIGHT) for one in labeled)
+    assert all(one.boxes.shape[1] == 4 and one.boxes.dtype == np.float32 for one in labeled)
 
 
 def test_labels_and_pictures_without_each_other_are_named(yolo):
-    folder = yolo({"good": LINE, "x/gone": LINE}, pictures=["good", "unlabelled"])
-    labelled, left_out = read_labels(folder)
-    assert boxes_of(labelled) == {"good.png": [list(HEAD)]}
-    assert "without a picture" in why(left_out)["labels/x/gone.txt"] and "empty file" in why(left_out)["unlabelled.png"]
+    folder = yolo({"good": LINE, "x/gone": LINE}, pictures=["good", "unlabeled"])
+    labeled, left_out = read_labels(folder)
+    assert boxes_of(labeled) == {"good.png": [list(HEAD)]}
+    assert "without a picture" in why(left_out)["labels/x/gone.txt"] and "empty file" in why(left_out)["unlabeled.png"]
     assert len(left_out) == 2
 
 
@@ -79,9 +79,9 @@ def test_labels_and_pictures_without_each_other_are_named(yolo):
         ("0 1.5 0.5 0.2 0.2", "outside"),
         ("0 0.5 0.5 0 0.2", "no size"),
         ("0 0.5 0.5 0.2 -0.2", "no size"),
-        ("0 nan 0.5 0.2 0.2", "no box of numbers"),
-        ("0 0.5 0.5 inf 0.2", "no box of numbers"),
-        ("3 0.5 0.5 0.2 0.2", "class 3 does not exist"),
+        ("0 nan 0.5 0.2 0.2", "finite numbers"),
+        ("0 0.5 0.5 inf 0.2", "finite numbers"),
+        ("3 0.5 0.5 0.2 0.2", "class 3 is not"),
         ("head 0.5 0.5 0.2 0.2", "line 2"),
         ("0 0.5 0.5 0.2", "line 2"),
         ("0 0.5 0.5 wide 0.2", "line 2"),
@@ -89,8 +89,8 @@ def test_labels_and_pictures_without_each_other_are_named(yolo):
     ],
 )
 def test_a_bad_line_is_named_and_the_others_stay(yolo, line, reason):
-    labelled, left_out = read_labels(yolo({"a": f"{LINE}\n{line}\n{LINE}"}))
-    assert boxes_of(labelled) == {"a.png": [list(HEAD), list(HEAD)]}
+    labeled, left_out = read_labels(yolo({"a": f"{LINE}\n{line}\n{LINE}"}))
+    assert boxes_of(labeled) == {"a.png": [list(HEAD), list(HEAD)]}
     assert len(left_out) == 1 and reason in why(left_out)["a.png"]
 
 
@@ -103,11 +103,11 @@ CLASSES = {
 
 
 @pytest.mark.parametrize("name", CLASSES, ids=["classes.txt", "list", "numbers", "dashes"])
-def test_heads_are_the_class_called_head(yolo, name):
+def test_heads_are_the_class_named_head(yolo, name):
     folder = yolo({"a": f"1{LINE[1:]}\n0 0.5 0.5 0.5 0.5"})
     (folder / name.strip()).write_text(CLASSES[name])
-    labelled, left_out = read_labels(folder)
-    assert boxes_of(labelled) == {"a.png": [list(HEAD)]} and "class 0" in why(left_out)["a.png"]
+    labeled, left_out = read_labels(folder)
+    assert boxes_of(labeled) == {"a.png": [list(HEAD)]} and "class 0" in why(left_out)["a.png"]
 
 
 def test_classes_beside_the_labels_are_no_labels(yolo):
@@ -131,8 +131,8 @@ def test_pictures_that_cannot_be_read_are_named(yolo):
     draw(folder / "images/half.jpg", (400, 400))
     data = (folder / "images/half.jpg").read_bytes()
     (folder / "images/half.jpg").write_bytes(data[: len(data) // 2])
-    labelled, left_out = read_labels(folder)
-    assert [one.file for one in labelled] == ["good.png"]
+    labeled, left_out = read_labels(folder)
+    assert [one.file for one in labeled] == ["good.png"]
     assert set(why(left_out)) == {"text.jpg", "empty.webp", "half.jpg", "folder.png"}
 
 
@@ -153,8 +153,8 @@ def test_boxes_belong_to_the_upright_picture(yolo, orientation, suffix):
 def test_an_enormous_picture_is_named_not_loaded(yolo):
     folder = yolo({"good": LINE, "big": LINE}, pictures=["good"])
     Image.new("1", (8001, 8001)).save(folder / "images/big.png")
-    labelled, left_out = read_labels(folder)
-    assert [one.file for one in labelled] == ["good.png"] and "too large" in why(left_out)["big.png"]
+    labeled, left_out = read_labels(folder)
+    assert [one.file for one in labeled] == ["good.png"] and "too large" in why(left_out)["big.png"]
 
 
 # tables
@@ -178,7 +178,7 @@ def write_table(folder, kind: str):
         return path
     rows = [(file, *box) for file, heads in ROWS.items() for box in heads or [(None,) * 4]]
     table = pd.DataFrame(rows[::-1], columns=["file", "left", "top", "right", "bottom"])
-    table["score"] = 0.5  # other columns are nobody's business
+    table["score"] = 0.5  # other columns are ignored
     table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path)
     return path
 
@@ -187,11 +187,11 @@ def write_table(folder, kind: str):
 @pytest.mark.parametrize("as_folder", [True, False])
 def test_a_table_of_boxes_in_pixels(tmp_path, kind, as_folder):
     path = write_table(tmp_path, kind)
-    labelled, left_out = read_labels(tmp_path if as_folder else path)
-    assert {file: sorted(boxes) for file, boxes in boxes_of(labelled).items()} == EXPECTED
-    assert [one.file for one in labelled] == sorted(EXPECTED)
+    labeled, left_out = read_labels(tmp_path if as_folder else path)
+    assert {file: sorted(boxes) for file, boxes in boxes_of(labeled).items()} == EXPECTED
+    assert [one.file for one in labeled] == sorted(EXPECTED)
     reasons = sorted(reason.split("] ")[-1] for file, reason in left_out if file == "sub/b.png")
-    assert reasons == ["has no size", "has no size", "is no box of numbers", "lies outside the picture"]
+    assert reasons == ["has no size", "has no size", "is not four finite numbers", "lies outside the picture"]
     assert "missing" in why(left_out)["gone.png"] and len(left_out) == 5
 
 
@@ -209,7 +209,7 @@ def test_other_tables_are_refused_with_what_they_should_be(tmp_path, data, kind)
         pd.read_csv(io.BytesIO(data)).to_parquet(buffer)
         data = buffer.getvalue()
     (tmp_path / f"x.{kind}").write_bytes(data)
-    assert "it needs file, left" in refused(tmp_path / f"x.{kind}")
+    assert "it needs the columns file, left" in refused(tmp_path / f"x.{kind}")
 
 
 # nothing to work with
@@ -240,20 +240,20 @@ def test_a_file_listed_twice_is_one_picture(tmp_path):
 def test_two_pictures_of_one_name_are_named(yolo):
     folder = yolo({"a": LINE})
     draw(folder / "images/a.jpg")
-    labelled, left_out = read_labels(folder)
-    assert {one.file for one in labelled} | {file for file, _ in left_out} == {"a.jpg", "a.png"}
+    labeled, left_out = read_labels(folder)
+    assert {one.file for one in labeled} | {file for file, _ in left_out} == {"a.jpg", "a.png"}
 
 
 @pytest.mark.parametrize("line", ["0 0.5 0.5 0.7 0.5 0.7 0.9 0.5 0.9", "inf 0.5 0.5 0.2 0.2"])
 def test_a_polygon_or_a_class_without_end_is_named(yolo, line):
-    labelled, left_out = read_labels(yolo({"a": f"{LINE}\n{line}"}))
-    assert len(labelled[0].boxes) == 1 and "line 2" in left_out[0][1]
+    labeled, left_out = read_labels(yolo({"a": f"{LINE}\n{line}"}))
+    assert len(labeled[0].boxes) == 1 and "line 2" in left_out[0][1]
 
 
 def test_classes_without_heads_are_refused(yolo):
     folder = yolo({"a": LINE})
     (folder / "labels" / "classes.txt").write_text("person\ncar\n")
-    with pytest.raises(UserError, match="called head"):
+    with pytest.raises(UserError, match="named head"):
         read_labels(folder)
 
 
@@ -261,8 +261,8 @@ def test_classes_without_heads_are_refused(yolo):
 def test_heads_are_found_among_the_names_of_data_yaml(yolo, text):
     folder = yolo({"a": "1" + LINE[1:] + "\n" + LINE})
     (folder / "data.yaml").write_text(text)
-    labelled, left_out = read_labels(folder)
-    assert len(labelled[0].boxes) == 1 and len(left_out) == 1
+    labeled, left_out = read_labels(folder)
+    assert len(labeled[0].boxes) == 1 and len(left_out) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Our runner against ultralytics' own prediction, with the same weights on the same pictures."""
+"""HeadDetector against ultralytics' own prediction, with the same weights on the same pictures."""
 
 import cv2
 import numpy as np
@@ -8,16 +8,18 @@ import torch
 from PIL import Image
 
 from crystal_eyes.detector.runtime import FILE, HeadDetector
-from crystal_eyes.detector.training import dataset
+from crystal_eyes.detector.training.cutouts import cast_cutouts
 from crystal_eyes.detector.training.export import set_image_size
-from crystal_eyes.detector.training.trainer import WEIGHTS, build, load_weights, prepare_ultralytics
+from crystal_eyes.detector.training.scenes import compose_scenes
+from crystal_eyes.detector.training.trainer import build, prepare_ultralytics
+from crystal_eyes.detector.training.weights import WEIGHTS, load_weights
 from crystal_eyes.errors import UserError
 from tests.runs import HEAD_DETECTOR
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """The detector that comes with the project: its weights and its ONNX file."""
+    """The released detector: its weights and its ONNX file."""
     folder = tmp_path_factory.mktemp("network")
     for name in (WEIGHTS, FILE):
         (folder / name).write_bytes((HEAD_DETECTOR / name).read_bytes())
@@ -26,11 +28,10 @@ def network(tmp_path_factory):
 
 
 def pictures() -> list[np.ndarray]:
-    take = dataset.drawn_heads(2, characters=30)
-    return [picture for _, picture, _ in dataset.scenes(8, "scene", [5, 5], take)]
+    return [picture for _, picture, _ in compose_scenes(8, "scene", [5, 5], cast_cutouts(2, characters=30))]
 
 
-def test_the_runner_answers_like_ultralytics(network):
+def test_detections_equal_those_of_ultralytics(network):
     from ultralytics.models.yolo.detect import DetectionPredictor
 
     class Predictor(DetectionPredictor):
@@ -38,19 +39,19 @@ def test_the_runner_answers_like_ultralytics(network):
             super().setup_model(build("yolov5n", network / WEIGHTS, network), verbose=False)
 
     settings = {"imgsz": 320, "conf": 0.25, "iou": 0.6, "max_det": 3000, "rect": True, "device": "cpu"}
-    theirs = Predictor(overrides={**settings, "save": False, "verbose": False, "project": str(network)})
-    ours, seen = HeadDetector(network, 320), 0
+    ultralytics = Predictor(overrides={**settings, "save": False, "verbose": False, "project": str(network)})
+    detector, seen = HeadDetector(network, 320), 0
     for picture in pictures():
-        (result,) = theirs(np.ascontiguousarray(picture[..., ::-1]))
-        boxes, scores = ours.detect(picture, 0.25, 0.6)
-        expected, sure = result.boxes.xyxy.numpy(), result.boxes.conf.numpy()
+        (result,) = ultralytics(np.ascontiguousarray(picture[..., ::-1]))
+        boxes, scores = detector.detect(picture, 0.25, 0.6)
+        expected, confidences = result.boxes.xyxy.numpy(), result.boxes.conf.numpy()
         seen += len(expected)
         assert len(boxes) == len(expected)
-        assert np.abs(boxes - expected).max(initial=0) < 1.5 and np.abs(scores - sure).max(initial=0) < 0.01
+        assert np.abs(boxes - expected).max(initial=0) < 1.5 and np.abs(scores - confidences).max(initial=0) < 0.01
     assert seen > 10
 
 
-def test_the_file_answers_like_torch_at_any_size_and_is_small(network):
+def test_the_onnx_file_gives_what_torch_gives_at_any_size_and_is_small(network):
     model = build("yolov5n", network / WEIGHTS, network)
     session = onnxruntime.InferenceSession(network / FILE, providers=["CPUExecutionProvider"])
     for height, width in ((256, 320), (320, 192), (64, 640)):
@@ -64,7 +65,7 @@ def test_the_file_answers_like_torch_at_any_size_and_is_small(network):
     assert (network / FILE).stat().st_size < 8e6
 
 
-def test_the_chosen_size_is_kept_in_the_file(network, tmp_path):
+def test_the_chosen_size_is_stored_in_the_file(network, tmp_path):
     (tmp_path / FILE).write_bytes((network / FILE).read_bytes())
     set_image_size(tmp_path / FILE, 448)
     assert HeadDetector(tmp_path).image_size == 448
@@ -81,11 +82,11 @@ def test_boxes_lie_in_the_picture_whatever_its_shape(network, size):
     assert np.all(boxes >= 0) and np.all(boxes[:, 2] <= size[1]) and np.all(boxes[:, 3] <= size[0])
 
 
-def test_a_file_that_is_no_detector_is_refused_in_one_line(tmp_path, exported):
-    (tmp_path / "broken.onnx").write_bytes(b"no model")
+def test_a_file_that_is_not_a_detector_is_refused_in_one_line(tmp_path, exported):
+    (tmp_path / "broken.onnx").write_bytes(b"not a model")
     for path, why in (
         (tmp_path / "broken.onnx", "can't be read"),
-        (exported[1], "no head detector"),
+        (exported[1], "is not a Crystal Eyes head detector"),
         (tmp_path, "can't be read"),
     ):
         with pytest.raises(UserError, match=why) as caught:
@@ -120,7 +121,7 @@ def test_an_ultralytics_pt_is_read_without_trusting_its_pickle(network, tmp_path
 
 
 def test_ultralytics_leaves_pillow_opencv_and_torch_as_they_are(network):
-    """Its import replaces Image.open by one that installs packages for pictures that it doesn't know."""
+    """Its import replaces Image.open by one that installs packages for pictures of unknown formats."""
     import ultralytics  # noqa: F401
 
     for function in (Image.open, cv2.imread, cv2.imwrite, torch.save):

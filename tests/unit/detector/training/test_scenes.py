@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from crystal_eyes.boxes import as_boxes
-from crystal_eyes.detector.training.scenes import LONG_SIDE, Scene, Sprite, background, compose
+from crystal_eyes.detector.training.scenes import LONG_SIDE, Cutout, Scene, compose, compose_scenes, synthetic_background
 
 RED = (255, 0, 0)
 
 
-def head(width: int, height: int, before: int = 12, after: int = 30) -> Sprite:
+def head(width: int, height: int, before: int = 12, after: int = 30) -> Cutout:
     """A red ellipse, off the middle of a transparent picture."""
     y, x = np.mgrid[: before + height + after, : before + width + 2 * after]
     inside = ((x + 0.5 - before - width / 2) / (width / 2)) ** 2 + ((y + 0.5 - before - height / 2) / (height / 2)) ** 2 <= 1
     picture = np.zeros((*inside.shape, 4), np.uint8)
     picture[inside] = (*RED, 255)
-    return Sprite(picture, (before, before, before + width, before + height))
+    return Cutout(picture, (before, before, before + width, before + height))
 
 
 def a_scene(width: int = 400, height: int = 300) -> Scene:
@@ -44,23 +44,23 @@ def test_the_box_encloses_the_pasted_head(side, mirrored, angle):
 @pytest.mark.parametrize(("angle", "mirrored", "expected"), [(0, False, "left"), (0, True, "right"), (90, False, "top"),
                                                               (-90, False, "bottom"), (180, True, "left")])  # fmt: skip
 def test_a_head_turns_clockwise_after_it_is_mirrored(angle, mirrored, expected):
-    sprite = head(80, 80)
-    sprite.picture[:, :42, :3] = (0, 0, 255)  # its left is blue
+    cutout = head(80, 80)
+    cutout.picture[:, :42, :3] = (0, 0, 255)  # its left is blue
     scene = a_scene()
-    scene.paste(sprite, (200, 150), 80, angle, mirrored)
+    scene.paste(cutout, (200, 150), 80, angle, mirrored)
     around = {"left": (180, 150), "right": (220, 150), "top": (200, 130), "bottom": (200, 170)}
     assert [name for name, (x, y) in around.items() if scene.picture[y, x].tolist() == [0, 0, 255]] == [expected]
 
 
 def test_a_head_mostly_outside_has_no_box():
-    sprite = head(80, 80)
+    cutout = head(80, 80)
     for middle in ((-5, 150), (405, 150), (200, -5), (200, 305), (-1000, 150), (200, 1000)):
         scene = a_scene()
-        scene.paste(sprite, middle, 80, 0, False)
+        scene.paste(cutout, middle, 80, 0, False)
         assert len(scene.visible_boxes()) == 0
     for middle, cut in (((10, 150), [0, 110, 50, 190]), ((200, 290), [160, 250, 240, 300])):
         scene = a_scene()
-        scene.paste(sprite, middle, 80, 0, False)
+        scene.paste(cutout, middle, 80, 0, False)
         np.testing.assert_allclose(scene.visible_boxes(), [cut], atol=0.01)
 
 
@@ -74,7 +74,7 @@ def test_a_head_mostly_behind_another_has_no_box(shift, left):
     np.testing.assert_allclose(boxes[-1], [10, 60, 90, 140], atol=0.01)
 
 
-def test_heads_of_the_ground_can_be_hidden_too():
+def test_heads_of_the_background_can_be_hidden_too():
     scene = a_scene()
     scene.add_boxes(as_boxes([[20, 20, 60, 60], [200, 100, 280, 180]]))
     assert len(scene.visible_boxes()) == 2
@@ -82,20 +82,20 @@ def test_heads_of_the_ground_can_be_hidden_too():
     np.testing.assert_allclose(scene.visible_boxes(), [[200, 100, 280, 180], [0, 0, 80, 80]], atol=0.01)
 
 
-def take(rng: np.random.Generator) -> Sprite:
+def draw_cutout(rng: np.random.Generator) -> Cutout:
     return head(*rng.integers(60, 120, 2))
 
 
-def ground(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_background(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return np.full((200, 300, 3), 240, np.uint8), as_boxes([[100, 50, 180, 130]])
 
 
 def composed(seeds, *given):
-    return [compose(np.random.default_rng(seed), take, *given) for seed in seeds]
+    return [compose(np.random.default_rng(seed), draw_cutout, *given) for seed in seeds]
 
 
-def colours(picture) -> int:
-    """0 of a grey picture; of some of its pixels."""
+def saturation(picture) -> int:
+    """How far apart the channels of a pixel are at most, of some pixels; 0 for a gray picture."""
     return int(np.ptp(picture[::8, ::8].astype(int), axis=2).max())
 
 
@@ -118,8 +118,8 @@ def test_scenes_are_of_all_kinds(many):
     counts = [len(boxes) for _, boxes in many]
     assert 0.03 < np.mean([count == 0 for count in counts]) < 0.3 and max(counts) >= 6
     assert len({picture.shape for picture, _ in many}) > 20 and any(p.shape[0] > p.shape[1] for p, _ in many)
-    grey = [colours(picture) == 0 for picture, _ in many]
-    assert 0.03 < np.mean(grey) < 0.3
+    gray = [saturation(picture) == 0 for picture, _ in many]
+    assert 0.03 < np.mean(gray) < 0.3
     sides = np.concatenate([(boxes[:, 2:] - boxes[:, :2]).max(axis=1) for _, boxes in many])
     assert sides.min() < 40 and sides.max() > 250
 
@@ -127,7 +127,7 @@ def test_scenes_are_of_all_kinds(many):
 def test_what_a_box_holds_is_a_head(many):
     shares = []
     for picture, boxes in many:
-        if colours(picture) > 150:
+        if saturation(picture) > 150:
             parts = [picture[int(y) : math.ceil(b), int(x) : math.ceil(r)] for x, y, r, b in boxes]
             shares += [((part > 200) == (True, False, False)).all(axis=2).mean() for part in parts]
     assert len(shares) > 150 and np.mean(np.array(shares) > 0.4) > 0.95
@@ -140,19 +140,29 @@ def test_the_seed_decides():
     assert first.shape != other.shape or (first != other).any()
 
 
-def test_half_of_the_scenes_stand_on_a_ground_and_keep_its_heads():
-    before, _ = ground(None)
-    on_it = [(picture, boxes) for picture, boxes in composed(range(60), ground) if picture.shape == before.shape]
+def test_half_of_the_scenes_have_a_labeled_background_and_keep_its_heads():
+    before, _ = draw_background(None)
+    on_it = [(picture, boxes) for picture, boxes in composed(range(60), draw_background) if picture.shape == before.shape]
     assert 18 < len(on_it) < 42
     kept = [any(np.allclose(box, [100, 50, 180, 130]) for box in boxes) for _, boxes in on_it]
     assert np.mean(kept) > 0.7
     assert any(len(boxes) > 1 for _, boxes in on_it)
-    np.testing.assert_array_equal(ground(None)[0], before)
+    np.testing.assert_array_equal(draw_background(None)[0], before)
+
+
+def test_the_first_scenes_do_not_depend_on_the_count():
+    few, more = (list(compose_scenes(count, "scene", [1, 2], draw_cutout)) for count in (2, 4))
+    assert [name for name, _, _ in more] == [f"scene-0000{n}" for n in range(4)]
+    for (_, picture, boxes), (_, same, as_well) in zip(few, more):
+        np.testing.assert_array_equal(picture, same)
+        np.testing.assert_array_equal(boxes, as_well)
+    (_, other, _), *_ = compose_scenes(1, "scene", [1, 3], draw_cutout)
+    assert other.shape != few[0][1].shape or (other != few[0][1]).any()
 
 
 @pytest.mark.parametrize("size", [(640, 320), (7, 90), (1, 1)])
 def test_backgrounds_of_any_size(size):
-    pictures = [background(np.random.default_rng(seed), *size) for seed in range(20)]
+    pictures = [synthetic_background(np.random.default_rng(seed), *size) for seed in range(20)]
     assert {picture.shape for picture in pictures} == {(size[1], size[0], 3)} and pictures[0].dtype == np.uint8
     assert len({picture.tobytes() for picture in pictures}) == 20
 
@@ -161,5 +171,5 @@ def test_backgrounds_of_any_size(size):
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_an_enlarged_head_fills_its_box(side, mirrored):
     scene = a_scene(500, 500)
-    scene.paste(Sprite(np.full((40, 40, 4), (255, 0, 0, 255), np.uint8), (0, 0, 40, 40)), (250, 250), side, 0, mirrored)
+    scene.paste(Cutout(np.full((40, 40, 4), (255, 0, 0, 255), np.uint8), (0, 0, 40, 40)), (250, 250), side, 0, mirrored)
     np.testing.assert_allclose(painted(scene), scene.boxes[0], atol=1.01)

@@ -1,43 +1,63 @@
 import os
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from crystal_eyes.detector.training import dataset
-from crystal_eyes.detector.training.trainer import WEIGHTS, Circles, train
-from pipeline.parameters.steps import Detector
+from crystal_eyes.detector.training import yolo_dataset
+from crystal_eyes.detector.training.cutouts import cast_cutouts
+from crystal_eyes.detector.training.options import DetectorTrainingOptions
+from crystal_eyes.detector.training.scenes import compose_scenes
+from crystal_eyes.detector.training.trainer import CirclesTransform, prepare_ultralytics, train
+from crystal_eyes.detector.training.weights import WEIGHTS
 from tests.runs import ROOT
 
-CONFIG = Detector(detector_epochs=1, detector_image_size=64, detector_batch_size=4)
+OPTIONS = DetectorTrainingOptions(epochs=1, image_size=64, batch_size=4)
+
+
+@dataclass
+class FinishedTraining:
+    folder: Path  # the workspace
+    epochs: list[int]  # as on_epoch was called
+    weights: bytes
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder, take = tmp_path_factory.mktemp("data"), dataset.drawn_heads(0, characters=6)
+def data(tmp_path_factory) -> Path:
+    folder, draw_cutout = tmp_path_factory.mktemp("data"), cast_cutouts(0, characters=6)
     for part in ("train", "val"):
-        dataset.write(folder, part, dataset.scenes(4, "scene", [1, 1], take))
+        yolo_dataset.write(folder, part, compose_scenes(4, "scene", [1, 1], draw_cutout))
     return folder
 
 
-def test_a_training_that_was_through_when_the_step_broke_off_is_not_repeated(data, tmp_path):
-    epochs = []
-    out = train(data, CONFIG, None, tmp_path, lambda epoch, metrics: epochs.append(epoch))
-    first = (out / WEIGHTS).read_bytes()
-    assert epochs == [1]
-    assert train(data, CONFIG, None, tmp_path, lambda epoch, metrics: epochs.append(epoch)) == out
-    out.rename(tmp_path / "gone")  # broken off before the weights were written
-    again = train(data, CONFIG, None, tmp_path, lambda epoch, metrics: epochs.append(epoch))
-    assert epochs == [1] and (again / WEIGHTS).read_bytes() == first
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory) -> FinishedTraining:
+    folder, epochs = tmp_path_factory.mktemp("finished"), []
+    out = train(data, OPTIONS, None, folder, lambda epoch, _: epochs.append(epoch))
+    return FinishedTraining(folder, epochs, (out / WEIGHTS).read_bytes())
 
 
-def test_the_seed_decides_the_weights(data, tmp_path):
-    runs = [train(data, replace(CONFIG, seed=seed), None, tmp_path / name, lambda *_: None) / WEIGHTS
-            for name, seed in (("a", 3), ("b", 3), ("c", 4))]  # fmt: skip
-    first, same, other = (path.read_bytes() for path in runs)
-    assert first == same != other
+def test_a_finished_training_is_not_repeated(finished, data):
+    epochs: list[int] = []
+    out = train(data, OPTIONS, None, finished.folder, lambda epoch, _: epochs.append(epoch))
+    assert out == finished.folder / "detector" and (out / WEIGHTS).read_bytes() == finished.weights
+    shutil.rmtree(out)  # as if interrupted before the weights were written
+    again = train(data, OPTIONS, None, finished.folder, lambda epoch, _: epochs.append(epoch))
+    assert (again / WEIGHTS).read_bytes() == finished.weights
+    assert finished.epochs == [1] and epochs == []
+
+
+def test_the_seed_decides_the_weights(finished, data, tmp_path):
+    same, other = (
+        (train(data, replace(OPTIONS, seed=seed), None, tmp_path / str(seed), lambda *_: None) / WEIGHTS).read_bytes()
+        for seed in (OPTIONS.seed, 4)
+    )
+    assert finished.weights == same != other
 
 
 def test_circles_are_drawn_over_the_heads_of_a_training_picture():
@@ -47,7 +67,7 @@ def test_circles_are_drawn_over_the_heads_of_a_training_picture():
     boxes = Instances(
         np.array([[0.5, 0.5, 0.2, 0.25]], np.float32), np.zeros((0, 1000, 2)), bbox_format="xywh", normalized=True
     )
-    labels = Circles(seed=0)({"img": picture, "instances": boxes})
+    labels = CirclesTransform(seed=0)({"img": picture, "instances": boxes})
     rows, columns = np.nonzero((labels["img"] != 128).any(axis=2))
     assert len(rows) and rows.min() + 5 >= 30 and rows.max() <= 55 and columns.min() >= 35 and columns.max() <= 65
     np.testing.assert_allclose(labels["instances"].bboxes, [[40, 30, 60, 50]], rtol=1e-6)
@@ -55,10 +75,21 @@ def test_circles_are_drawn_over_the_heads_of_a_training_picture():
 
 
 def test_training_uses_the_cores_that_torch_has():
-    code = "import tempfile, torch, pathlib; from crystal_eyes.detector.training.trainer import prepare_ultralytics as p; "
-    code += "torch.set_num_threads(2); p(pathlib.Path(tempfile.mkdtemp())); import os; print(torch.get_num_threads(), "
-    code += "os.environ.get('OMP_NUM_THREADS'))"
-    free = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    for given, expected in (({}, "2 None"), ({"OMP_NUM_THREADS": "1"}, "2 1")):
-        done = subprocess.run([sys.executable, "-c", code], env={**free, **given}, cwd=ROOT, capture_output=True, text=True)
-        assert done.stdout.strip() == expected, done.stderr
+    """Importing ultralytics would leave one core and set OMP_NUM_THREADS for all child processes."""
+    code = """
+import os, pathlib, tempfile, torch
+from crystal_eyes.detector.training.trainer import prepare_ultralytics
+torch.set_num_threads(2)
+prepare_ultralytics(pathlib.Path(tempfile.mkdtemp()))
+print(torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
+"""
+    unset = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], env=unset, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "2 None", done.stderr
+
+
+def test_a_number_of_threads_that_the_user_set_stays(monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    threads = torch.get_num_threads()
+    prepare_ultralytics(tmp_path)
+    assert os.environ["OMP_NUM_THREADS"] == "3" and torch.get_num_threads() == threads

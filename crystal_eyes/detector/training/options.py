@@ -1,0 +1,18 @@
+"""Options of a detector's training."""
+
+from dataclasses import dataclass
+
+from crystal_eyes.options import option
+
+ARCHITECTURES = ("yolov5n", "yolov5s")
+
+
+@dataclass(frozen=True)
+class DetectorTrainingOptions:
+    architecture: str = option("yolov5n", "network", choices=ARCHITECTURES)
+    image_size: int = option(320, "longer side that the network sees, pixels", low=64, high=2048)
+    epochs: int = option(10, "passes over the training pictures", low=1, high=10_000)
+    batch_size: int = option(16, "pictures per batch", low=1, high=1024)
+    learning_rate: float = option(2e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
+    circles: bool = option(True, "draw random circles over the heads in training")
+    seed: int = option(0, "seed of all randomness", low=0, high=2**31 - 1)

@@ -1,0 +1,64 @@
+"""A detector's weights as files: .safetensors of Crystal Eyes, and ultralytics' .pt, which are pickles."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from crystal_eyes.errors import UserError
+
+WEIGHTS = "detector.safetensors"
+
+
+def load_weights(model: torch.nn.Module, path: Path) -> None:
+    """Load .safetensors, or an ultralytics .pt without trusting its pickle. path: the file, or the folder that holds WEIGHTS.
+
+    Of a .pt trained on other classes, the class scores of the last layer keep their initial values.
+    Raises UserError where the file is unreadable or fits less than nine tenths of the tensors.
+    """
+    if path.is_dir():
+        path = path / WEIGHTS
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else _state_of_pt(path)
+    except Exception as error:
+        raise UserError(f"weights {path} can't be read as .safetensors or .pt: {str(error).splitlines()[0]}") from None
+    own = model.state_dict()
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    if len(fitting) < 0.9 * len(own):
+        raise UserError(f"weights {path} fit {len(fitting)} of {len(own)} tensors: they are of another architecture")
+    model.load_state_dict(fitting, strict=False)
+
+
+def save_best(run: Path, out: Path, architecture: str) -> None:
+    """Write the weights of the best epoch of ultralytics' folder `run` as out/WEIGHTS, in 16 bits, as ultralytics keeps them.
+
+    The folder out appears only when it is complete.
+    """
+    best, incomplete = run / "weights" / "best.pt", out.with_name(f"{out.name}.part")
+    checkpoint = load_checkpoint(best if best.exists() else best.with_name("last.pt"))
+    state = (checkpoint.get("ema") or checkpoint["model"]).state_dict()
+    half = {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state.items()}
+    shutil.rmtree(incomplete, ignore_errors=True)
+    incomplete.mkdir()
+    save_file(half, incomplete / WEIGHTS, {"architecture": architecture})
+    incomplete.rename(out)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """What ultralytics saved to resume from: a pickle, so only of a run in this step's own workspace."""
+    return torch.load(path, map_location="cpu", weights_only=False)
+
+
+def _state_of_pt(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of an ultralytics checkpoint. Only classes of torch.nn and ultralytics.nn are unpickled."""
+    allowed = []
+    for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
+        module, _, attribute = name.rpartition(".")
+        if not module.startswith(("torch.nn.", "ultralytics.nn.")) and name not in ("builtins.set", "torch.Size"):
+            raise ValueError(f"it contains {name}")
+        allowed.append(getattr(__import__(module, fromlist=[attribute]), attribute))
+    with torch.serialization.safe_globals(allowed):
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    return (checkpoint.get("ema") or checkpoint["model"]).float().state_dict()

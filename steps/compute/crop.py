@@ -1,0 +1,107 @@
+"""Finds the heads in labeled illustrations and writes them as a dataset of head pictures."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from crystal_eyes.boxes import as_boxes
+from crystal_eyes.data.cropping import crop_head
+from crystal_eyes.data.layouts import read_dataset
+from crystal_eyes.data.left_out import LeftOut
+from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.images import PictureError, flatten, open_picture
+from crystal_eyes.progress import track
+
+LABELS = ["character", "series", "set", "split"]
+# not left, top, right, bottom: the manifest's file is the head alone, and these are not coordinates in it
+COORDINATES = ("illustration_left", "illustration_top", "illustration_right", "illustration_bottom")
+LEAVE_OUT, ALL = "leave-out", "all"  # what happens to an illustration with several heads; otherwise the largest is cut
+
+
+@dataclass(frozen=True)
+class CroppedHeads:
+    """The dataset that was written, how many heads it holds, each readable illustration with the boxes float32 [n, 4] found in
+    it, and what was left out, as (file, why).
+    """
+
+    folder: Path
+    heads: int
+    found: list[tuple[Path, np.ndarray]]
+    left_out: LeftOut
+
+
+def crop(illustrations: Path, detector: Path, confidence: float, several: str, workspace: Path) -> CroppedHeads:
+    """Cut the heads out of the illustrations of a dataset and write them with the illustrations' labels.
+
+    confidence: least confidence of a head. several: LEAVE_OUT, ALL or "largest". An interrupted run continues from workspace.
+    """
+    table, left_out = read_dataset(illustrations, confidence=0.0)
+    runner, folder = HeadDetector(detector), workspace / "heads"
+    folder.mkdir(exist_ok=True)
+    pictures = table.drop_duplicates("path")
+    characters = table.groupby("path")["character"].nunique()
+    ambiguous = set(characters[characters > 1].index)
+    known = BoxCache(workspace / "found.jsonl")
+    found, rows = [], []
+    for number, row in enumerate(track(pictures.to_dict("records"), len(pictures), "find heads", "pictures")):
+        try:
+            picture = np.asarray(flatten(open_picture(Path(row["path"]).read_bytes())))
+        except PictureError as error:
+            left_out.append((row["file"], str(error)))
+            continue
+        boxes = known.get(row["path"])
+        if boxes is None:
+            boxes = runner.detect(picture, confidence)[0]
+            known.put(row["path"], boxes)
+        found.append((Path(row["path"]), boxes))
+        if row["path"] in ambiguous:
+            left_out.append((row["file"], "labeled with several characters: which head is whose is unknown"))
+        elif not len(boxes):
+            left_out.append((row["file"], "no head found"))
+        elif len(boxes) > 1 and several == LEAVE_OUT:
+            left_out.append((row["file"], f"several heads found under one label ({len(boxes)})"))
+        else:
+            for place, box in enumerate(boxes if several == ALL else largest(boxes)):
+                name = f"{number:06d}-{place}.png"
+                Image.fromarray(crop_head(picture, box)).save(folder / name, compress_level=1)
+                rows.append({"file": name, "illustration": row["file"], "artwork": row["artwork"] or row["file"],
+                             **{label: row[label] for label in LABELS},
+                             **dict(zip(COORDINATES, np.round(box, 1)))})  # fmt: skip
+    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False, quoting=csv.QUOTE_MINIMAL)
+    return CroppedHeads(folder, len(rows), found, left_out)
+
+
+def largest(boxes: np.ndarray) -> np.ndarray:
+    """float32 [1, 4]: the box with the largest area, of float32 [n, 4] with n > 0."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return boxes[[sides.prod(axis=1).argmax()]]
+
+
+class BoxCache:
+    """Boxes of pictures that were searched already, as a file of JSON lines: an interrupted run continues after them."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.known = dict(self._lines()) if path.exists() else {}
+
+    def _lines(self) -> Iterator[tuple[str, list[list[float]]]]:
+        for line in self.path.read_text("utf-8").splitlines():
+            try:
+                picture, boxes = json.loads(line)
+            except ValueError:  # the last line, cut by the interruption
+                return
+            yield picture, boxes
+
+    def get(self, picture: str) -> np.ndarray | None:
+        """float32 [n, 4], exactly as they were put."""
+        return as_boxes(self.known[picture]) if picture in self.known else None
+
+    def put(self, picture: str, boxes: np.ndarray) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([picture, boxes.tolist()]) + "\n")
