@@ -64,7 +64,9 @@ def test_main_logs_the_comparison_with_links_to_the_children(tiny_main, child, a
     difference = run.data.metrics["perceptron_minus_faiss_top_5"]
     assert difference == pytest.approx(table.loc["perceptron", "top_5"] - table.loc["faiss", "top_5"])
     assert Image.open(artifact(run, "comparison.png")).width > 200
-    assert len(json.loads(open(artifact(run, "comparison.json")).read())["data"]) == 2
+    assert (
+        len(json.loads(open(artifact(run, "comparison.json")).read())["data"]) == 3
+    )  # those asked for, and the one that names
 
 
 def test_prepare_logs_counts_sheet_and_everything_dropped(tiny_main, child, artifact):
@@ -90,7 +92,8 @@ def test_export_says_all_that_a_server_needs(child, artifact):
     path = artifact(child["export"], "onnx/encoder.onnx")
     said = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert said["image_size"] == "32" and said["color_order"] == "RGB" and said["embedding_size"] == "16"
-    assert said["backbone"] == TINY["backbone"] and said["source_run"] == child["distill"].info.run_id
+    assert said["backbone"] == TINY["backbone"]
+    assert child["distill"].info.run_id not in str(said)  # equal inputs give equal bytes
     outputs = json.loads(child["prepare"].data.tags["crystal_eyes.outputs"])
     assert said["training_catalogue"] == outputs["catalogue"]
     assert child["export"].data.metrics["largest_difference"] < 1e-4
