@@ -8,13 +8,13 @@ from typing import Any
 from mlflow.entities import Run
 
 from crystal_eyes.artifacts import local_path
-from crystal_eyes.classifiers.registry import CLASSIFIERS
+from crystal_eyes.classifiers.registry import CLASSIFIERS, LINEAR, option_fields
 from crystal_eyes.errors import UserError
 from pipeline.cache.key import PENDING, ROOT
 from pipeline.parameters.declare import own_fields
-from pipeline.parameters.entry_points import LINEAR, Main
+from pipeline.parameters.entry_points import Main
 from pipeline.parameters.recipes import RECIPES
-from pipeline.parameters.steps import StepParameters, classifier_parameters
+from pipeline.parameters.steps import StepParameters
 from pipeline.tuned import read_tuned, with_values
 
 HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project
@@ -91,7 +91,7 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
     classifiers = {}
     for name in dict.fromkeys([*compared, naming]):
         # other classifiers' options are left out: changing one of them must not run this one again
-        own = {option: getattr(main.classify, option) for option in ("seed", *classifier_parameters(name))}
+        own = {option: getattr(main.classify, option) for option in ("seed", *option_fields(name))}
         given = {"embeddings": embeddings, "catalogue": catalogue, "classifier": name}
         classifiers[name] = run("classify", given | own)
     bundle = run(

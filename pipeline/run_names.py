@@ -19,7 +19,7 @@ def label(entry_point: str, parameters: Mapping[str, object]) -> str:
     """What a step is called beside others of one main: by its classifier, or by its seed where that isn't 0."""
     if entry_point == "train" and int(str(parameters.get("seed", 0))):
         return f"train seed {parameters['seed']}"
-    return f"{entry_point} {parameters['classifier']}" if "classifier" in parameters else entry_point
+    return f"classify {parameters['classifier']}" if entry_point == "classify" else entry_point
 
 
 def step_name(entry_point: str, parameters: Mapping[str, object]) -> str:

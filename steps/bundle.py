@@ -23,10 +23,9 @@ SUMMARY = {
 }  # fmt: skip
 
 
-def bundle(parameters: Bundle, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
-    folders = {name: path for name, path in inputs.items() if path}
+def bundle(parameters: Bundle, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
     options = BundleOptions(references=parameters.references, seed=parameters.seed)
-    built = compute.bundle(compute.BundleFolders(**folders), options, workspace)
+    built = compute.bundle(compute.BundleFolders(**inputs), options, workspace)
     report(built)
     return {"bundle": built.folder}
 
@@ -49,7 +48,8 @@ def summary(figures: Mapping[str, float]) -> str:
     for title, names in SUMMARY.items():
         shown = [name for name in names if name in figures]
         text = (
-            f"{name.removeprefix('enrol_').replace('colour', 'color').replace('_', ' ')} {figures[name]:.3f}" for name in shown
+            f"{name.removeprefix('enrol_').replace('colour_', 'color ').replace('_', ' ')} {figures[name]:.3f}"
+            for name in shown
         )
         lines.append(f"{title}: {', '.join(text)}")
     return "\n".join(lines)

@@ -23,8 +23,7 @@ MAX_PAIRS = 12  # most confused pairs shown
 MAX_ANSWERS = 24  # right and wrong answers shown, half each
 
 
-def classify(parameters: Classify, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
-    assert inputs["embeddings"] and inputs["catalogue"]
+def classify(parameters: Classify, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
     options = {name: getattr(parameters, name) for name in option_fields(parameters.classifier)}
     classifier = create(parameters.classifier, options, parameters.seed)
     done = compute.classify(inputs["embeddings"], classifier, workspace)

@@ -16,14 +16,14 @@ from crystal_eyes.images import flatten, open_picture
 from pipeline.contact_sheets import contact_sheet_of_boxes
 from pipeline.parameters.steps import Crop
 from pipeline.step import run_step
-from steps.compute import crop as computing
+from steps.compute import crop as compute
 from steps.compute.crop import LEAVE_OUT, CroppedHeads
 
 SHOWN, SHOWN_SIDE = 24, 640  # pictures on the contact sheet; pixels of their longer side
 
 
 def crop(parameters: Crop, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
-    cropped = computing.crop(
+    cropped = compute.crop(
         inputs["illustrations"], inputs["detector"], parameters.least_confidence, parameters.several, workspace
     )
     report(parameters, cropped)

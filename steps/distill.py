@@ -12,7 +12,7 @@ from pipeline.cache.digests import digest_path
 from pipeline.epochs import report_epoch, report_kept_epoch
 from pipeline.parameters.steps import Distill
 from pipeline.step import run_step
-from steps.compute import distill as computing
+from steps.compute import distill as compute
 
 
 def distill(parameters: Distill, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
@@ -28,7 +28,7 @@ def distill(parameters: Distill, inputs: Mapping[str, Path], workspace: Path) ->
 
     print("embeds training heads with both teachers first: about two minutes on two cores")
     teachers = {parameters.encoder: encoder, parameters.other: other}
-    distilled = computing.distill(catalogue, digest_path(catalogue), teachers, options, workspace, on_epoch)
+    distilled = compute.distill(catalogue, digest_path(catalogue), teachers, options, workspace, on_epoch)
     report_kept_epoch(distilled.best_epoch)
     return {"encoder": distilled.folder}
 

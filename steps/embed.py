@@ -15,7 +15,7 @@ from crystal_eyes.evaluation.retrieval import retrieval
 from pipeline.metric_names import metric_name
 from pipeline.parameters.steps import Embed
 from pipeline.step import run_step
-from steps.compute import embed as computing
+from steps.compute import embed as compute
 
 SHOWN_SKIPPED = 10
 
@@ -28,7 +28,7 @@ def embed(parameters: Embed, inputs: Mapping[str, Path], workspace: Path) -> dic
             raise UserError(f"{parameters.onnx} holds {len(files)} ONNX files: give one file")
         path = files[0]
     start = time.perf_counter()
-    embedded = computing.embed(path, inputs["catalogue"], parameters.embed_batch, workspace)
+    embedded = compute.embed(path, inputs["catalogue"], parameters.embed_batch, workspace)
     seconds = time.perf_counter() - start
 
     embeddings, arrow = read_embeddings(embedded.folder)

@@ -12,8 +12,7 @@ from pipeline.step import run_step
 from steps.compute import evaluate as compute
 
 
-def evaluate(parameters: Evaluate, inputs: Mapping[str, Path | None], workspace: Path) -> dict[str, Path]:
-    assert inputs["bundle"] and inputs["catalogue"]
+def evaluate(parameters: Evaluate, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
     done = compute.evaluate(inputs["bundle"], inputs["catalogue"], workspace)
     for k in (1, 3, 5):
         hit = np.any(done.hits[:, :k], axis=1)

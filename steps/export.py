@@ -7,11 +7,11 @@ import mlflow
 
 from pipeline.parameters.steps import Export
 from pipeline.step import run_step
-from steps.compute import export as computing
+from steps.compute import export as compute
 
 
 def export(parameters: Export, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
-    exported = computing.export(inputs["encoder"], inputs["catalogue"], workspace)
+    exported = compute.export(inputs["encoder"], inputs["catalogue"], workspace)
     mlflow.log_metrics({"largest_difference": exported.largest_difference, "onnx_bytes": exported.bytes})
     print(f"encoder.onnx: {exported.bytes / 1e6:.1f} MB, differs from torch by at most {exported.largest_difference:.1e}")
     return {"onnx": exported.folder}

@@ -19,7 +19,7 @@ from pipeline.cache.workspace import cache_home, only_one
 from pipeline.contact_sheets import contact_sheet
 from pipeline.parameters.steps import Prepare
 from pipeline.step import run_step
-from steps.compute import prepare as computing
+from steps.compute import prepare as compute
 
 MAX_SHOWN = 8 * 12  # pictures on the contact sheet
 
@@ -31,10 +31,10 @@ def prepare(parameters: Prepare, inputs: Mapping[str, Path], workspace: Path) ->
         parameters.validation_characters, parameters.test_characters,
     )  # fmt: skip
     dataset = inputs.get("dataset") or draw_cast(parameters)
-    selected = computing.select_heads(dataset, parameters.confidence, selection, parameters.seed)
+    selected = compute.select_heads(dataset, parameters.confidence, selection, parameters.seed)
     report_left_out(selected)  # before anything can fail for lack of pictures
     folder = workspace / "catalogue"
-    computing.write_catalogue(folder, selected, splits, parameters.seed)
+    compute.write_catalogue(folder, selected, splits, parameters.seed)
     report(Catalogue(folder), len(selected.left_out), parameters.seed)
     return {"catalogue": folder}
 
@@ -46,13 +46,13 @@ def draw_cast(parameters: Prepare) -> Path:
     name = f"{options.characters}x{options.pictures}-seed{seed}-{code}"
     folder = cache_home() / "cast" / name
     with only_one(f"cast-{name}", "another run draws the same cast: waiting for it"):
-        computing.draw_cast(folder, options, seed)
+        compute.draw_cast(folder, options, seed)
     print(cast.credits_text())
     mlflow.log_text(cast.credits_text(), "credits.txt")
     return folder
 
 
-def report_left_out(selected: computing.Selected) -> None:
+def report_left_out(selected: compute.Selected) -> None:
     mlflow.log_metrics({"pictures_found": selected.found, "pictures_dropped": len(selected.left_out)})
     mlflow.log_text(pd.DataFrame(selected.left_out, columns=["file", "why"]).to_csv(index=False), "dropped.csv")
     for line in summary_lines(selected.left_out):

@@ -22,7 +22,7 @@ from pipeline.contact_sheets import contact_sheet
 from pipeline.epochs import report_epoch, report_kept_epoch
 from pipeline.parameters.steps import Train
 from pipeline.step import run_step
-from steps.compute import train as computing
+from steps.compute import train as compute
 
 if TYPE_CHECKING:
     from wandb.sdk.wandb_run import Run as WandbRun
@@ -58,7 +58,7 @@ def train(parameters: Train, inputs: Mapping[str, Path], workspace: Path) -> dic
 
         try:
             weights = str(inputs.get("weights", parameters.weights))
-            trained = computing.train(catalogue, description, weights, options, workspace, on_epoch)
+            trained = compute.train(catalogue, description, weights, options, workspace, on_epoch)
         except WeightsUnavailable as error:
             raise UserError(f"{error}: give a local file with -P weights=FILE, or -P weights=none") from None
         if wandb:  # the metrics of the epoch that is kept: what a W&B sweep compares

@@ -38,7 +38,7 @@ def copy_tree(target: Path) -> None:
 
 
 def draw_dataset(folder: Path, characters: int = 8, pictures: int = 8) -> None:
-    """A folder a character: one colour each, shapes that differ from picture to picture."""
+    """A folder per character: one color each, shapes that differ from picture to picture."""
     random = np.random.default_rng(0)
     for character in range(characters):
         for number in range(pictures):

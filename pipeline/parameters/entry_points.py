@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from crystal_eyes.classifiers.linear import Linear
-from crystal_eyes.classifiers.registry import CLASSIFIERS
+from crystal_eyes.classifiers.registry import CLASSIFIERS, LINEAR
 from pipeline.parameters.declare import parameter, parse_together
 from pipeline.parameters.steps import Bundle, Classify, Crop, Detector, Distill, Embed, Prepare, Train
-
-LINEAR = tuple(name for name, chosen in CLASSIFIERS.items() if issubclass(chosen, Linear))
 
 
 @dataclass(frozen=True)

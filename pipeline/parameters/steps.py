@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from crystal_eyes.boxes import FACE_MARGINS
-from crystal_eyes.classifiers.registry import CLASSIFIERS
+from crystal_eyes.classifiers.registry import CLASSIFIERS, option_fields
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
 from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
@@ -214,20 +214,13 @@ class Embed(StepParameters):
     embed_batch: int = parameter(64, "heads per batch", low=1, high=4096)
 
 
-def classifier_parameters(classifier: str) -> list[str]:
-    """The names of the parameters that a classifier takes: its own, and those of the classifier that it is built on."""
-    chosen = CLASSIFIERS[classifier]
-    own = [f"{classifier}_{field.name}" for field in dataclasses.fields(chosen.Options)]
-    return own + (classifier_parameters(chosen.built_on) if chosen.built_on else [])
-
-
 # the options of every classifier, as the parameters CLASSIFIER_OPTION
 _ClassifierParameters: Any = dataclasses.make_dataclass(
     "_ClassifierParameters",
     [
-        (f"{name}_{field.name}", field.type, from_option(chosen.Options, field.name))
-        for name, chosen in CLASSIFIERS.items()
-        for field in dataclasses.fields(chosen.Options)
+        (f"{name}_{field.name}", field.type, from_option(kind.Options, field.name))
+        for name, kind in CLASSIFIERS.items()
+        for field in dataclasses.fields(kind.Options)
     ],
     bases=(StepParameters,),
     frozen=True,
@@ -243,18 +236,14 @@ class Classify(_ClassifierParameters):
     classifier: str = parameter("perceptron", "which classifier", choices=tuple(CLASSIFIERS), chained=True)
     seed: int = _seed()
 
-    def options(self, classifier: str = "") -> Any:
-        """The options of the classifier, or of another one (that it is built on)."""
-        name = classifier or self.classifier
-        chosen = CLASSIFIERS[name].Options
-        return chosen(**{field.name: getattr(self, f"{name}_{field.name}") for field in dataclasses.fields(chosen)})
-
     def key_values(self) -> dict[str, Any]:
-        own = ["classifier", "seed", *classifier_parameters(self.classifier)]
+        own = ["classifier", "seed", *option_fields(self.classifier)]
         return {name: getattr(self, name) for name in own}
 
     def extra_sources(self) -> list[str]:
-        return [CLASSIFIERS[self.classifier].__module__.replace(".", "/") + ".py"]
+        kind = CLASSIFIERS[self.classifier]
+        kinds = [kind, CLASSIFIERS[kind.built_on]] if kind.built_on else [kind]
+        return [one.__module__.replace(".", "/") + ".py" for one in kinds]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def distill(
     """Write the student of the best epoch to workspace/encoder.
 
     teachers: folders of encoders by what the user calls them; the student starts as the first. Raises UserError where they
-    were not trained on this catalogue (the student could see what they are judged by) or see different image sizes.
+    were not trained on this catalogue, whose splits would not hold for the student, or see different image sizes.
     """
     loaded = {name: load_encoder(folder) for name, folder in teachers.items()}
     for name, teacher in loaded.items():

@@ -63,7 +63,7 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     calibrations = calibrate(known, unlikeness, calibration, unlikeness_by_kind(fewer, chosen, strangers["choose"]))
     figures = measure_known(known, unlikeness, calibrations, report)
     figures |= measure_strangers(fewer, chosen, others["report"], strangers["report"])
-    # "enrol": metrics that existing stores hold
+    # the prefix is spelled as in existing stores
     figures |= {f"enrol_{name}": value for name, value in enroll["report"](enrolled_logits).items()}
 
     source = inputs.digests()

@@ -22,7 +22,7 @@ def enroll_again(known: KnownCharacters, heads: LabeledHeads, strangers: Labeled
     logits' slope and intercept: top-5 of the known characters' heads before and after, top-5 of the strangers' heads.
     """
     names = np.unique(shown.characters)
-    names = np.sort(sorted(names, key=lambda name: stable_number(f"enrol {name}"))[:MAX_CHARACTERS])
+    names = np.sort(sorted(names, key=lambda name: stable_number(f"enroll {name}"))[:MAX_CHARACTERS])
     means = np.stack([mean_embedding(shown.embeddings[shown.characters == name][:MAX_HEADS]) for name in names])
     new = strangers[np.isin(strangers.characters, names)]
     old_logits, old_truth = known.evidence(heads.embeddings).logits, known.labels(heads.characters)

@@ -178,7 +178,7 @@ def test_every_part_of_a_key_changes_its_digest_and_is_explained():
         assert new.digest != old.digest and differences(old, new) == [line]
         gone = CacheKey("train", **{**parts, part: {}})
         assert gone.digest != old.digest
-        assert all(("is gone" in line) or ("-> not there" in line) for line in differences(old, gone))
+        assert all(("is gone" in line) or ("-> absent" in line) for line in differences(old, gone))
 
 
 def test_libraries_count_by_their_versions(tree):

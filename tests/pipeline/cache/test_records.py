@@ -134,7 +134,13 @@ def test_of_unequal_runs_the_one_that_differs_least_explains_and_of_equals_the_n
     assert nearest(client, "0", CacheKey(**{**vars(KEY), "entry_point": "distill"})) == (None, [])
 
 
-def test_another_experiment_is_another_cache(client):
-    run = finished(client)
-    experiment = client.create_experiment("another")
-    assert find(client, experiment, KEY) == (None, []) and found(client) == run.info.run_id
+def test_another_experiment_reuses_what_the_default_one_holds_and_never_the_reverse(client):
+    run, experiment = finished(client), client.create_experiment("another")
+    found_there, _ = find(client, experiment, KEY)
+    assert found_there.info.run_id == found(client) == run.info.run_id
+    other = CacheKey(**{**vars(KEY), "parameters": {"epochs": "9"}})
+    there = client.create_run(experiment)
+    (artifacts(there) / "encoder").mkdir(parents=True)
+    record(client, there.info.run_id, other, {"encoder": digest_path(artifacts(there) / "encoder")})
+    client.set_terminated(there.info.run_id)
+    assert find(client, experiment, other)[0].info.run_id == there.info.run_id and found(client, other) is None

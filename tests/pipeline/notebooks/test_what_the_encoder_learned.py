@@ -14,7 +14,7 @@ def test_walks_through_a_finished_main(tiny_main, monkeypatch):
     text = texts(notebook)
     assert "heads of 8 characters" in text and "by chance" in text
     assert all(kind in text for kind in ("colour", "grey", "lines"))
-    # neighbours, map, look-alikes, calibration, sketches (or that none failed)
+    # neighbors, map, look-alikes, calibration, sketches (or that none failed)
     pictures = [o for o in outputs(notebook) if "image/png" in o.get("data", {})]
     assert len(pictures) == 5 - ("No sketch failed" in text)
     assert not [o for o in outputs(notebook) if o.output_type == "error" or o.get("name") == "stderr"]

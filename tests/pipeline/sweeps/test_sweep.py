@@ -186,7 +186,7 @@ def test_what_a_sweep_finds_flows_into_main(swept):
     assert {name: as_text(value) for name, value in asked["train"].items()} in [given for step, given in where.steps.started]
     with pytest.raises(UserError, match="drop_rate=0.77 is given, but params says"):
         main(params=found, drop_rate=0.77)
-    with pytest.raises(UserError, match="can't be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         main(params=parameters["config"])
 
 
@@ -266,7 +266,7 @@ def test_an_interrupted_sweep_retries_the_trial_that_was_running(heads, tmp_path
             break
     process.send_signal(signal.SIGTERM)
     rest, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and "interrupted: run the same command again" in rest
+    assert process.returncode == 130 and "interrupted; finished work is kept" in rest
     interrupted = next(line for line in seen if line.startswith("trial 0:"))
     output = project.run("sweep", parameters)
     assert "0 of 1 trials are done" in output

@@ -74,7 +74,7 @@ def test_a_found_head_is_shown_as_it_is_cut_for_training(detector):
         np.testing.assert_array_equal(head.picture, crop_head(picture, box))
 
 
-def centred(size: tuple[int, int], side: int) -> np.ndarray:
+def centerd(size: tuple[int, int], side: int) -> np.ndarray:
     ground = Image.new("RGB", size, (235, 240, 250))
     ground.paste(draw_head(0, 1).resize((side, side)), ((size[0] - side) // 2, (size[1] - side) // 2))
     return np.asarray(ground)
@@ -90,7 +90,7 @@ def test_a_picture_is_a_head_crop_from_six_tenths_of_its_longer_side(detector, s
     """What the detector sees decides it. The last two are too long for a head crop."""
     decisions = set()
     for side in range(400, 580, 20):
-        picture = centred(size, side)
+        picture = centerd(size, side)
         boxes, scores = detector.detect(picture)
         if len(boxes):
             whole = fills(boxes, 600) and min(size) > 360
@@ -104,7 +104,7 @@ def test_a_picture_is_a_head_crop_from_six_tenths_of_its_longer_side(detector, s
 def test_a_small_picture_is_looked_at_twice_before_it_is_taken_for_a_page(detector, size):
     second = 0
     for side in range(200, 290, 10):
-        picture = centred(size, side)
+        picture = centerd(size, side)
         boxes, scores = detector.detect(picture)
         edge = round(FRAME * 300)
         framed, _ = detector.detect(np.pad(picture, ((edge, edge), (edge, edge), (0, 0)), constant_values=255))
@@ -129,9 +129,9 @@ def test_a_flipped_page_has_flipped_heads(detector):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (600, 10), (10, 600), (1, 90), (300, 300), (640, 480)], ids=str)
-@pytest.mark.parametrize("grey", [0, 255])
-def test_where_nothing_is_drawn_no_head_is_found(detector, size, grey):
-    assert find_heads(detector, np.full((size[1], size[0], 3), grey, np.uint8)) == []
+@pytest.mark.parametrize("gray", [0, 255])
+def test_where_nothing_is_drawn_no_head_is_found(detector, size, gray):
+    assert find_heads(detector, np.full((size[1], size[0], 3), gray, np.uint8)) == []
 
 
 def test_noise_of_any_shape_gives_boxes_inside_the_picture(detector):

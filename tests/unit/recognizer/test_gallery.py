@@ -20,7 +20,7 @@ def unit(seed: int, count: int, d: int = 4, copies: bool = False) -> np.ndarray:
 
 
 def plain(*colors) -> list[Image.Image]:
-    return [Image.new("RGB", (120, 100), colour) for colour in colors]
+    return [Image.new("RGB", (120, 100), color) for color in colors]
 
 
 def decoded(data: bytes) -> Image.Image:
@@ -75,9 +75,9 @@ def test_what_was_written_is_read_in_its_order(tmp_path):
     read = Gallery([tmp_path / "new" / "one"])
     assert read.characters == names and read.embeddings.dtype == np.float32
     np.testing.assert_allclose(read.embeddings, x, atol=1e-3)
-    for row, colour in enumerate(colors):
+    for row, color in enumerate(colors):
         picture = decoded(read.thumbnail(row))
-        assert picture.size == (96, 80) and np.abs(np.asarray(picture, int)[40, 40] - colour).max() < 25
+        assert picture.size == (96, 80) and np.abs(np.asarray(picture, int)[40, 40] - color).max() < 25
     assert {path.name for path in (tmp_path / "new" / "one").iterdir()} == set(gallery.FILES)
 
 

@@ -113,10 +113,10 @@ def test_as_dict_is_json(recognizer):
 
 def test_line_art_is_seen_as_such_and_read_by_its_own_calibration(recognizer):
     found = recognizer.find(draw_head(1, 0))
-    grey = [replace(found[0], picture=np.asarray(lines(draw_head(1, 0))))]
-    (head,), (colored,) = recognizer.name_heads(grey), recognizer.name_heads(found)
+    gray = [replace(found[0], picture=np.asarray(lines(draw_head(1, 0))))]
+    (head,), (colored,) = recognizer.name_heads(gray), recognizer.name_heads(found)
     assert head.monochrome and not colored.monochrome
-    named = recognizer.naming(recognizer.embed([grey[0].picture]), np.array([True]))
+    named = recognizer.naming(recognizer.embed([gray[0].picture]), np.array([True]))
     assert (head.p_value, head.stranger_share) == (named.p_values[0], named.stranger_shares[0])
     assert head.candidates[0].probability == pytest.approx(float(named.probabilities.max()), abs=1e-5)
 
