@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from crystal_eyes.data.options import SplitOptions
 from crystal_eyes.data.splits import assign_splits
 from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
 
@@ -19,9 +20,7 @@ def table(seed: int, characters: int = 10, pictures: int = 12, artworks: int = 6
             file = f"{character}/{number}.png"
             rows.append((file, f"Name {character}", "" if number % 4 == 0 else artwork))
     made = pd.DataFrame(rows, columns=["file", "character", "artwork"]).assign(split="", set="", series="", monochrome=False)
-    return assign_splits(
-        made, train_per_character=6, test_per_character=6, validation_characters=0.2, test_characters=0.2, seed=seed
-    )
+    return assign_splits(made, SplitOptions(6, 6, 0.2, 0.2), seed)
 
 
 def artworks_of(some: pd.DataFrame) -> set[str]:
