@@ -1,8 +1,10 @@
 """Finds inputs: a plain path, `runs:/ID/...`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
 
-The only file of the library that imports mlflow, and only for a URI.
+The only file of the library that uses mlflow, and only for a URI. It is imported by name: an import statement would make its
+version part of the cache key of every step that uses the recognizer.
 """
 
+import importlib
 import os
 import re
 import tempfile
@@ -24,7 +26,7 @@ def local_path(value: str) -> Path:
             raise UserError(f"{value} does not exist: give a path, runs:/ID/NAME or models:/NAME/VERSION")
         return path
     try:
-        from mlflow.artifacts import download_artifacts
+        artifacts = importlib.import_module("mlflow.artifacts")
     except ImportError:
         raise UserError(f"{value} needs MLflow: pip install mlflow, or give a folder") from None
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # several bars a step would hide the step's own
@@ -33,7 +35,7 @@ def local_path(value: str) -> Path:
             local = Path(_artifact_uri(value).removeprefix("file://"))
             if local.is_absolute() and local.exists():  # a store on this machine: no copy
                 return local
-        return Path(download_artifacts(artifact_uri=value, dst_path=_downloads().name))
+        return Path(artifacts.download_artifacts(artifact_uri=value, dst_path=_downloads().name))
     except Exception as error:  # each store has exceptions of its own
         reason = str(error).splitlines()[0]
         raise UserError(f"{value} can't be fetched ({reason}): look it up in the MLflow UI") from None
@@ -41,9 +43,8 @@ def local_path(value: str) -> Path:
 
 def _artifact_uri(value: str) -> str:
     if value.startswith("models:/"):
-        from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
-
-        return ModelsArtifactRepository.get_underlying_uri(value)  # not cached: an alias moves
+        models = importlib.import_module("mlflow.store.artifact.models_artifact_repo")
+        return models.ModelsArtifactRepository.get_underlying_uri(value)  # not cached: an alias moves
     run_id, _, name = value.removeprefix("runs:/").partition("/")
     return _run_uri(run_id, name)
 
@@ -51,9 +52,7 @@ def _artifact_uri(value: str) -> str:
 @cache
 def _run_uri(run_id: str, name: str) -> str:
     # of a run it never changes, and each lookup takes several queries
-    from mlflow.tracking.artifact_utils import get_artifact_uri
-
-    return get_artifact_uri(run_id, name)
+    return importlib.import_module("mlflow.tracking.artifact_utils").get_artifact_uri(run_id, name)
 
 
 @cache
