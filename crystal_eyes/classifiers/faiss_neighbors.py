@@ -20,7 +20,7 @@ class FaissNeighbors(Classifier):
 
     @dataclass(frozen=True)
     class Options:
-        neighbors: int = option(10, "neighbors that vote, weighted by similarity", low=1, high=1000)
+        neighbors: int = option(10, "number of neighbors that vote, weighted by similarity", low=1, high=1000)
 
     def __init__(self, options: Any, seed: int, base: Classifier | None = None):
         super().__init__(options, seed, base)

@@ -1,4 +1,4 @@
-"""k nearest neighbors by cosine distance, weighted by nearness."""
+"""k nearest neighbors by cosine distance, weighted by inverse distance."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ class KNeighbors(ScikitLearn):
 
     @dataclass(frozen=True)
     class Options:
-        k: int = option(10, "neighbors that vote, weighted by nearness", low=1, high=1000)
+        k: int = option(10, "number of neighbors that vote, weighted by inverse distance", low=1, high=1000)
 
     def model(self, labels: np.ndarray) -> "ClassifierMixin":
         from sklearn.neighbors import KNeighborsClassifier

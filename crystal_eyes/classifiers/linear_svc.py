@@ -1,4 +1,4 @@
-"""A linear support vector machine, one against the rest."""
+"""A linear support vector machine, one-vs-rest."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class LinearSvc(ScikitLearn):
-    """Not a Linear: its scores are margins, no logits that a bundle could calibrate."""
+    """Not a subclass of Linear: its scores are margins, not logits that a bundle could calibrate."""
 
     name = "linear_svc"
 
     @dataclass(frozen=True)
     class Options:
-        c: float = option(1.0, "inverse of the regularization", low=1e-6, high=1e6)
+        c: float = option(1.0, "inverse of the regularization strength", low=1e-6, high=1e6)
 
     def model(self, labels: np.ndarray) -> "ClassifierMixin":
         from sklearn.svm import LinearSVC

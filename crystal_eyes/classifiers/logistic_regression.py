@@ -15,7 +15,7 @@ class LogisticRegression(ScikitLinear):
 
     @dataclass(frozen=True)
     class Options:
-        c: float = option(0.1, "inverse of the penalty on large weights", low=1e-6, high=1e6)
+        c: float = option(0.1, "inverse of the regularization strength", low=1e-6, high=1e6)
 
     def model(self) -> "ClassifierMixin":
         from sklearn import linear_model

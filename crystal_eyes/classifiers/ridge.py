@@ -15,7 +15,7 @@ class Ridge(ScikitLinear):
 
     @dataclass(frozen=True)
     class Options:
-        alpha: float = option(0.01, "weight of the penalty on large weights", low=0.0, high=1e6)
+        alpha: float = option(0.01, "regularization strength", low=0.0, high=1e6)
 
     def model(self) -> "ClassifierMixin":
         from sklearn.linear_model import RidgeClassifier

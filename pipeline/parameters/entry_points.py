@@ -11,18 +11,18 @@ from pipeline.parameters.steps import Bundle, Classify, Crop, Detector, Distill,
 
 @dataclass(frozen=True)
 class MainOptions:
-    """What main takes besides the parameters of its steps."""
+    """The parameters of main in addition to those of its steps."""
 
     detector: str = parameter(
         "", "detector that finds heads; empty: one is trained for illustrations, otherwise models/head-detector"
     )
-    classifiers: str = parameter(",".join(CLASSIFIERS), "which classifiers to compare, separated by commas")
+    classifiers: str = parameter(",".join(CLASSIFIERS), "classifiers to compare, separated by commas")
     naming: str | None = parameter(
-        None, f"classifier that names heads in the bundle, one of {', '.join(LINEAR)}; empty: the recipe's"
+        None, f"classifier that names heads in the bundle, one of {', '.join(LINEAR)}; empty: the recipe's choice"
     )
-    params: str = parameter("", "best_parameters.json of a sweep: values of train's parameters", input="files", optional=True)
+    params: str = parameter("", "best_parameters.json of a sweep, with values for the parameters of train", input="files", optional=True)
     cache: str = parameter("on", "reuse finished steps", choices=("on", "off"))
-    plan: bool = parameter(False, "print what would run and why, run nothing")
+    plan: bool = parameter(False, "print what would run and why, without running it")
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ MAIN = (MainOptions, Detector, Crop, Prepare, Train, Distill, Embed, Classify, B
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """What sweep takes besides the parameters of its steps."""
+    """The parameters of sweep in addition to those of its steps."""
 
     config: str = parameter("sweeps/drop_rates.yaml", "sweep file, in W&B's format")
-    trials: int = parameter(20, "trials in all, those of an earlier call included", low=1, high=100_000)
-    jobs: int = parameter(1, "trials side by side on this machine", low=1, high=256)
-    seeds: int = parameter(3, "seeds to compare best and defaults on; 0: no comparison", low=0, high=100)
+    trials: int = parameter(20, "total number of trials, including those of earlier calls", low=1, high=100_000)
+    jobs: int = parameter(1, "trials that run in parallel on this machine", low=1, high=256)
+    seeds: int = parameter(3, "number of seeds for comparing the best and the default parameters; 0: no comparison", low=0, high=100)
     storage: str = parameter(
-        "", "database of the trials, shared by machines: postgresql://USER@HOST/NAME; empty: a file of this user's"
+        "", "database that machines share: postgresql://USER@HOST/NAME; empty: a local file in the cache folder"
     )
     cache: str = parameter("on", "reuse finished steps", choices=("on", "off"))
 

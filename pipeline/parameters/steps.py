@@ -1,4 +1,4 @@
-"""The parameters of each step: one frozen dataclass a step. Defaults that a library option has are taken from there."""
+"""The parameters of each step: one frozen dataclass per step. Defaults that the library declares are taken from it."""
 
 import dataclasses
 from dataclasses import asdict, dataclass
@@ -13,13 +13,13 @@ from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from pipeline.parameters.declare import from_option, parameter, step_result, values
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
 
-CATALOGUE = "catalogue that prepare wrote (runs:/ID/catalogue or a folder)"
-EMBEDDINGS = "embeddings that embed wrote (runs:/ID/embeddings or a folder)"
-EMPTY = "empty: the recipe's"
+CATALOGUE = "catalogue written by prepare (runs:/ID/catalogue or a folder)"
+EMBEDDINGS = "embeddings written by embed (runs:/ID/embeddings or a folder)"
+EMPTY = "empty: the recipe's value"
 
 
 def _seed() -> Any:
-    return parameter(0, "seed of all randomness", low=0, high=2**31 - 1)
+    return parameter(0, "random seed", low=0, high=2**31 - 1)
 
 
 def _recipe() -> Any:
@@ -31,7 +31,7 @@ class StepParameters:
     """What the parameters of all steps have in common."""
 
     def resolved(self) -> Self:
-        """With every value that an empty parameter stands for."""
+        """A copy in which empty parameters have their actual values."""
         return self
 
     def key_values(self) -> dict[str, Any]:
@@ -45,27 +45,27 @@ class StepParameters:
 
 @dataclass(frozen=True)
 class Detector(StepParameters):
-    """Train a YOLOv5 head detector on labeled pictures and composed scenes; export it to ONNX and measure it."""
+    """Train a YOLOv5 head detector on labeled pictures and composed scenes; export it to ONNX and evaluate it."""
 
     labels: str = parameter(
         "", "pictures with boxes of heads: a YOLO folder, or a table or JSON of boxes", input="files", optional=True
     )
-    faces: str = parameter("", "the same with boxes of faces, grown to heads by face_margins", input="files", optional=True)
+    faces: str = parameter("", "like labels, but with boxes of faces, which face_margins extends to heads", input="files", optional=True)
     face_margins: str = parameter(
         ",".join(map(str, FACE_MARGINS)),
-        "how far a head extends beyond its face: left,top,right,bottom in sides of the face box",
+        "how far a head extends beyond its face: left,top,right,bottom as fractions of the face box",
     )
-    heads: str = parameter("", "folder of head pictures to paste into scenes beside the cast", input="files", optional=True)
+    heads: str = parameter("", "folder of head pictures to paste into scenes in addition to the cast", input="files", optional=True)
     labeller: str = parameter(
-        "", "detector that finds the head inside each picture of heads; empty: they are cut to the head",
+        "", "detector that locates the head in each picture of heads; empty: they are already cropped to it",
         input="files", optional=True,
     )  # fmt: skip
-    scenes: int = parameter(400, "composed scenes to train on", low=0, high=1_000_000)
-    repeat: int = parameter(4, "times that an epoch shows each labeled picture", low=1, high=1000)
+    scenes: int = parameter(400, "number of composed scenes to train on", low=0, high=1_000_000)
+    repeat: int = parameter(4, "how often each labeled picture is shown per epoch", low=1, high=1000)
     circles: bool = from_option(DetectorTrainingOptions, "circles")
     architecture: str = from_option(DetectorTrainingOptions, "architecture")
     detector_weights: str = parameter(
-        "", "weights to start from: .safetensors of a detector, or an ultralytics .pt", input="files", optional=True
+        "", "initial weights: .safetensors of a detector, or an ultralytics .pt file", input="files", optional=True
     )
     detector_image_size: int = from_option(DetectorTrainingOptions, "image_size")
     detector_epochs: int = from_option(DetectorTrainingOptions, "epochs")
@@ -87,14 +87,14 @@ class Detector(StepParameters):
 
 @dataclass(frozen=True)
 class Crop(StepParameters):
-    """Find the heads in illustrations and cut them out, with the labels of the pictures."""
+    """Find the heads in labeled illustrations and crop them; the heads keep the labels."""
 
     illustrations: str = parameter("", "labeled whole pictures: any dataset that prepare reads", input="dataset")
     detector: str = step_result("detector that finds the heads (runs:/ID/detector or a folder)")
     several: str = parameter(
-        "leave-out", "what to do with a picture in which several heads are found", choices=("leave-out", "largest", "all")
+        "leave-out", "what to do with a picture in which more than one head is found", choices=("leave-out", "largest", "all")
     )
-    least_confidence: float = parameter(CONFIDENCE, "least confidence of a head", low=0.01, high=1.0)
+    least_confidence: float = parameter(CONFIDENCE, "minimum confidence of a head", low=0.01, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Prepare(StepParameters):
     """Read a dataset into the catalogue, select characters and pictures, write the splits."""
 
     dataset: str = parameter(
-        "", "folder per character, table, or Danbooru 2018 set; empty: the built-in cast", input="dataset", optional=True
+        "", "folder per character, table, or Danbooru 2018 dataset; empty: the built-in cast", input="dataset", optional=True
     )
     characters: int = from_option(CastOptions, "characters")
     pictures: int = from_option(CastOptions, "pictures")
@@ -113,7 +113,7 @@ class Prepare(StepParameters):
     validation_characters: float = from_option(SplitOptions, "validation_characters")
     test_characters: float = from_option(SplitOptions, "test_characters")
     near_duplicate_bits: int = from_option(SelectionOptions, "near_duplicate_bits")
-    confidence: float = parameter(0.85, "Danbooru 2018 set: least confidence of a box", low=0.0, high=1.0)
+    confidence: float = parameter(0.85, "Danbooru 2018 dataset: minimum confidence of a box", low=0.0, high=1.0)
     seed: int = _seed()
 
 
@@ -123,14 +123,14 @@ class Train(StepParameters):
 
     catalogue: str = step_result(CATALOGUE)
     recipe: str = _recipe()
-    backbone: str | None = parameter(None, f"any network that geffnet has, such as mixnet_s; {EMPTY}")
+    backbone: str | None = parameter(None, f"name of a geffnet network, such as mixnet_s; {EMPTY}")
     weights: str = parameter(
         "pretrained", "pretrained, none, or a local .safetensors or .pth file",
         input="files", choices=("pretrained", "none"),
     )  # fmt: skip
-    embedding_size: int | None = parameter(None, f"length of an embedding; {EMPTY}", low=MIN_EMBEDDING_SIZE, high=4096)
+    embedding_size: int | None = parameter(None, f"dimension of the embeddings; {EMPTY}", low=MIN_EMBEDDING_SIZE, high=4096)
     image_size: int | None = parameter(
-        None, f"side of the square that the encoder sees, pixels; {EMPTY}", low=MIN_IMAGE_SIZE, high=512
+        None, f"side of the encoder's square input, pixels; {EMPTY}", low=MIN_IMAGE_SIZE, high=512
     )
     epochs: int | None = parameter(None, f"passes over the training heads; {EMPTY}", low=1, high=10_000)
     batch_size: int = from_option(TrainingOptions, "batch_size")
@@ -141,7 +141,7 @@ class Train(StepParameters):
     drop_connect_rate: float | None = parameter(
         None, f"drop connect (stochastic depth) in the backbone; {EMPTY}", low=0.0, high=0.9
     )
-    wandb: str = parameter("off", "log to Weights & Biases too", choices=("off", "offline", "online"))
+    wandb: str = parameter("off", "also log to Weights & Biases", choices=("off", "offline", "online"))
     seed: int = _seed()
 
     def resolved(self) -> Self:
@@ -166,14 +166,14 @@ class Train(StepParameters):
 
 @dataclass(frozen=True)
 class Distill(StepParameters):
-    """Distill one encoder from two of different seeds; keep its best epoch as train does."""
+    """Distill one encoder from two that were trained with different seeds; keep its best epoch."""
 
     catalogue: str = step_result("catalogue that both encoders were trained on (runs:/ID/catalogue or a folder)")
-    encoder: str = step_result("encoder that train wrote: the student starts as it (runs:/ID/encoder)")
-    other: str = step_result("encoder that train wrote with another seed")
+    encoder: str = step_result("encoder written by train, from which the student is initialized (runs:/ID/encoder)")
+    other: str = step_result("encoder written by train with another seed")
     recipe: str = _recipe()
     distill_epochs: int | None = parameter(
-        None, f"passes over the training heads; 0: main trains one encoder and distills none; {EMPTY}", low=0, high=10_000
+        None, f"passes over the training heads; 0: main trains one encoder, without distillation; {EMPTY}", low=0, high=10_000
     )
     distill_learning_rate: float = from_option(DistillationOptions, "learning_rate")
     batch_size: int = from_option(TrainingOptions, "batch_size")
@@ -201,13 +201,13 @@ class Distill(StepParameters):
 class Export(StepParameters):
     """Export the encoder to ONNX and check it against torch on real heads."""
 
-    encoder: str = step_result("encoder that train or distill wrote (runs:/ID/encoder or a folder)")
-    catalogue: str = step_result("catalogue whose heads the check uses")
+    encoder: str = step_result("encoder written by train or distill (runs:/ID/encoder or a folder)")
+    catalogue: str = step_result("catalogue with the heads for the check")
 
 
 @dataclass(frozen=True)
 class Embed(StepParameters):
-    """Embed every head of a catalogue with the ONNX encoder; report MAP@R on the characters kept for testing."""
+    """Embed every head of a catalogue with the ONNX encoder; report MAP@R on the test characters."""
 
     onnx: str = step_result("ONNX encoder (runs:/ID/onnx, models:/NAME/VERSION, or a file)")
     catalogue: str = step_result(CATALOGUE)
@@ -229,11 +229,11 @@ _ClassifierParameters: Any = dataclasses.make_dataclass(
 
 @dataclass(frozen=True)
 class Classify(_ClassifierParameters):
-    """Fit one classifier on the embeddings' training part and measure it on the test part."""
+    """Fit one classifier on the training part of the embeddings and evaluate it on the test part."""
 
     embeddings: str = step_result(EMBEDDINGS)
-    catalogue: str = step_result("catalogue with the pictures that the report shows")
-    classifier: str = parameter("perceptron", "which classifier", choices=tuple(CLASSIFIERS), chained=True)
+    catalogue: str = step_result("catalogue with the pictures for the report")
+    classifier: str = parameter("perceptron", "classifier to fit", choices=tuple(CLASSIFIERS), chained=True)
     seed: int = _seed()
 
     def key_values(self) -> dict[str, Any]:
@@ -248,20 +248,20 @@ class Classify(_ClassifierParameters):
 
 @dataclass(frozen=True)
 class Bundle(StepParameters):
-    """Put detector, encoder and classifier into one calibrated folder that recognizes pictures; measure it."""
+    """Combine detector, encoder and classifier into a calibrated bundle that recognizes pictures; evaluate it."""
 
     detector: str = step_result("head detector (runs:/ID/detector or a folder)")
     onnx: str = step_result("ONNX encoder (runs:/ID/onnx or a folder)")
     embeddings: str = step_result(EMBEDDINGS)
-    classifier: str = step_result("linear classifier that classify wrote (runs:/ID/classifier or a folder)")
-    catalogue: str = step_result("catalogue with the pictures, for thumbnails and sketches")
+    classifier: str = step_result("linear classifier written by classify (runs:/ID/classifier or a folder)")
+    catalogue: str = step_result("catalogue with the pictures for thumbnails and sketches")
     references: int = parameter(5, "reference heads per character in the gallery", low=1, high=1000)
     seed: int = _seed()
 
 
 @dataclass(frozen=True)
 class Evaluate(StepParameters):
-    """Let a bundle name the heads of a catalogue's test part that no calibration saw."""
+    """Evaluate a bundle on the test heads of a catalogue that were not used for calibration."""
 
     bundle: str = step_result("bundle (runs:/ID/bundle, models:/crystal-eyes@champion, or a folder)")
     catalogue: str = step_result(CATALOGUE)

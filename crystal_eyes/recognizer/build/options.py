@@ -8,4 +8,4 @@ from crystal_eyes.options import option
 @dataclass(frozen=True)
 class BundleOptions:
     references: int = option(5, "reference heads per character in the gallery", low=1, high=1000)
-    seed: int = option(0, "seed of everything random", low=0, high=2**31 - 1)
+    seed: int = option(0, "random seed", low=0, high=2**31 - 1)
