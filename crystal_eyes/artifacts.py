@@ -1,4 +1,4 @@
-"""Finds inputs: a plain path, `runs:/ID/...`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+"""Locates inputs: a plain path, `runs:/ID/...`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
 
 The only file of the library that uses mlflow, and only for a URI. It is imported by name: an import statement would make its
 version part of the cache key of every step that uses the recognizer.
@@ -19,26 +19,26 @@ def is_uri(value: str) -> bool:
 
 
 def local_path(value: str) -> Path:
-    """The input on this machine, downloaded from a remote artifact store. Raises UserError: there is no such input."""
+    """The local path of the input, downloaded if it is in a remote store. Raises UserError if there is no such input."""
     if not is_uri(value):
         path = Path(value).expanduser()
         if not path.exists():
-            raise UserError(f"{value} does not exist: give a path, runs:/ID/NAME or models:/NAME/VERSION")
+            raise UserError(f"{value} does not exist: give an existing path, runs:/ID/NAME or models:/NAME/VERSION")
         return path
     try:
         artifacts = importlib.import_module("mlflow.artifacts")
     except ImportError:
-        raise UserError(f"{value} needs MLflow: pip install mlflow, or give a folder") from None
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # several bars a step would hide the step's own
+        raise UserError(f"{value} needs MLflow, which is not installed: pip install mlflow, or give a folder") from None
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # several bars per step would hide the step's own
     try:
         if value.startswith(("runs:/", "models:/")):
             local = Path(_artifact_uri(value).removeprefix("file://"))
             if local.is_absolute() and local.exists():  # a store on this machine: no copy
                 return local
         return Path(artifacts.download_artifacts(artifact_uri=value, dst_path=_downloads().name))
-    except Exception as error:  # each store has exceptions of its own
+    except Exception as error:  # each store has its own exceptions
         reason = str(error).splitlines()[0]
-        raise UserError(f"{value} can't be fetched ({reason}): look it up in the MLflow UI") from None
+        raise UserError(f"{value} can't be fetched ({reason}): check in the MLflow UI that it exists") from None
 
 
 def _artifact_uri(value: str) -> str:

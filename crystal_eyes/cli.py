@@ -39,12 +39,12 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def recognize(options: argparse.Namespace) -> int:
-    """Name every head; one block or one line of JSON a picture."""
+    """Name the heads in pictures; prints one block of text or one line of JSON per picture."""
     return _answer(options, _candidates)
 
 
 def check(options: argparse.Namespace) -> int:
-    """Show how close every head is to the characters of the catalogue."""
+    """Show how similar each head is to the characters in the catalogue."""
     return _answer(options, _comparison)
 
 
@@ -70,7 +70,7 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
 
 
 def enroll(options: argparse.Namespace) -> int:
-    """Add a character to a bundle from a few heads, or remove it again."""
+    """Add a character to a bundle from a few pictures of its head, or remove it again."""
     from crystal_eyes.recognizer import enrollment
 
     source = bundle_folder(bundle(options))
@@ -107,12 +107,14 @@ def enroll(options: argparse.Namespace) -> int:
 
 
 def serve(options: argparse.Namespace) -> int:
-    """The web page."""
+    """Serve the web page."""
     try:
         from crystal_eyes.web import server
         from crystal_eyes.web.settings import Settings
     except ImportError as error:
-        raise UserError(f"the page needs starlette, uvicorn and jinja2 ({error}): pip install 'crystal-eyes[page]'") from None
+        raise UserError(
+            f"the web page needs starlette, uvicorn and jinja2 ({error}): pip install 'crystal-eyes[page]'"
+        ) from None
     server.serve(bundle(options), Settings(host=options.host, port=options.port))
     return 0
 
@@ -139,7 +141,7 @@ def pictures(given: Sequence[str]) -> list[Path]:
             inside = [Path(p) for p in sorted(glob.glob(text, recursive=True)) if Path(p).is_file()]
         if not inside:
             what = f"contains no pictures ({', '.join(sorted(SUFFIXES))})" if path.is_dir() else "does not exist"
-            raise UserError(f"{text} {what}: name pictures, folders or patterns")
+            raise UserError(f"{text} {what}: give pictures, folders or patterns")
         found |= dict.fromkeys(inside)
     return list(found)
 
@@ -165,7 +167,9 @@ def _comparison(number: int, head: Head) -> list[str]:
     lines = [_place(number, head), f"     {head.sentence()}"]
     for one in head.nearest:
         lines.append(f"     similarity {one.similarity:.2f}  {who(one)}")
-    lines.append(f"     p-value of being in this catalogue {head.p_value:.3f}, of being a stranger {head.stranger_share:.3f}")
+    lines.append(
+        f"     p-value if the character is in this catalogue {head.p_value:.3f}, if it is not {head.stranger_share:.3f}"
+    )
     return lines
 
 
@@ -182,17 +186,19 @@ def arguments() -> argparse.ArgumentParser:
 
     for run in (recognize, check):
         one = command(run)
-        one.add_argument("pictures", nargs="+", help="pictures, folders, patterns")
-        one.add_argument("--json", action="store_true", help="one line of JSON a picture")
+        one.add_argument("pictures", nargs="+", help="pictures, folders or patterns")
+        one.add_argument("--json", action="store_true", help="print one line of JSON per picture")
     one = command(enroll)
     one.add_argument("--character", required=True, help="name of the character")
-    one.add_argument("--series", default="", help="series that it comes from")
-    one.add_argument("--remove", action="store_true", help="remove the character again")
-    one.add_argument("--output", type=Path, help="write a changed copy of the bundle to this new folder")
-    one.add_argument("heads", nargs="*", help="pictures of one head each, folders, patterns")
+    one.add_argument("--series", default="", help="series that the character comes from")
+    one.add_argument("--remove", action="store_true", help="remove the enrolled character")
+    one.add_argument(
+        "--output", type=Path, help="new folder for a changed copy of the bundle (default: change the bundle itself)"
+    )
+    one.add_argument("heads", nargs="*", help="pictures with one head each, or folders or patterns of such pictures")
     one = command(serve)
-    one.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
-    one.add_argument("--port", type=int, default=7860)
+    one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
     return parser
 
 

@@ -16,5 +16,5 @@ def one_line(error: BaseException) -> str | None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return f"no space left while writing {where}: free some space and run the same command again to resume"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return f"no permission for {where}: change its permissions or choose another place"
+            return f"no permission to access {where}: change its permissions or choose another location"
     return None

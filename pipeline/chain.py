@@ -57,7 +57,7 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
     compared = [name.strip() for name in options.classifiers.split(",") if name.strip()]
     unknown = sorted(set(compared) - set(CLASSIFIERS))
     if unknown or not compared:
-        raise UserError(f"classifiers={options.classifiers}: choose some of {', '.join(CLASSIFIERS)}")
+        raise UserError(f"parameter classifiers={options.classifiers}: choose one or more of {', '.join(CLASSIFIERS)}")
     # a step is called with, and known by, its resolved values, wherever they came from
     train = main.train
     if options.params:
@@ -66,7 +66,7 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
     train, distill = train.resolved(), dataclasses.replace(main.distill, recipe=train.recipe).resolved()
     naming = options.naming or recipe.classifier
     if naming not in LINEAR:
-        raise UserError(f"naming={naming}: choose one of {', '.join(LINEAR)}")
+        raise UserError(f"parameter naming={naming}: choose one of {', '.join(LINEAR)}")
 
     prepare, detector = _own(main.prepare), options.detector
     if detector:

@@ -11,9 +11,9 @@ from pipeline.cache.key import ROOT
 NAME = "crystal-eyes"
 DEFAULT_ID = "0"  # where runs go for which the user names no experiment
 DESCRIPTION = (
-    "A run named `main` compares classifiers: its description says which is best and links to each. Below it are its steps; "
-    "a step marked *reused* was made by an earlier main, to which its description links. "
-    "To compare mains, filter by `tags.entry_point = 'main'` and open the chart view."
+    "A run named `main` compares classifiers: its description names the best one and links to each. Below it are its steps; "
+    "a step marked *reused* was executed by an earlier run, to which its description links. "
+    "To compare runs of main, filter by `tags.entry_point = 'main'` and open the chart view."
 )
 
 

@@ -38,7 +38,7 @@ def _get_or_run(
     watch: Callable[[SubmittedRun], None] | None = None,
     name: str = "",
 ) -> Run:
-    """The newest finished run of a step with an equal key and intact outputs, else a new child run of the step.
+    """The newest finished run of a step with an equal key and intact outputs, else a new child run.
 
     parent: defaults to the active run of the calling thread; a reused run gets a link below it. watch: called while a new run
     is active; once it returns or raises, the run is over (canceled if it was still active). name: of a new run; empty: from its
@@ -47,18 +47,18 @@ def _get_or_run(
     client, parent = MlflowClient(), parent or mlflow.active_run()
     experiment = parent.info.experiment_id if parent else "0"
     key = key_of(entry_point, parameters)
-    waiting = f"{entry_point}: another main runs the same step, waiting for its result"
+    waiting = f"{entry_point}: another process is running the same step: waiting for its result"
     with only_one(f"get-or-run-{key.digest}", waiting):
         with only_one(key.digest, waiting):  # a step whose main was killed still runs to its end
             pass
         if use_cache:
             run, _ = find(client, experiment, key)
             if run is not None:
-                print(f"{label(entry_point, parameters)}: reused run {run.info.run_id} of {_age(run)} ago", flush=True)
+                print(f"{label(entry_point, parameters)}: reused run {run.info.run_id} from {_age(run)} ago", flush=True)
                 if parent is not None:
                     link_reused(run, parent)
                 return run
-        print(f"{label(entry_point, parameters)}: runs", flush=True)
+        print(f"{label(entry_point, parameters)}: running", flush=True)
         start = time.monotonic()
         run = _run_child(entry_point, parameters, experiment, parent, watch, name or step_name(entry_point, parameters))
         print(f"{label(entry_point, parameters)}: done in {time.monotonic() - start:.0f} s", flush=True)

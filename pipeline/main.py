@@ -42,23 +42,23 @@ def run_main(main: Main, active: Run) -> None:
     served = store.startswith("http")
     print(
         f"\n{table_as_text(table)}\n{verdict(table, chained.naming, LINEAR)}\n\n{promoted}\n\n"
-        + "To use it:      crystal-eyes recognize PICTURE, or crystal-eyes serve for the page\n"
+        + "To use it:      crystal-eyes recognize PICTURE, or crystal-eyes serve for the web page\n"
         + ("" if served else f"To look at it:  mlflow ui --backend-store-uri {store}\n")
         + f"This run:       {store if served else 'http://127.0.0.1:5000'}/{run_page(active.info)}\n"
-        "Its description links to each classifier; its artifacts include comparison.png. Below each classifier: answers.png,\n"
-        "confused_pairs.png and per_character.csv; below prepare: contact_sheet.png;\n"
-        "below train and distill: the curves by epoch."
+        "Its description links to each classifier; its artifacts include comparison.png. The runs of the classifiers have\n"
+        "answers.png, confused_pairs.png and per_character.csv; that of prepare has contact_sheet.png;\n"
+        "those of train and distill have the curves by epoch."
     )
 
 
 def headline(chained: ChainResult) -> dict[str, float]:
-    """The figures by which mains are compared: the bundle's on heads that no calibration saw."""
+    """The metrics by which runs of main are compared: those of the bundle on heads that did not calibrate it."""
     evaluated = chained.evaluation.finished.data.metrics
     return {name: evaluated[name] for name in ("top_1", "top_3", "top_5") if name in evaluated}
 
 
 def begin(main: Main, active: Run) -> None:
-    """Name and tag the run of a main or a plan, and log all its parameters, also those that `mlflow run` was not given."""
+    """Name and tag the run of main or of a plan, and log all its parameters, also those that were not given."""
     parts = [getattr(main, field.name) for field in dataclasses.fields(main)]
     given = {field.name: getattr(part, field.name) for part in reversed(parts) for field in own_fields(type(part))}
     if is_generated(active.info.run_name):

@@ -1,4 +1,4 @@
-"""The plan: what a main would run and what it would reuse, and why; runs nothing."""
+"""The plan: prints what main would run or reuse, and why, without running it."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def _look_up(
         return None, ["the cache is off"]
     key = key_of(entry_point, parameters)
     waiting = [name for name, digest in key.inputs.items() if digest.startswith(PENDING)]
-    reasons = [f"input {name} comes from a step that runs" for name in waiting]
+    reasons = [f"input {name} comes from a step that has to run" for name in waiting]
     if not waiting:
         run, reasons = find(client, experiment, key)
         if run is not None:

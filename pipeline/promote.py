@@ -46,21 +46,21 @@ def _promote(chained: ChainResult, run: Runner) -> str:
     champion = _champion(client)
     if champion is None:
         client.set_registered_model_alias(NAME, "champion", version.version)
-        return "\n".join([*lines, f"{NAME} version {version.version} is the champion: there was none"])
+        return "\n".join([*lines, f"{NAME} version {version.version} is the champion, because there was none"])
     if champion.version == version.version:
-        return "\n".join([*lines, f"{NAME} version {version.version} is the champion already"])
+        return "\n".join([*lines, f"{NAME} version {version.version} is already the champion"])
     if reason := _unreadable(champion):
         client.set_registered_model_alias(NAME, "champion", version.version)
         why = f"version {champion.version} can no longer be used ({reason})"
         return "\n".join([*lines, f"{NAME} version {version.version} is the new champion: {why}"])
     evaluated = run("evaluate", {"bundle": _bundle_of(champion), "catalogue": chained.catalogue})
     mine, theirs = chained.evaluation.finished.data.metrics, evaluated.finished.data.metrics
-    figures = f"top-5 {mine['top_5']:.4f}, that of version {champion.version} is {theirs['top_5']:.4f} on the same heads"
+    figures = f"top-5 is {mine['top_5']:.4f}, that of version {champion.version} is {theirs['top_5']:.4f} on the same heads"
     if mine["top_5"] >= theirs["top_5"]:
         client.set_registered_model_alias(NAME, "champion", version.version)
         lines.append(f"{NAME} version {version.version} is the new champion: its {figures}")
     else:
-        lines.append(f"{NAME} version {champion.version} stays the champion: the challenger's {figures}")
+        lines.append(f"{NAME} version {champion.version} remains the champion: the challenger's {figures}")
     return "\n".join(lines)
 
 

@@ -58,7 +58,7 @@ def run_step(entry_point: str, parameters_class: type[Parameters], body: Body[Pa
                 if cache_key(entry_point, parameters).inputs == key.inputs:
                     record(mlflow.MlflowClient(), run.info.run_id, key, digests)
                 else:
-                    print(f"{entry_point}: an input changed while it was read, so this result will not be reused")
+                    print(f"{entry_point}: an input changed while the step was running, so this result will not be reused")
 
 
 def _with_remedy(body: Body[Parameters], parameters: Parameters, paths: Mapping[str, Path], folder: Path) -> Mapping[str, Path]:
@@ -108,7 +108,7 @@ class one_line_errors:
         line = one_line(error)
         if line is None:
             traceback.print_exception(error)
-            line = f"{type(error).__name__}: {error} (this is a bug in Crystal Eyes, please report it with the lines above)"
+            line = f"{type(error).__name__}: {error} (this is a bug in Crystal Eyes: please report it with the lines above)"
         self._exit(1, line)
 
     def _exit(self, code: int, line: str) -> NoReturn:

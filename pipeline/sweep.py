@@ -64,7 +64,7 @@ def run_sweep(sweep: Sweep, parent: Run) -> None:
     _adopt(parent, name)
     mlflow.log_artifact(options.config)
     wanted = min([options.trials, *([file.run_cap] if file.run_cap else []), *_points(file)])
-    print(f"study {name}: {len(study.finished(found))} of {wanted} trials are done", flush=True)
+    print(f"study {name}: {len(study.finished(found))} of {wanted} trials are finished", flush=True)
     study.requeue_interrupted_trials(found)
     defaults = {name: getattr(train, name) for name in file.space}
     if file.method != "grid" and study.holds(file.space, defaults):
@@ -143,7 +143,7 @@ def _search(
                 raise trials.broken
             reasons = study.failures_in_a_row(found)
             if len(reasons) >= TOO_MANY:
-                raise UserError(f"{len(reasons)} trials failed in a row, the last one: {reasons[0]}")
+                raise UserError(f"{len(reasons)} trials failed in a row; the last one with: {reasons[0]}")
     finally:
         if share_cores:
             del os.environ["OMP_NUM_THREADS"]

@@ -21,7 +21,7 @@ def read_tuned(source: str) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise ValueError("it is not a JSON object {parameter: value}")
     except (OSError, ValueError) as error:
-        raise UserError(f"params={source} cannot be read ({error}): give best_parameters.json of a sweep") from None
+        raise UserError(f"params={source} cannot be read ({error}): give the best_parameters.json of a sweep") from None
     fields = {field.name: field for field in own_fields(Train)}
     for name in found:
         if name not in fields:

@@ -28,7 +28,9 @@ def crop(parameters: Crop, inputs: Mapping[str, Path], workspace: Path) -> dict[
     )
     report(parameters, cropped)
     if not cropped.heads:
-        raise UserError(f"no head was cut from {parameters.illustrations}: lower least_confidence, or give another detector")
+        raise UserError(
+            f"no head was cropped from {parameters.illustrations}: lower least_confidence, or give another detector"
+        )
     return {"heads": cropped.folder}
 
 
@@ -42,7 +44,7 @@ def report(parameters: Crop, cropped: CroppedHeads) -> None:
     for line in summary_lines(cropped.left_out):
         print(line)
     if counts[2] and parameters.several == LEAVE_OUT:
-        print("-P several=largest or -P several=all keeps the pictures with several heads")
+        print("use -P several=largest or -P several=all to keep pictures with several heads")
     if cropped.heads:
         print(f"{cropped.heads} heads from {counts.total()} pictures; {counts[0]} without a head, {counts[2]} with several")
 

@@ -58,7 +58,7 @@ def margins(text: str) -> Margins:
     try:
         left, top, right, bottom = (float(part) for part in text.split(","))
     except ValueError:
-        raise UserError(f"parameter face_margins={text}: give left,top,right,bottom, four numbers") from None
+        raise UserError(f"parameter face_margins={text}: give four numbers as left,top,right,bottom") from None
     return left, top, right, bottom
 
 

@@ -26,7 +26,7 @@ def distill(parameters: Distill, inputs: Mapping[str, Path], workspace: Path) ->
     def on_epoch(epoch: int, metrics: EpochMetrics) -> None:
         report_epoch(epoch, options.epochs, metrics)
 
-    print("embeds training heads with both teachers first: about two minutes on two cores")
+    print("first, both teachers embed the training heads: about two minutes on two cores")
     teachers = {parameters.encoder: encoder, parameters.other: other}
     distilled = compute.distill(catalogue, digest_path(catalogue), teachers, options, workspace, on_epoch)
     report_kept_epoch(distilled.best_epoch)

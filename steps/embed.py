@@ -25,7 +25,7 @@ def embed(parameters: Embed, inputs: Mapping[str, Path], workspace: Path) -> dic
     if path.is_dir():
         files = list(path.rglob("*.onnx"))
         if len(files) != 1:
-            raise UserError(f"{parameters.onnx} holds {len(files)} ONNX files: give one file")
+            raise UserError(f"{parameters.onnx} contains {len(files)} ONNX files: give the path of one file")
         path = files[0]
     start = time.perf_counter()
     embedded = compute.embed(path, inputs["catalogue"], parameters.embed_batch, workspace)

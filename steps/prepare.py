@@ -45,7 +45,7 @@ def draw_cast(parameters: Prepare) -> Path:
     code = code_digest("crystal_eyes/data/cast/__init__.py")[:12]
     name = f"{options.characters}x{options.pictures}-seed{seed}-{code}"
     folder = cache_home() / "cast" / name
-    with only_one(f"cast-{name}", "another run draws the same cast: waiting for it"):
+    with only_one(f"cast-{name}", "another run is drawing the same cast: waiting for it"):
         compute.draw_cast(folder, options, seed)
     print(cast.credits_text())
     mlflow.log_text(cast.credits_text(), "credits.txt")
@@ -69,7 +69,7 @@ def report(catalogue: Catalogue, left_out: int, seed: int) -> None:
     mlflow.log_text(counts.rename("pictures").to_csv(), "characters.csv")
     mlflow.log_figure(histogram(counts), "pictures_per_character.png")
     mlflow.log_image(sample(catalogue, table, seed), "contact_sheet.png")
-    print(f"catalogue: {len(table)} pictures of {len(counts)} characters; {left_out} left out (dropped.csv says why)")
+    print(f"catalogue: {len(table)} pictures of {len(counts)} characters; {left_out} left out (dropped.csv lists the reasons)")
 
 
 def histogram(counts: pd.Series) -> Figure:

@@ -19,7 +19,7 @@ class RandomForest(ScikitLearn):
 
     @dataclass(frozen=True)
     class Options:
-        trees: int = option(100, "trees", low=1, high=10_000)
+        trees: int = option(100, "number of trees", low=1, high=10_000)
 
     def model(self, labels: np.ndarray) -> "ClassifierMixin":
         from sklearn.ensemble import RandomForestClassifier

@@ -27,7 +27,7 @@ class ScikitLinear(Linear):
         if needed > available:
             raise UserError(
                 f"{type(model).__name__} needs {needed / 2**30:.0f} GiB for {len(embeddings)} embeddings of {classes} "
-                f"characters, this machine has {available / 2**30:.0f} GiB: use the perceptron, which needs little memory, "
+                f"characters, but this machine has {available / 2**30:.0f} GiB: use the perceptron, which needs little memory, "
                 "or fewer pictures of each character"
             )
         # the components of a unit-length embedding are about 1/sqrt(d); the penalties are meant for inputs of about 1

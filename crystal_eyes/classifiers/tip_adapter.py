@@ -20,8 +20,12 @@ class TipAdapter(Classifier):
 
     @dataclass(frozen=True)
     class Options:
-        alpha: float = option(1.0, "weight of the similarity term that is added to the perceptron's logits", low=0.0, high=1000.0)
-        beta: float = option(5.5, "sharpness of the similarity: higher values favor the most similar embeddings", low=0.01, high=1000.0)
+        alpha: float = option(
+            1.0, "weight of the similarity term that is added to the perceptron's logits", low=0.0, high=1000.0
+        )
+        beta: float = option(
+            5.5, "sharpness of the similarity: higher values favor the most similar embeddings", low=0.01, high=1000.0
+        )
 
     built_on = Perceptron.name
 

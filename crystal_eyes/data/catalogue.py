@@ -1,6 +1,6 @@
 """The catalogue: one typed table of head pictures, and the pictures themselves, in one folder.
 
-    catalogue.parquet   a row a picture (SCHEMA)
+    catalogue.parquet   one row per picture (SCHEMA)
     pictures.bin        their encoded bytes, one after the other; a row's offset and length find them
 
 The pictures are kept with the table, so a later step reads what was checked, even if the dataset has changed since.
@@ -64,7 +64,7 @@ class Catalogue:
         return self._parquet.metadata.num_rows
 
     def table(self) -> pd.DataFrame:
-        """The whole table, a row a picture, in the order of the file."""
+        """The whole table, one row per picture, in the order of the file."""
         return self._parquet.read().to_pandas()
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
@@ -80,7 +80,7 @@ class Catalogue:
             self._handle = os.open(self.folder / PICTURES, os.O_RDONLY)
         data = os.pread(self._handle, length, offset)
         if hashlib.sha256(data).hexdigest() != digest:
-            raise PictureChanged("damaged since the catalogue was written, or from another catalogue")
+            raise PictureChanged("it was damaged after the catalogue was written, or belongs to another catalogue")
         return data
 
     def __getstate__(self) -> dict[str, Path]:

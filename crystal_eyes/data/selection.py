@@ -68,14 +68,16 @@ def select(table: pd.DataFrame, options: SelectionOptions, seed: int) -> tuple[p
     )
     table = keep(table, np.array([not one.problem for one in inspections], bool), [one.problem for one in inspections])
     hashes = [inspections[number].hashes for number in table["inspection"]]
-    table = keep(table, _distinct(table, hashes, options.near_duplicate_bits), "near-duplicate of another of its character")
+    table = keep(
+        table, _distinct(table, hashes, options.near_duplicate_bits), "near-duplicate of another picture of its character"
+    )
     table = keep(table, enough(table), too_few)
     if options.pictures_per_character:
         mask = np.zeros(len(table), bool)
         for character, rows in _characters(table):
             rng = np.random.default_rng([seed, stable_number(character)])
             mask[rng.permutation(rows)[: options.pictures_per_character]] = True
-        table = keep(table, mask, f"beyond {options.pictures_per_character} pictures of its character")
+        table = keep(table, mask, f"exceeds the limit of {options.pictures_per_character} pictures per character")
     return table.drop(columns="inspection"), left_out
 
 

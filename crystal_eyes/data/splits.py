@@ -40,8 +40,8 @@ def assign_splits(table: pd.DataFrame, options: SplitOptions, seed: int) -> pd.D
     names = sorted(table["character"][usable].unique(), key=lambda name: stable_number(f"{seed} {name}"))
     if len(names) < 4:
         raise UserError(
-            f"{len(names)} characters with pictures for training and testing: at least 4 are needed, "
-            "with 2 different pictures each; add some or lower min_pictures"
+            f"too few characters with pictures for training and testing ({len(names)}): at least 4 are needed, "
+            "with 2 different pictures each; add characters or lower min_pictures"
         )
     at_least = 2 if len(names) >= 8 else 1  # among the pictures of a single character every neighbor is right
     validation = max(at_least, round(len(names) * options.validation_characters))

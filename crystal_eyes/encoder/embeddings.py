@@ -57,7 +57,9 @@ def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, ba
         array.seek(0)
         _header(array, written, encoder.embedding_size)
     if not written:
-        raise UserError(f"none of the {len(catalogue)} pictures could be read, the first: {skipped[0] if skipped else '-'}")
+        raise UserError(
+            f"none of the {len(catalogue)} pictures could be read; the first: {': '.join(skipped[0]) if skipped else '-'}"
+        )
     return skipped
 
 
@@ -92,7 +94,7 @@ def read_embeddings(folder: str | Path) -> tuple[np.ndarray, "pa.Table"]:
         embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
         table = pq.read_table(folder / TABLE)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{folder} holds no embeddings ({error})") from None
+        raise UserError(f"{folder} contains no embeddings ({error})") from None
     if len(embeddings) != len(table):
         raise UserError(f"{folder}: {len(embeddings)} embeddings for {len(table)} rows")
     return embeddings, table

@@ -71,7 +71,9 @@ def training_and_validation_heads(catalogue: Catalogue) -> tuple[pd.DataFrame, p
     train, validation = (table[table["encoder_split"] == part].reset_index(drop=True) for part in ("train", "validation"))
     characters = train["character"].nunique()
     if characters < 2 or validation.empty:
-        raise UserError(f"{characters} characters to train on and {len(validation)} heads to validate on: add characters")
+        raise UserError(
+            f"too little data: {characters} characters for training, {len(validation)} heads for validation; add characters"
+        )
     return train, validation
 
 

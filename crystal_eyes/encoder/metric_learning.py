@@ -47,7 +47,9 @@ def train_encoder(encoder: Encoder, catalogue: Catalogue, options: TrainingOptio
     per_class, size = options.pictures_per_class, encoder.description.image_size
     batch = min(options.batch_size // per_class, len(names)) * per_class
     if batch < 2 * per_class:
-        raise UserError(f"batch_size {options.batch_size} holds fewer than 2 characters of {per_class} pictures: raise it")
+        raise UserError(
+            f"batch_size {options.batch_size} is too small for 2 characters with {per_class} pictures each: raise it"
+        )
     steps = max(1, len(train) // batch)
     groups = group_by_set(labels, train["set"].to_numpy(str), batch // per_class)
     torch.manual_seed(options.seed)

@@ -115,5 +115,5 @@ def load_encoder(folder: str | Path) -> Encoder:
         encoder.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{folder} holds no usable encoder ({reason})") from None
+        raise UserError(f"{folder} contains no usable encoder ({reason})") from None
     return encoder.eval()

@@ -1,4 +1,4 @@
-"""The answer about one head, as data and in words."""
+"""The answer for one head, as data and as a sentence."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,41 +25,41 @@ class Reference:
 
 @dataclass(frozen=True)
 class Head:
-    """A head found in a picture, and who it is."""
+    """A head found in a picture, and the characters that it may show."""
 
     box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the upright picture
     confidence: float  # of the detector, that this is a head
     whole_picture: bool  # the picture is itself a head crop
     monochrome: bool  # line art or grayscale
-    candidates: tuple[Candidate, ...]  # five, best first; fewer where the catalogue has fewer
-    nearest: tuple[Reference, ...]  # most similar first, one a character
-    unlikeness: float  # how unlike everything known, in units of this bundle; larger: less similar
-    p_value: float  # conformal: share of heads of known characters at least as unlike
-    stranger_share: float  # share of heads of held-out characters at most as unlike; 1.0 if there are none
+    candidates: tuple[Candidate, ...]  # five, best first; fewer if the catalogue has fewer characters
+    nearest: tuple[Reference, ...]  # most similar first, one per character
+    unlikeness: float  # dissimilarity to everything known, in units of this bundle; larger: less similar
+    p_value: float  # conformal: share of heads of known characters that are at least as dissimilar
+    stranger_share: float  # share of heads of held-out characters that are at most as dissimilar; 1.0 if there are none
 
     @property
     def verdict(self) -> str:
-        """unknown: hardly any head of a known character is so unlike. known: hardly any stranger is so similar. Else unsure."""
+        """unknown: hardly any head of a known character is this dissimilar; known: hardly any unknown one is this similar."""
         if self.p_value <= LEVEL:
             return "unknown"
         return "known" if self.stranger_share <= LEVEL else "unsure"
 
     def sentence(self) -> str:
         """The verdict in words. It is about this catalogue only and makes no legal claim."""
-        sketch = " Line art and gray pictures tell less than colored ones." if self.monochrome else ""
+        sketch = " Line art and gray pictures give less reliable answers than colored ones." if self.monochrome else ""
         if self.verdict == "unknown":
             return (
-                f"Unlike everything in this catalogue: {_of_100(self.p_value)} in 100 heads of its characters are this unlike "
-                f"the others. The nearest is {who(self.nearest[0])}.{sketch}"
+                f"Unlike everything in this catalogue: {_of_100(self.p_value)} in 100 heads of its characters are this "
+                f"dissimilar. The nearest character is {who(self.nearest[0])}.{sketch}"
             )
         if self.verdict == "known":
             return (
-                f"Close to {who(self.candidates[0])}: {_of_100(self.stranger_share)} in 100 heads of characters from outside "
-                f"come this close to anybody in this catalogue.{sketch}"
+                f"Close to {who(self.candidates[0])}: {_of_100(self.stranger_share)} in 100 heads of characters outside this "
+                f"catalogue come this close to a character in it.{sketch}"
             )
         return (
-            f"Not certain: perhaps {who(self.candidates[0])}, perhaps nobody in this catalogue; "
-            f"{_of_100(self.stranger_share)} in 100 heads of characters from outside come as close to somebody in it.{sketch}"
+            f"Not certain: this may be {who(self.candidates[0])} or a character outside this catalogue; "
+            f"{_of_100(self.stranger_share)} in 100 heads of characters outside it come as close to one in it.{sketch}"
         )
 
     def as_dict(self) -> dict[str, Any]:

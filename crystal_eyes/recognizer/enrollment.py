@@ -40,18 +40,18 @@ class Enrollment:
 
 
 def enroll(folder: Path, character: str, series: str, pictures: Sequence[Path]) -> Enrollment:
-    """Add a character to the bundle in folder from pictures of one head each.
+    """Add a character to the bundle in folder from pictures with one head each.
 
-    Raises UserError and changes nothing: an empty or known name, no usable head, more than MAX_HEADS pictures.
+    Raises UserError, without any change, on an empty or known name, no usable head, or more than MAX_HEADS pictures.
     """
     with _locked(folder):
         recognizer = Recognizer.load(folder)
         if not character.strip():
-            raise UserError("the character has no name")
+            raise UserError("the name of the character is empty: give one")
         if character in recognizer.naming.series:
             raise UserError(f"{character} is already in {folder}: choose another name, or remove it first")
         if len(pictures) > MAX_HEADS:
-            raise UserError(f"{len(pictures)} pictures of {character}: at most {MAX_HEADS} can be enrolled, choose varied ones")
+            raise UserError(f"too many pictures of {character} ({len(pictures)}): choose at most {MAX_HEADS} varied ones")
         result = Enrollment()
         heads: list[FoundHead] = []
         names: list[str] = []
@@ -60,7 +60,7 @@ def enroll(folder: Path, character: str, series: str, pictures: Sequence[Path]) 
             names.append(name)
         if not heads:
             why = f" ({result.left_out[0][0]}: {result.left_out[0][1]})" if result.left_out else ""
-            raise UserError(f"no usable head of {character}{why}: each picture must show one head")
+            raise UserError(f"no usable head of {character}{why}: each picture must show exactly one head")
         for name, named in zip(names, recognizer.name_heads(heads)):
             if named.verdict == "known" or named.candidates[0].probability >= LOOK_ALIKE:
                 result.look_alikes.append((name, named))
@@ -81,15 +81,13 @@ def enroll(folder: Path, character: str, series: str, pictures: Sequence[Path]) 
 
 
 def remove(folder: Path, character: str) -> None:
-    """Remove an enrolled character; all files are then as they were before. Raises UserError: it was not enrolled."""
+    """Remove an enrolled character; all files are then as they were before. Raises UserError if it was not enrolled."""
     with _locked(folder):
         bundle, own = read_bundle(folder), folder / ENROLLED / folder_name(character)
         if own not in bundle.enrolled:
             known = character in dict(bundle.characters)
-            why = "was trained, not enrolled, and can't be removed" if known else "is not in it"
-            raise UserError(
-                f"{character} {why}: {folder} has enrolled {', '.join(enrolled_names(bundle.enrolled)) or 'nobody'}"
-            )
+            why = "was trained, not enrolled, and can't be removed" if known else "is not in the bundle"
+            raise UserError(f"{character} {why}; enrolled in {folder}: {', '.join(enrolled_names(bundle.enrolled)) or 'none'}")
         files = [name for name in bundle.listing["files"] if not name.startswith(f"{ENROLLED}/{own.name}/")]
         write_listing(folder, bundle.listing["source"], files)
         shutil.rmtree(own)

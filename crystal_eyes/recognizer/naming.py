@@ -50,7 +50,7 @@ class Naming:
         self.enrolled_logits = EnrolledLogits(**values["enrolled_logits"])
         known = self._classifier.get_outputs()[0].shape[1]
         if not known == len(bundle.characters) == len(means[0]):
-            raise UserError(f"{bundle.folder}: its files hold different numbers of characters: {REBUILD}")
+            raise UserError(f"{bundle.folder}: its files contain different numbers of characters: {REBUILD}")
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         """Evidence on n heads of embeddings float32 [n, d], unit length."""

@@ -1,4 +1,4 @@
-"""The answer to one picture."""
+"""The answer for one picture."""
 
 import io
 import logging
@@ -26,7 +26,7 @@ class Answer:
     status: int = 200  # HTTP
     size: tuple[int, int] = (1, 1)  # width, height of the picture; the heads' boxes are in its pixels
     picture: bytes = b""  # JPEG, no side longer than SHOWN_SIDE
-    heads: tuple[Head, ...] = ()  # the surest of those found
+    heads: tuple[Head, ...] = ()  # the most confident of those found
     crops: tuple[bytes, ...] = ()  # JPEG of each head
     found: int = 0  # heads in the picture
 

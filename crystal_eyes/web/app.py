@@ -1,4 +1,4 @@
-"""The routes of the page, and the way of a request to its answer."""
+"""The routes of the web page, and how a request is answered."""
 
 import mimetypes
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The server of the page: its port, its start and its end."""
+"""The web server: its port, startup and shutdown."""
 
 import signal
 import socket
@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 limit_concurrency=MAX_CONNECTIONS,
-                timeout_graceful_shutdown=5,  # seconds; open pages hold connections, which must not delay the end
+                timeout_graceful_shutdown=5,  # seconds; open pages hold connections, which must not delay the shutdown
             )
         )
 
@@ -55,7 +55,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise UserError(f"the page can't listen on {host} port {port} ({error.strerror}): choose another port") from None
+        raise UserError(f"the web page can't listen on {host}, port {port} ({error.strerror}): choose another port") from None
 
 
 def serve(bundle: str | Path, settings: Settings) -> None:
@@ -65,6 +65,6 @@ def serve(bundle: str | Path, settings: Settings) -> None:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end in good order
     server = Server(bundle, settings)
-    print(f"Crystal Eyes is at {server.url} (Ctrl+C ends it)", flush=True)
+    print(f"Crystal Eyes is at {server.url} (press Ctrl+C to stop)", flush=True)
     with suppress(KeyboardInterrupt):  # uvicorn has shut down by then
         server.run()

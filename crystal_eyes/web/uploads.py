@@ -60,6 +60,6 @@ class Uploads:
             if len(body) + len(chunk) > self._settings.max_upload:
                 raise Refused(413, self._settings.too_large)
             if self.held + len(chunk) > self._max_held:
-                raise Refused(503, "The server holds too many pictures already: try again in a minute.")
+                raise Refused(503, "The server has too many pictures in memory: try again in a minute.")
             body += chunk
             self.held += len(chunk)

@@ -1,4 +1,4 @@
-"""What a finished step leaves on its MLflow run for the cache, and how it is found again."""
+"""What the cache records on the MLflow run of a finished step, and how it finds the run again."""
 
 import json
 
@@ -18,7 +18,7 @@ RECENT = 100  # finished runs of a step that an explanation looks back at
 def record(client: MlflowClient, run_id: str, key: CacheKey, outputs: dict[str, str]) -> None:
     """Make a run a match for its key. Called last, when every output is in the store.
 
-    outputs: digests by artifact name. The key itself is set at the very end: a half-recorded run matches nothing.
+    outputs: digests by artifact name. The key itself is set at the very end, so that a partially recorded run matches nothing.
     """
     client.set_tag(run_id, STEP, key.entry_point)
     for part in PARTS:
@@ -34,7 +34,7 @@ def recorded_key(run: Run) -> CacheKey:
 
 
 def changed_outputs(run: Run) -> list[str]:
-    """The outputs of a run that are gone or no longer have the digests they were logged with."""
+    """The outputs of a run that are missing or no longer have the digests they were logged with."""
     changed = []
     for name, digest in json.loads(run.data.tags[OUTPUTS]).items():
         try:
@@ -46,7 +46,7 @@ def changed_outputs(run: Run) -> list[str]:
 
 
 def find(client: MlflowClient, experiment: str, key: CacheKey) -> tuple[Run | None, list[str]]:
-    """The newest finished run with an equal key and intact outputs; else what is wrong with the newest one."""
+    """The newest finished run with an equal key and intact outputs; else the reasons why the newest one can't be used."""
     wrong: list[str] = []
     for run in _finished(client, experiment, f"tags.`{KEY}` = '{key.digest}'", limit=10):
         changed = changed_outputs(run)
@@ -76,7 +76,7 @@ def differences(old: CacheKey, new: CacheKey) -> list[str]:
             if a == b:
                 continue
             if part in ("inputs", "sources"):
-                what = "is new" if a is None else "is gone" if b is None else "has other contents"
+                what = "was added" if a is None else "was removed" if b is None else "has changed"
                 lines.append(f"{noun} {name} {what}")
             else:
                 lines.append(f"{noun} {name}: {a if a is not None else 'absent'} -> {b if b is not None else 'absent'}")

@@ -38,7 +38,7 @@ def only_one(name: str, waiting: str) -> Iterator[None]:
 def workspace(key: str) -> Iterator[Path]:
     """A folder for the work under one cache key. Kept if the work is interrupted, so that it can resume; removed when done."""
     folder = cache_home() / "work" / key
-    with only_one(key, "the same step with the same inputs is running on this machine: waiting for it"):
+    with only_one(key, "the same step with the same inputs is already running on this machine: waiting for it"):
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)

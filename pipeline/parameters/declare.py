@@ -1,4 +1,4 @@
-"""Typed parameters: reads a command line into frozen dataclasses, with one clear line for each mistake.
+"""Typed parameters: parses a command line into frozen dataclasses, with a one-line message for each mistake.
 
 A field is declared with `parameter(...)`, or taken from a library option with `from_option(...)`. Every value arrives as text
 (that is how MLflow passes parameters on), so the field's type decides what "5", "0.10" or "True" means. A field of type
@@ -156,6 +156,6 @@ def _parsed(fields: dict[str, dataclasses.Field], arguments: Sequence[str], doc:
     if unknown:
         name = unknown[0].lstrip("-").split("=")[0]
         close = difflib.get_close_matches(name, fields, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(fields)}"
+        hint = f"did you mean {close[0]}?" if close else f"the parameters are {', '.join(fields)}"
         raise UserError(f"unknown parameter {name}: {hint}")
     return {name: convert(fields[name], text) for name, text in vars(known).items() if text is not None}

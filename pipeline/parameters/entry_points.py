@@ -20,7 +20,9 @@ class MainOptions:
     naming: str | None = parameter(
         None, f"classifier that names heads in the bundle, one of {', '.join(LINEAR)}; empty: the recipe's choice"
     )
-    params: str = parameter("", "best_parameters.json of a sweep, with values for the parameters of train", input="files", optional=True)
+    params: str = parameter(
+        "", "best_parameters.json of a sweep, with values for the parameters of train", input="files", optional=True
+    )
     cache: str = parameter("on", "reuse finished steps", choices=("on", "off"))
     plan: bool = parameter(False, "print what would run and why, without running it")
 
@@ -55,7 +57,9 @@ class SweepOptions:
     config: str = parameter("sweeps/drop_rates.yaml", "sweep file, in W&B's format")
     trials: int = parameter(20, "total number of trials, including those of earlier calls", low=1, high=100_000)
     jobs: int = parameter(1, "trials that run in parallel on this machine", low=1, high=256)
-    seeds: int = parameter(3, "number of seeds for comparing the best and the default parameters; 0: no comparison", low=0, high=100)
+    seeds: int = parameter(
+        3, "number of seeds for comparing the best and the default parameters; 0: no comparison", low=0, high=100
+    )
     storage: str = parameter(
         "", "database that machines share: postgresql://USER@HOST/NAME; empty: a local file in the cache folder"
     )

@@ -50,12 +50,16 @@ class Detector(StepParameters):
     labels: str = parameter(
         "", "pictures with boxes of heads: a YOLO folder, or a table or JSON of boxes", input="files", optional=True
     )
-    faces: str = parameter("", "like labels, but with boxes of faces, which face_margins extends to heads", input="files", optional=True)
+    faces: str = parameter(
+        "", "like labels, but with boxes of faces, which face_margins extends to heads", input="files", optional=True
+    )
     face_margins: str = parameter(
         ",".join(map(str, FACE_MARGINS)),
         "how far a head extends beyond its face: left,top,right,bottom as fractions of the face box",
     )
-    heads: str = parameter("", "folder of head pictures to paste into scenes in addition to the cast", input="files", optional=True)
+    heads: str = parameter(
+        "", "folder of head pictures to paste into scenes in addition to the cast", input="files", optional=True
+    )
     labeller: str = parameter(
         "", "detector that locates the head in each picture of heads; empty: they are already cropped to it",
         input="files", optional=True,

@@ -23,8 +23,8 @@ PROGRAM, MODULE = "steps/train.py", "steps.train"
 MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "-m", MODULE)
 SET_IN_COMMAND = ("wandb", "catalogue")  # tell W&B's agent how to reach its service and the images; never tuned
 FIXED_BEFORE_TRIALS = {
-    "recipe": "it sets other parameters before the first trial",
-    "seed": "images are split by it before the first trial",
+    "recipe": "it determines other parameters before the first trial",
+    "seed": "it determines the split of the pictures before the first trial",
 }
 TUNED = {f.name: f for f in dataclasses.fields(Train) if not f.metadata["input"] and f.name not in SET_IN_COMMAND}
 
@@ -71,7 +71,7 @@ def _sweep_file(content: dict[str, Any]) -> SweepFile:
     _check_schema(content)
     for key in ("parameters", "metric"):
         if key not in content:
-            raise UserError(f"{key} is missing")
+            raise UserError(f"key {key} is missing")
     metric = content["metric"]
     _only(metric, ("name", "goal"), "metric")
     if content.get("program", PROGRAM) != PROGRAM:

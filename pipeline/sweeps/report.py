@@ -46,7 +46,7 @@ def log_study(study: optuna.Study, file: SweepFile) -> dict[str, Any]:
     """Log best parameters and plots to the active run; returns the former. Raises UserError if no trial completed."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not complete:
-        raise UserError(f"no trial completed: {TRIALS} of this run lists the reasons")
+        raise UserError(f"no trial completed: the artifact {TRIALS} of this run lists the reasons")
     best = file.fixed | study.best_params
     mlflow.log_text(json.dumps(best, indent=1), BEST)
     mlflow.log_metric(f"best_{file.metric}", study.best_value)
@@ -125,7 +125,7 @@ class Compared:
 
     def verdict(self) -> str:
         if not np.isfinite(self.gain):
-            return "defaults and best are not compared: no test character has two images"
+            return "defaults and best were not compared, because no test character has two pictures"
         seeds = f"{len(self.best)} seed{'s' * (len(self.best) > 1)}"
         figures = (
             f"test MAP@R of characters that neither training nor the sweep saw, {seeds}: defaults {_joined(self.defaults)}, "

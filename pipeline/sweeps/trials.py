@@ -87,7 +87,9 @@ class Trials:
                 newest = max(history)
                 # after the last epoch stopping saves nothing; NaN does not mean that others are better
                 if newest < last and not math.isnan(history[newest]) and trial.should_prune():
-                    print(f"trial {trial.number}: stopped early, others were better by then", flush=True)
+                    print(
+                        f"trial {trial.number}: stopped early, because other trials were better at the same epoch", flush=True
+                    )
                     raise optuna.TrialPruned
 
         return watch

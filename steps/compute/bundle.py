@@ -37,5 +37,5 @@ def only(path: Path, pattern: str) -> Path:
     """A file itself, or the one file in a folder that matches the pattern."""
     found = [path] if path.is_file() else list(path.rglob(pattern))
     if len(found) != 1:
-        raise UserError(f"{path} holds {len(found)} files {pattern}, one is needed")
+        raise UserError(f"{path} contains {len(found)} files {pattern}: exactly one is needed")
     return found[0]

@@ -41,9 +41,9 @@ def classify(embeddings: Path, classifier: Classifier, workspace: Path) -> Class
     names = np.unique(character[train])
     test = np.flatnonzero((split == "test") & np.isin(character, names))
     if len(names) < 2 or not len(test):
-        raise UserError(f"{embeddings} has {len(names)} characters to learn and {len(test)} pictures to test on: too few")
+        raise UserError(f"{embeddings} has too few heads: {len(names)} characters for training, {len(test)} heads for testing")
 
-    print(f"{classifier.name}: fits {len(train)} embeddings of {len(names)} characters", flush=True)
+    print(f"{classifier.name}: fitting {len(train)} embeddings of {len(names)} characters", flush=True)
     start = time.perf_counter()
     found = fitted.fit(classifier, vectors[train], character[train])
     fit_seconds = time.perf_counter() - start

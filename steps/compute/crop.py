@@ -61,11 +61,11 @@ def crop(illustrations: Path, detector: Path, confidence: float, several: str, w
             known.put(row["path"], boxes)
         found.append((Path(row["path"]), boxes))
         if row["path"] in ambiguous:
-            left_out.append((row["file"], "labeled with several characters: which head is whose is unknown"))
+            left_out.append((row["file"], "labeled with several characters, so heads can't be matched to characters"))
         elif not len(boxes):
             left_out.append((row["file"], "no head found"))
         elif len(boxes) > 1 and several == LEAVE_OUT:
-            left_out.append((row["file"], f"several heads found under one label ({len(boxes)})"))
+            left_out.append((row["file"], f"several heads found for one label ({len(boxes)})"))
         else:
             for place, box in enumerate(boxes if several == ALL else largest(boxes)):
                 name = f"{number:06d}-{place}.png"

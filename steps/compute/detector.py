@@ -77,7 +77,7 @@ def read_labeled(labels: Path | None, faces: Path | None, face_margins: Margins)
     seen: set[Path] = set()
     for picture in pictures:
         if picture.path.resolve() in seen:
-            raise UserError(f"labels and faces both name {picture.file}: each picture needs its boxes once")
+            raise UserError(f"{picture.file} is in both labels and faces: list each picture in one of them")
         seen.add(picture.path.resolve())
     return LabeledData(split(pictures), faces_and_heads, left_out)
 

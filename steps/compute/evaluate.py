@@ -29,7 +29,7 @@ def evaluate(bundle: Path, catalogue: Path, workspace: Path) -> Evaluated:
     table = pictures.table()
     table = table.iloc[rows_by_role(table)["report"]].reset_index(drop=True)
     if table.empty:
-        raise UserError(f"{catalogue} has no test heads to evaluate a bundle on")
+        raise UserError(f"{catalogue} has no test heads on which to evaluate a bundle")
     names = np.array([name for name, _ in recognizer.naming.characters])
     answers = []
     batches = range(0, len(table), BATCH)

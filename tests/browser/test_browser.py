@@ -91,7 +91,7 @@ def test_an_example_is_one_click_away_and_heads_beyond_the_limit_are_counted(vis
     assert fits(tab)
     tab.click("[data-example='three heads']")
     tab.wait_for_selector(".head")
-    assert "3 heads found, the 2 surest are shown" in tab.inner_text(".title")
+    assert "3 heads found, the 2 most confident are shown" in tab.inner_text(".title")
     assert tab.locator(".head").count() == SETTINGS.max_heads
     assert "Lisa Wischofsky" in tab.inner_text(".credits")
     assert fits(tab)

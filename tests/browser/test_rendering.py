@@ -32,7 +32,7 @@ def test_a_head_shows_its_verdict_its_candidates_and_the_nearest_heads(p_value, 
     html = card(make_answer(1, head))
     assert f">{verdict}<" in html and head.sentence() in html
     assert re.findall(r'"percent">([^<>]*)<', html) == ["70%", "&lt; 1%"]
-    assert '<rect width="70.0%"' in html and "83% alike" in html and "line art" in html
+    assert '<rect width="70.0%"' in html and "83% similar" in html and "line art" in html
     assert html.count("<figure") == 2
 
 
@@ -48,7 +48,12 @@ def test_boxes_lie_where_the_heads_are_whatever_the_size_of_the_picture():
 
 @pytest.mark.parametrize(
     ("found", "shown", "says"),
-    [(0, 0, "No head was found"), (1, 1, ">1 head<"), (2, 2, ">2 heads<"), (500, 2, "500 heads found, the 2 surest are shown")],
+    [
+        (0, 0, "No head was found"),
+        (1, 1, ">1 head<"),
+        (2, 2, ">2 heads<"),
+        (500, 2, "500 heads found, the 2 most confident are shown"),
+    ],
 )
 def test_the_number_of_heads_is_stated(found, shown, says):
     assert says in card(make_answer(found, *[make_head()] * shown))

@@ -36,7 +36,7 @@ def test_an_unchanged_main_runs_no_step_again_and_gives_the_same_comparison(proj
 
     before = results()
     output = project.run("main", TINY_MAIN)
-    assert output.count(": reused run ") >= len(FROM_TRAINING_ON) + 1 and ": runs" not in output
+    assert output.count(": reused run ") >= len(FROM_TRAINING_ON) + 1 and ": running" not in output
     assert results() == before
     newest, older = project.client.search_runs(["0"], "tags.bundle_run LIKE '_%'", order_by=["attributes.start_time DESC"])
     assert newest.data.metrics == older.data.metrics
@@ -73,8 +73,8 @@ def test_a_change_in_the_training_code_runs_training_and_what_follows_from_it(pr
     touch("crystal_eyes/encoder/augmentation.py")
     plan = project.plan(TINY_MAIN)
     assert to_run(plan) >= FROM_TRAINING_ON and plan["prepare"][0] == "reuse"
-    assert "file crystal_eyes/encoder/augmentation.py has other contents" in reasons(plan, "train")
-    assert "input encoder comes from a step that runs" in reasons(plan, "export")
+    assert "file crystal_eyes/encoder/augmentation.py has changed" in reasons(plan, "train")
+    assert "input encoder comes from a step that has to run" in reasons(plan, "export")
 
 
 def test_a_change_of_what_is_reported_or_of_the_command_line_runs_nothing(project, touch):
@@ -98,7 +98,7 @@ def test_a_dataset_is_known_by_its_contents_and_names_not_by_its_place(project, 
     Image.fromarray(np.zeros((48, 48, 3), np.uint8)).save(picture)
     plan = project.plan(parameters)
     assert to_run(plan) == set(plan)
-    assert "input dataset has other contents" in reasons(plan, "prepare")
+    assert "input dataset has changed" in reasons(plan, "prepare")
     shutil.copy(heads / picture.relative_to(copy), picture)
     assert project.plan(parameters)["prepare"][0] == "reuse"
 

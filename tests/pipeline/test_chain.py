@@ -102,7 +102,7 @@ def test_train_is_given_the_recipes_values_so_that_stating_them_is_no_other_trai
     ("arguments", "message"),
     [
         (("--image_size", "8"), "image_size=8: out of range"),
-        (("--classifiers", "oracle"), "classifiers=oracle: choose some of"),
+        (("--classifiers", "oracle"), "classifiers=oracle: choose one or more of"),
         (("--illustrations", "pictures"), "dataset and illustrations are both given"),
         (("--detector", "no/such/detector"), "no/such/detector does not exist"),
     ],

@@ -25,9 +25,9 @@ def heads(tmp_path_factory):
         ("main", {"epochs": "three"}, r"main: parameter epochs=three: give a whole number"),
         ("main", {"epochs": -1}, r"main: parameter epochs=-1: out of range, give from 1 to 10000"),
         ("main", {"cache": "maybe"}, r"main: parameter cache=maybe: choose one of on, off"),
-        ("main", {"classifiers": "perceptron,oracle"}, r"main: classifiers=.*: choose some of perceptron, .*"),
-        ("main", {"dataset": "no/such/folder"}, r"main: no/such/folder does not exist: give a path.*"),
-        ("train", {}, r"train: parameter catalogue is required: catalogue that prepare wrote.*"),
+        ("main", {"classifiers": "perceptron,oracle"}, r"main: parameter classifiers=.*: choose one or more of perceptron, .*"),
+        ("main", {"dataset": "no/such/folder"}, r"main: no/such/folder does not exist: give an existing path.*"),
+        ("train", {}, r"train: parameter catalogue is required: catalogue written by prepare.*"),
         ("train", {"catalogue": "runs:/0123/catalogue"}, r"train: runs:/0123/catalogue can't be fetched \(.*\): .*"),
         (
             "train", {"catalogue": "tests"},
@@ -39,7 +39,7 @@ def heads(tmp_path_factory):
         ),
         (
             "classify", {"embeddings": "tests", "catalogue": "tests"},
-            r"classify: tests holds no embeddings .* Parameter embeddings takes: embeddings that embed wrote .*",
+            r"classify: tests contains no embeddings .* Parameter embeddings takes: embeddings written by embed .*",
         ),
     ],
 )  # fmt: skip
@@ -51,12 +51,12 @@ def test_a_mistake_is_one_line(project, entry_point, parameters, line):
 
 def test_one_character_only(project, heads):
     output = project.call("prepare", {"dataset": heads}, code=1)
-    assert "prepare: 1 characters with pictures for training and testing: at least 4 are needed" in output
+    assert "prepare: too few characters with pictures for training and testing (1): at least 4 are needed" in output
 
 
 def test_an_empty_folder(project, tmp_path):
     output = project.call("prepare", {"dataset": tmp_path}, code=1)
-    assert "holds no labeled picture: it needs one folder per character, or a table" in output.splitlines()[-1]
+    assert "contains no labeled picture: give a folder with one folder per character, or a table" in output.splitlines()[-1]
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_a_wrong_value_is_named_with_what_to_give(name, text, remedy):
     [
         (["--cuont", "3"], "unknown parameter cuont: did you mean count"),
         (["--cuont=3"], "unknown parameter cuont: did you mean count"),
-        (["--zzzz", "3"], "unknown parameter zzzz: there are count, rate"),
+        (["--zzzz", "3"], "unknown parameter zzzz: the parameters are count, rate"),
         (["--coun", "3"], "did you mean count"),  # no abbreviations: they break when a parameter is added
         (["stray"], "unknown parameter stray"),
         (["--count"], "count"),

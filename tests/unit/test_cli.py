@@ -52,7 +52,7 @@ def test_files_folders_and_patterns_are_taken_each_picture_once(run, folder):
 
 def test_check_shows_the_nearest_characters_and_both_p_values(run, folder):
     code, out, _ = run("check", folder / "a.png")
-    assert code == 0 and out.count("similarity ") == 5 and "p-value of being in this catalogue" in out
+    assert code == 0 and out.count("similarity ") == 5 and "p-value if the character is in this catalogue" in out
 
 
 def test_a_broken_picture_is_named_the_others_are_answered_and_the_exit_code_says_so(run, folder):

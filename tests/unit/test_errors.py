@@ -20,7 +20,7 @@ def test_a_real_full_disk_names_the_file_and_that_nothing_is_lost():
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
 def test_a_missing_permission_names_the_place(number):
-    assert one_line(OSError(number, os.strerror(number), "/root/x")).startswith("no permission for /root/x")
+    assert one_line(OSError(number, os.strerror(number), "/root/x")).startswith("no permission to access /root/x")
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), FileNotFoundError(2, "No such file", "x"), MemoryError()])

@@ -54,7 +54,7 @@ def make_cast(characters: int, seed: int) -> list[Character]:
     A larger cast of the same seed begins with the smaller one. Raises UserError below 2 and above MAX_CHARACTERS.
     """
     if not 2 <= characters <= MAX_CHARACTERS:
-        raise UserError(f"characters={characters}: the cast has 2 to {MAX_CHARACTERS}, more could not be told apart")
+        raise UserError(f"characters={characters} is out of range: the cast can have 2 to {MAX_CHARACTERS} distinct characters")
     rng = random.Random(f"cast {seed}")
     pairs = {style: list(product(variants(style, "hair"), HAIR)) for style in STYLES}
     for free in pairs.values():

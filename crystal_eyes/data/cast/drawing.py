@@ -58,7 +58,7 @@ def _claim(folder: Path, recipe: dict[str, int]) -> None:
     path = folder / "recipe.json"
     if path.exists():
         if path.read_text() != json.dumps(recipe):
-            raise UserError(f"{folder} holds a cast of other parameters")
+            raise UserError(f"{folder} contains a cast that was drawn with other parameters: use another folder")
         return
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / "recipe.json.part"

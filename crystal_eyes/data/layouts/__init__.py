@@ -1,4 +1,4 @@
-"""Datasets as users keep them, read into one plain table of heads. One layout a file; LAYOUTS lists them.
+"""Reads datasets in several layouts into one plain table of heads. One file per layout; LAYOUTS lists them.
 
 A new layout is a module with the three functions of base.Layout and one entry in LAYOUTS.
 """
@@ -18,17 +18,17 @@ COLUMNS = [name for name in LabeledPicture._fields if name != "confidence"]
 
 
 def read_dataset(path: str | Path, confidence: float) -> tuple[pd.DataFrame, LeftOut]:
-    """The dataset as a table with COLUMNS (see LabeledPicture), a row a head, sorted; and what was left out.
+    """The dataset as a table with COLUMNS (see LabeledPicture), one row per head, sorted; and what was left out.
 
     confidence: lowest confidence of a box that is used. Text columns hold "" where unknown, `monochrome` and `box` None.
-    Raises UserError: nothing there, nothing in it, or malformed.
+    Raises UserError if the dataset is missing, empty or malformed.
     """
     path, layout = _layout(path)
     found, left_out = layout.read(path)
     rows = [row for row in found if row.confidence >= confidence]
     left_out += [(row.file, f"confidence below {confidence}") for row in found if row.confidence < confidence]
     if not rows:
-        raise UserError(f"dataset {path} holds no labeled picture: it needs one folder per character, or a table")
+        raise UserError(f"dataset {path} contains no labeled picture: give a folder with one folder per character, or a table")
     table = pd.DataFrame(rows, columns=LabeledPicture._fields).drop(columns="confidence")
     table["character"] = disambiguate(table["character"], table["series"], table["set"])
     table = table.drop_duplicates(["path", "character", "box"])
@@ -47,5 +47,5 @@ def dataset_files(path: str | Path) -> list[Path]:
 def _layout(path: str | Path) -> tuple[Path, Layout]:
     path = Path(path).expanduser()
     if not path.exists():
-        raise UserError(f"dataset {path} does not exist: it has to be a folder of pictures or a table")
+        raise UserError(f"dataset {path} does not exist: give a folder of pictures or a table")
     return path, next(layout for layout in LAYOUTS if layout.detect(path))

@@ -1,7 +1,7 @@
 """The Danbooru 2018 Anime Character Recognition Dataset (Wang, 2019): faces.tsv, tagIds.tsv, optional *Split.tsv, pictures.
 
-Source: https://github.com/grapeot/Danbooru2018AnimeCharacterRecognitionDataset. faces.tsv has a line a head: file, tag id, and
-"left, top, right, bottom, confidence" of its detection. In spite of the file's name, the README calls them head bounding boxes
+Source: https://github.com/grapeot/Danbooru2018AnimeCharacterRecognitionDataset. faces.tsv has one line per head: file, tag id,
+and "left, top, right, bottom, confidence" of its detection. Despite the file's name, the README calls them head bounding boxes
 and names the detector, https://github.com/grapeot/AnimeHeadDetector: it finds heads rather than faces, also where no face is
 visible, and returns integer pixels of the picture it was given. So the boxes are heads in pixels. They go through the crop rule
 as they are, without the estimate of a head from a face. The pictures have to be those it was run on, not scaled or cut copies.
@@ -26,7 +26,7 @@ def detect(path: Path) -> bool:
 def read(path: Path) -> tuple[list[LabeledPicture], LeftOut]:
     root = _root(path)
     if not (root / TAGS).is_file():
-        raise UserError(f"{root / TAGS} is missing: the Danbooru 2018 dataset needs it beside {HEADS}")
+        raise UserError(f"{root / TAGS} is missing: the Danbooru 2018 dataset needs it next to {HEADS}")
     names = _names(root)
     splits = _splits(root)
     # the pictures may lie in any folder below
@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[list[LabeledPicture], LeftOut]:
         if tag not in names:
             left_out.append((file, f"tag {tag} is not in {TAGS}"))
         elif picture is None:
-            left_out.append((file, f"named in {HEADS} but missing on disk"))
+            left_out.append((file, f"listed in {HEADS} but missing on disk"))
         else:
             picture_id = Path(name).stem
             pictures.append(
@@ -90,7 +90,7 @@ def _detection(text: str, where: str) -> tuple[LabeledBox, float]:
     except ValueError:
         raise UserError(f"{where} is not left,top,right,bottom,confidence") from None
     if max(left, top, right, bottom) <= 1:
-        raise UserError(f"{where} looks like fractions of the picture: boxes of this dataset are pixels")
+        raise UserError(f"{where} seems to be in fractions of the picture, but boxes of this dataset must be in pixels")
     return LabeledBox(left, top, right, bottom), confidence
 
 
@@ -100,11 +100,11 @@ def _lines(path: Path, columns: int) -> list[list[str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} can't be read ({error}): give it in UTF-8") from None
+        raise UserError(f"{path} can't be read ({error}): save it as UTF-8") from None
     for number, line in enumerate(text.splitlines(), 1):
         parts = line.strip().split("\t")
         if line.strip() and len(parts) < columns:
-            raise UserError(f"{path} line {number}: {len(parts)} columns where {columns} are needed, tab-separated")
+            raise UserError(f"{path} line {number} has {len(parts)} tab-separated columns, but {columns} are needed")
         if line.strip():
             lines.append(parts[:columns])
     return lines

@@ -1,11 +1,11 @@
-"""A table (CSV or parquet), or a folder that holds one, with a row a head.
+"""A table (CSV or parquet), or a folder that contains one, with one row per head.
 
     file, character                 needed; the file is named relative to the table
     series, set, artwork            texts; heads of one artwork come from one drawing
     monochrome                      1, true or yes for line art and grayscale; empty: decided by the pixels
     split                           train, validation (val, valid) or test
     left, top, right, bottom        where in the file the head is; empty: the file is a picture of the head
-    box_unit                        what these four are: pixels (default) or fraction of the picture's width and height
+    box_unit                        the unit of these four: pixels (default) or fraction of the picture's width and height
     box_kind                        what they enclose: head (default) or face, from which the head is estimated
 
 All but the first two may be missing. In a table with a column `illustration`, as `crop` writes it, the files are cut already
@@ -44,7 +44,9 @@ def read(path: Path) -> tuple[list[LabeledPicture], LeftOut]:
     table = _read(path)
     missing = [name for name in NEEDED if name not in table.columns]
     if missing:
-        raise UserError(f"table {path} has no column {' and '.join(sorted(missing))}: it needs file and character")
+        raise UserError(
+            f"table {path} has no column {' and '.join(sorted(missing))}: the columns file and character are required"
+        )
     boxed = _has_boxes(path, table)
     pictures, left_out, resolve, folder = [], LeftOut(), Resolver(), str(path.parent)
     for number, record in enumerate(table.to_dict("records"), 1):
@@ -55,7 +57,7 @@ def read(path: Path) -> tuple[list[LabeledPicture], LeftOut]:
         elif split and split not in SPLITS:
             raise UserError(f"table {path}: split {split!r} of {file} is unknown: use train, validation or test")
         elif (picture := find_file(folder, file)) is None:
-            left_out.append((file, "named in the table but missing on disk"))
+            left_out.append((file, "listed in the table but missing on disk"))
         else:
             monochrome = normalize(record.get("monochrome", "")).lower()
             pictures.append(
@@ -96,7 +98,7 @@ def _table_in(folder: Path) -> Path | None:
     """The one table in a folder that has the columns file and character."""
     found = [path for path in sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")]) if _is_dataset(path)]
     if len(found) > 1:
-        raise UserError(f"{folder} holds several tables ({', '.join(path.name for path in found)}): name one of them")
+        raise UserError(f"{folder} contains several tables ({', '.join(path.name for path in found)}): give one of them")
     return found[0] if found else None
 
 
@@ -139,7 +141,7 @@ def _has_boxes(path: Path, table: pd.DataFrame) -> bool:
     if not given or "illustration" in table.columns:
         return False
     if len(given) < len(SIDES):
-        raise UserError(f"table {path} has {', '.join(given)} but not all of {', '.join(SIDES)}")
+        raise UserError(f"table {path} has {', '.join(given)} but not all of {', '.join(SIDES)}: add the missing columns")
     return True
 
 
@@ -153,11 +155,11 @@ def _box(record: Record, row: str) -> LabeledBox | None:
     except ValueError:
         left = top = right = bottom = nan
     if not all(isfinite(side) for side in (left, top, right, bottom)):
-        raise UserError(f"{row}: {','.join(texts)} is not left,top,right,bottom in numbers")
+        raise UserError(f"{row}: {','.join(texts)} is not left,top,right,bottom as numbers")
     unit, kind = (normalize(record.get(column, "")).lower() for column in ("box_unit", "box_kind"))
     for column, word, known in (("box_unit", unit, UNITS), ("box_kind", kind, KINDS)):
         if word and word not in known:
             raise UserError(f"{row}: {column} {word!r} is unknown: use {' or '.join(known)}")
     if not unit and max(left, top, right, bottom) <= 1:
-        raise UserError(f"{row}: box {','.join(texts)} looks like fractions of the picture: say so in a column box_unit")
+        raise UserError(f"{row}: box {','.join(texts)} seems to be in fractions of the picture: set box_unit to fraction")
     return LabeledBox(left, top, right, bottom, unit=unit or "pixels", kind=kind or "head")

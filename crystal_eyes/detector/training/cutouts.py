@@ -48,11 +48,11 @@ def read_head_pictures(folder: Path, labeler: Path | None) -> tuple[list[HeadPic
             left_out.append((path.relative_to(folder).as_posix(), str(error)))
             continue
         if box is None:
-            left_out.append((path.relative_to(folder).as_posix(), "not exactly one head found in it"))
+            left_out.append((path.relative_to(folder).as_posix(), "not exactly one head was found in it"))
         else:
             heads.append(HeadPicture(path, box))
     if not heads:
-        raise UserError(f"folder {folder} holds no usable picture of a head")
+        raise UserError(f"folder {folder} contains no usable picture of a head")
     return heads, left_out
 
 

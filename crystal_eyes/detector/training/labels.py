@@ -1,4 +1,4 @@
-"""Reads pictures with boxes as users keep them: a YOLO folder (images/ + labels/), or a table or JSON of boxes."""
+"""Reads pictures with boxes from a YOLO folder (images/ + labels/), or a table or JSON of boxes."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from crystal_eyes.detector.training.annotated_pictures import AnnotatedPicture
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import FORMATS, MAX_PIXELS, SUFFIXES
 
-LAYOUTS = "labels are a folder with images/ and labels/, or one CSV, parquet or JSON of boxes"
+LAYOUTS = "give a folder with images/ and labels/, or one CSV, parquet or JSON file of boxes"
 
 
 def read_labels(path: str | Path) -> tuple[list[AnnotatedPicture], LeftOut]:
@@ -24,7 +24,7 @@ def read_labels(path: str | Path) -> tuple[list[AnnotatedPicture], LeftOut]:
       width height` in fractions of the picture; an empty file says that the picture shows no head. The class is 0, or the one
       named "head" (or "face") in classes.txt or data.yaml.
     - JSON: a list of {"file": ..., "heads": [[left, top, right, bottom], ...]}, pixels
-    - CSV or parquet: a row a box, columns file, left, top, right, bottom; a row without numbers says that the picture shows no
+    - CSV or parquet: one row per box, columns file, left, top, right, bottom; a row without numbers: the picture shows no
       head
     A folder may hold the JSON or the table. Files are named relative to it. Raises UserError where nothing usable is left.
     """
@@ -47,7 +47,7 @@ def read_labels(path: str | Path) -> tuple[list[AnnotatedPicture], LeftOut]:
             labeled.append(AnnotatedPicture(picture, file, size, _usable(pixels, size, file, left_out)))
     if not any(len(picture.boxes) for picture in labeled):
         example = f" (such as {left_out[0][0]}: {left_out[0][1]})" if left_out else ""
-        raise UserError(f"labels {path} hold no usable box{example}: {LAYOUTS}")
+        raise UserError(f"labels {path} contain no usable box{example}: {LAYOUTS}")
     return sorted(labeled, key=lambda picture: picture.file), left_out
 
 
@@ -87,7 +87,9 @@ def _only_table(folder: Path) -> Path:
     found = sorted(t for t in folder.iterdir() if t.is_file() and t.suffix.lower() in (".json", ".csv", ".parquet"))
     if len(found) != 1:
         many = ", ".join(t.name for t in found)
-        raise UserError(f"folder {folder} holds {'several tables of boxes (' + many + ')' if found else 'no boxes'}: {LAYOUTS}")
+        raise UserError(
+            f"folder {folder} contains {'several tables of boxes (' + many + ')' if found else 'no boxes'}: {LAYOUTS}"
+        )
     return found[0]
 
 

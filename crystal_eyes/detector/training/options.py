@@ -9,10 +9,10 @@ ARCHITECTURES = ("yolov5n", "yolov5s")
 
 @dataclass(frozen=True)
 class DetectorTrainingOptions:
-    architecture: str = option("yolov5n", "network", choices=ARCHITECTURES)
+    architecture: str = option("yolov5n", "network architecture", choices=ARCHITECTURES)
     image_size: int = option(320, "longer side of the network's input, pixels", low=64, high=2048)
     epochs: int = option(10, "passes over the training pictures", low=1, high=10_000)
     batch_size: int = option(16, "pictures per batch", low=1, high=1024)
     learning_rate: float = option(2e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
-    circles: bool = option(True, "draw random circles over the heads in training")
+    circles: bool = option(True, "draw random circles over the heads during training")
     seed: int = option(0, "random seed", low=0, high=2**31 - 1)

@@ -27,7 +27,7 @@ def load_weights(model: torch.nn.Module, path: Path) -> None:
     own = model.state_dict()
     fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
     if len(fitting) < 0.9 * len(own):
-        raise UserError(f"weights {path} fit {len(fitting)} of {len(own)} tensors: they are of another architecture")
+        raise UserError(f"weights {path} fit only {len(fitting)} of {len(own)} tensors: they belong to another architecture")
     model.load_state_dict(fitting, strict=False)
 
 

@@ -86,7 +86,7 @@ def known_without(data: BundleData, away: np.ndarray, references: int) -> tuple[
     """The known characters without those in away (str [k]): the same classifier, fitted on the others; and its rows."""
     rows = data.roles["train"][~np.isin(data.characters[data.roles["train"]], away)]
     embeddings, characters = data.embeddings[rows], data.characters[rows]
-    print(f"fit a classifier without the {len(away)} characters that are strangers in this measurement", flush=True)
+    print(f"fitting a classifier without the {len(away)} characters that serve as unknown ones in this measurement", flush=True)
     classifier = data.classifier.unfitted()
     classifier.fit(embeddings, np.unique(characters, return_inverse=True)[1])
     return KnownCharacters(classifier, embeddings, characters, references), rows

@@ -60,7 +60,7 @@ class BundleData:
 
 
 def open_inputs(inputs: BundleInputs) -> BundleData:
-    """Raises UserError where an input is unreadable, where they don't belong together, or with too few heads."""
+    """Raises UserError if an input is unreadable, if the inputs don't belong together, or if there are too few heads."""
     embeddings, arrow = read_embeddings(inputs.embeddings)
     table, catalogue, encoder = arrow.to_pandas(), Catalogue(inputs.catalogue), OnnxEncoder(inputs.encoder)
     again, given = encoder(load_heads(catalogue, table.head(CHECKED), encoder.image_size)), embeddings[:CHECKED]
@@ -68,18 +68,18 @@ def open_inputs(inputs: BundleInputs) -> BundleData:
         raise UserError(f"the embeddings {inputs.embeddings} were not made with the encoder {inputs.encoder}")
     roles, characters = rows_by_role(table), table["character"].to_numpy(dtype=str)
     if not len(roles["calibration"]) or not len(roles["report"]):
-        raise UserError(f"the embeddings {inputs.embeddings} have too few test heads to calibrate and measure a bundle")
+        raise UserError(f"the embeddings {inputs.embeddings} have too few test heads to calibrate and evaluate a bundle")
     fitted = registry.read(inputs.classifier)
     classifier = fitted.classifier
     if not isinstance(classifier, Linear):
         linear = ", ".join(registry.LINEAR)
-        raise UserError(f"a bundle needs a linear classifier ({linear}): {inputs.classifier} is {classifier.name}")
+        raise UserError(f"a bundle needs a linear classifier ({linear}), but {inputs.classifier} is {classifier.name}")
     known = np.unique(characters[roles["train"]])
     if not np.array_equal(known, fitted.characters) or classifier.weight.shape != (len(known), embeddings.shape[1]):
         raise UserError(
-            f"the classifier {inputs.classifier} was not fitted on the embeddings {inputs.embeddings}: it knows "
-            f"{len(fitted.characters)} characters in {classifier.weight.shape[1]} dimensions, "
-            f"they train {len(known)} in {embeddings.shape[1]}"
+            f"the classifier {inputs.classifier} was not fitted on the embeddings {inputs.embeddings}: it has "
+            f"{len(fitted.characters)} characters and {classifier.weight.shape[1]} dimensions, "
+            f"but their training part has {len(known)} and {embeddings.shape[1]}"
         )
     return BundleData(encoder, embeddings, table, characters, roles, catalogue, classifier)
 

@@ -17,14 +17,14 @@ const ask = async (files) => {
   answers.replaceChildren();
   main.ariaBusy = "true";
   for (const [index, file] of asked.entries()) {
-    say(asked.length > 1 ? `Looking at picture ${index + 1} of ${asked.length} …` : "Looking at the picture …");
+    say(asked.length > 1 ? `Processing picture ${index + 1} of ${asked.length} …` : "Processing the picture …");
     const card = await cardFor(file, signal);
     if (signal.aborted) return;
     answers.append(card);
     if (!index) show(answers); // on a phone the answers start below the visible part
   }
   main.ariaBusy = "false";
-  say(skipped ? `${skipped} more ${skipped > 1 ? "were" : "was"} skipped: send at most ${asked.length} at once.` : "");
+  say(skipped ? `${skipped} more ${skipped > 1 ? "were" : "was"} skipped: choose at most ${asked.length} at once.` : "");
 };
 
 const cardFor = async (file, signal) => {
@@ -83,7 +83,7 @@ document.addEventListener("paste", (event) => {
 });
 
 const paste = async () => {
-  if (!navigator.clipboard?.read) return say("This browser only pastes with Ctrl+V (⌘V on a Mac).");
+  if (!navigator.clipboard?.read) return say("This browser only supports pasting with Ctrl+V (⌘V on a Mac).");
   try {
     const files = [];
     for (const item of await navigator.clipboard.read()) {
@@ -107,7 +107,7 @@ const camera = async () => {
     live.hidden = false;
     say("");
   } catch {
-    say("No camera could be opened: there is none, it is in use, or the browser doesn't allow it.");
+    say("The camera can't be opened: there is none, it is in use, or the browser doesn't allow access.");
   }
 };
 

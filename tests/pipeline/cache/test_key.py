@@ -169,8 +169,8 @@ def test_every_part_of_a_key_changes_its_digest_and_is_explained():
     assert CacheKey("train", **parts).digest == old.digest != CacheKey("distill", **parts).digest
     said = {
         "parameters": ({"epochs": "6"}, "parameter epochs: 5 -> 6"),
-        "inputs": ({"dataset": "b"}, "input dataset has other contents"),
-        "sources": ({"x.py": "2"}, "file x.py has other contents"),
+        "inputs": ({"dataset": "b"}, "input dataset has changed"),
+        "sources": ({"x.py": "2"}, "file x.py has changed"),
         "libraries": ({"torch": "2.1"}, "library torch: 2.0 -> 2.1"),
     }
     for part, (value, line) in said.items():
@@ -178,7 +178,7 @@ def test_every_part_of_a_key_changes_its_digest_and_is_explained():
         assert new.digest != old.digest and differences(old, new) == [line]
         gone = CacheKey("train", **{**parts, part: {}})
         assert gone.digest != old.digest
-        assert all(("is gone" in line) or ("-> absent" in line) for line in differences(old, gone))
+        assert all(("was removed" in line) or ("-> absent" in line) for line in differences(old, gone))
 
 
 def test_libraries_count_by_their_versions(tree):

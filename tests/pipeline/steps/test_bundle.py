@@ -157,7 +157,7 @@ PARAMETERS = TINY_MAIN
 
 def test_an_unchanged_main_registers_nothing_new(own):
     output = own.run("main", PARAMETERS)
-    assert "crystal-eyes version 1 is the champion already" in output and "bundle: reused" in output
+    assert "crystal-eyes version 1 is already the champion" in output and "bundle: reused" in output
     assert len(own.client.search_model_versions("name = 'crystal-eyes'")) == 1
 
 
@@ -179,7 +179,7 @@ def test_the_champion_moves_only_to_a_challenger_that_is_not_worse_and_main_says
     (theirs,) = [run for run in evaluated if run.data.params["bundle"] == f"runs:/{made_of}/bundle"]
     own.client.log_metric(theirs.info.run_id, "top_5", 1.0)
     output = own.run("main", parameters)
-    assert "crystal-eyes version 1 stays the champion: the challenger's top-5" in output
+    assert "crystal-eyes version 1 remains the champion: the challenger's top-5" in output
     assert (alias("champion"), alias("challenger")) == (1, 2)
 
     # a champion that this version can't read any more is none

@@ -73,7 +73,7 @@ def test_detector_makes_no_network_call(tiny_detector):
     [
         ({"scenes": 0}, "nothing to train on: give labels or faces, or scenes above 0"),
         ({"labels": "nowhere"}, "nowhere does not exist"),
-        ({"faces": "{labels}", "face_margins": "much"}, "face_margins=much: give left,top,right,bottom"),
+        ({"faces": "{labels}", "face_margins": "much"}, "face_margins=much: give four numbers as left,top,right,bottom"),
         ({"architecture": "yolov9"}, "architecture=yolov9: choose one of yolov5n, yolov5s"),
     ],
 )
@@ -113,9 +113,9 @@ def test_several_heads_under_one_label_are_left_out_unless_asked_otherwise(illus
     project, given = Project.on(ROOT, tmp_path), {"illustrations": home.parent, "detector": HEAD_DETECTOR}
     output = project.run("crop", given, code=1)
     assert (
-        "left out 2: several heads found under one label" in output
+        "left out 2: several heads found for one label" in output
         and "-P several=all" in output
-        and "no head was cut from" in output
+        and "no head was cropped from" in output
     )
     for several, heads in (("largest", 2), ("all", 4)):
         project.run("crop", {**given, "several": several})
@@ -127,7 +127,7 @@ def test_main_goes_from_illustrations_through_a_given_detector(illustrations, tm
     project = Project.on(ROOT, tmp_path)
     parameters = {**TINY, "illustrations": illustrations, "detector": HEAD_DETECTOR, "near_duplicate_bits": -1}
     output = project.run("main", parameters)
-    assert "crop: done" in output and "top-5" in output and "detector: runs" not in output
+    assert "crop: done" in output and "top-5" in output and "detector: running" not in output
     again = project.plan(parameters)
     assert again["crop"][0] == again["prepare"][0] == "reuse" and "detector" not in again
     assert project.plan({**parameters, "detector": ""})["detector"][0] == "run"

@@ -224,7 +224,7 @@ def test_a_trial_that_is_stopped_early_leaves_no_work_behind(heads, here, tmp_pa
     here.steps.seconds = 0.05
     here.sweep({**OWN, "epochs": 60, "dataset": heads, "config": config, "trials": 2, "seeds": 0})
     output = capsys.readouterr().out
-    assert "trial 1: stopped early, others were better by then" in output
+    assert "trial 1: stopped early, because other trials were better" in output
     table = trials_table(here.client).set_index("state")
     assert sorted(table.index) == ["complete", "pruned"] and table["epochs"]["pruned"] < 60
     assert here.client.get_run(table["run"]["pruned"]).info.status == "KILLED"

@@ -153,7 +153,7 @@ def test_a_row_given_twice_counts_once(tmp_path):
         ("1.png\n", "no column character and file"),
         ("", "can't be read as a table"),
         ("file,character,split\n1.png,a,holdout\n", "'holdout' of 1.png.*train, validation or test"),
-        ("file,character\n", "holds no labeled picture"),
+        ("file,character\n", "contains no labeled picture"),
         ('file,character\n"1.png,a\n', "can't be read as a table"),
     ],
 )
@@ -170,7 +170,7 @@ def test_a_file_that_is_not_a_table_says_so(tmp_path):
 def test_several_tables_in_a_folder_ask_for_one(tmp_path):
     put_csv(tmp_path, "file,character\n1.png,a\n", "1.png")
     put_csv(tmp_path, "file,character\n1.png,b\n", name="other.csv")
-    fails(tmp_path, "other.csv, table.csv.*name one")
+    fails(tmp_path, "other.csv, table.csv.*give one")
 
 
 def test_other_tables_beside_the_characters_folders_are_not_the_dataset(tmp_path):
@@ -215,7 +215,10 @@ def test_places_in_the_illustration_are_not_applied_to_a_head_that_was_cut_from_
     "text, says",
     [
         ("file,character,left,top,right\n1.png,a,1,2,5\n", "has left, top, right but not all of left, top, right, bottom"),
-        (BOXED + "1.png,a,1,2,5,6,,\n1.png,b,0.1,0.2,0.5,1,,\n", r"row 2 \(1.png\): box 0.1,0.2,0.5,1 looks like fractions"),
+        (
+            BOXED + "1.png,a,1,2,5,6,,\n1.png,b,0.1,0.2,0.5,1,,\n",
+            r"row 2 \(1.png\): box 0.1,0.2,0.5,1 seems to be in fractions",
+        ),
         (BOXED + "1.png,a,1,2,5,,,\n", r"row 1 \(1.png\): 1,2,5, is not left,top,right,bottom in numbers"),
         (BOXED + "1.png,a,1,2,5,inf,,\n", "is not left,top,right,bottom in numbers"),
         (BOXED + "1.png,a,1,2,5,six,,\n", "is not left,top,right,bottom in numbers"),
@@ -270,7 +273,9 @@ def test_a_lower_confidence_takes_more_boxes(tmp_path):
 def test_boxes_of_the_danbooru_dataset_are_heads_in_pixels(tmp_path):
     found, _ = read_dataset(put_danbooru(tmp_path, FACES), 0.85)
     assert {(box.unit, box.kind) for box in found["box"]} == {("pixels", "head")}
-    fails(put_danbooru(tmp_path, FACES + "1002.jpg\t7\t0.25,0.5,0.75,1.0,0.9\n"), "of 1002.jpg .entry 6. looks like fractions")
+    fails(
+        put_danbooru(tmp_path, FACES + "1002.jpg\t7\t0.25,0.5,0.75,1.0,0.9\n"), "of 1002.jpg .entry 6. seems to be in fractions"
+    )
 
 
 def test_splits_are_read_by_the_pictures_number(tmp_path):
@@ -283,14 +288,14 @@ def test_unknown_tags_and_missing_pictures_are_named(tmp_path):
     faces = FACES + "0001/1001.jpg\t99\t1,1,5,5,0.9\n0001/4004.jpg\t7\t1,1,5,5,0.9\n"
     _, left_out = read_dataset(put_danbooru(tmp_path, faces), 0.85)
     assert ("0001/1001.jpg", "tag 99 is not in tagIds.tsv") in left_out
-    assert ("0001/4004.jpg", "named in faces.tsv but missing on disk") in left_out
+    assert ("0001/4004.jpg", "listed in faces.tsv but missing on disk") in left_out
 
 
 @pytest.mark.parametrize(
     "faces, says",
     [
-        ("0001/1001.jpg\t7\n", "faces.tsv line 1: 2 columns where 3"),
-        (FACES + "0001/1001.jpg 7 1,2,3,4,0.9\n", "faces.tsv line 6: 1 columns"),
+        ("0001/1001.jpg\t7\n", "faces.tsv line 1 has 2 tab-separated columns, but 3"),
+        (FACES + "0001/1001.jpg 7 1,2,3,4,0.9\n", "faces.tsv line 6 has 1 tab-separated columns"),
         ("0001/1001.jpg\t7\t1,2,5,6\n", "left,top,right,bottom,confidence"),
         ("0001/1001.jpg\t7\ta,b,c,d,e\n", "left,top,right,bottom,confidence"),
         ("", "no labeled picture"),

@@ -89,7 +89,7 @@ def test_near_duplicates_are_dropped_within_a_character_only(tmp_path, kind):
     pictures = {"a/1.png": blotches(1), "a/2.png": blotches(2), "a/3.png": twin, "b/1.png": twin, "b/2.png": blotches(2)}
     selected = select(a_table(tmp_path, pictures), OPTIONS, 0)
     assert files(selected) == ["a/1.png", "a/2.png", "b/1.png", "b/2.png"]
-    assert selected[1] == [("a/3.png", "near-duplicate of another of its character")]
+    assert selected[1] == [("a/3.png", "near-duplicate of another picture of its character")]
     assert len(files(select(a_table(tmp_path, pictures), replace(OPTIONS, near_duplicate_bits=-1), 0))) == 5
 
 

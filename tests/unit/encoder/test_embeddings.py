@@ -55,7 +55,7 @@ def test_broken_pictures_are_skipped_and_named_and_the_others_keep_their_order(e
     skipped = embed_catalogue(encoder, broken, tmp_path / "out", batch)
     files = broken.table()["file"]
     assert [file for file, _ in skipped] == [files[row] for row in (0, 1, 17, 30, 47)]
-    assert skipped[0][1].startswith("not a PNG") and skipped[2][1].startswith("damaged since")
+    assert skipped[0][1].startswith("not a PNG") and skipped[2][1].startswith("it was damaged after")
     rows = [row for row in range(48) if row not in (0, 1, 17, 30, 47)]
     embeddings, table = read_embeddings(tmp_path / "out")
     assert table.column("file").to_pylist() == files[rows].tolist()

@@ -204,12 +204,12 @@ def test_too_few_characters_are_the_users_to_mend(catalogue_folder, make_encoder
         return table[~dropped]
 
     folder = changed_catalogue(catalogue_folder, tmp_path / "few", change)
-    with pytest.raises(UserError, match="characters to train on.*add characters"):
+    with pytest.raises(UserError, match="characters for training.*add characters"):
         run(make_encoder(), folder, tmp_path, Stop())
 
 
 def test_a_batch_too_small_for_two_characters_is_the_users_to_mend(catalogue_folder, make_encoder, tmp_path):
-    with pytest.raises(UserError, match="batch_size 4 holds fewer than 2 characters of 4 pictures"):
+    with pytest.raises(UserError, match="batch_size 4 is too small for 2 characters with 4 pictures each"):
         run(make_encoder(), catalogue_folder, tmp_path, Stop(), batch_size=4, pictures_per_class=4)
 
 

@@ -45,7 +45,7 @@ def test_a_known_head_is_told_with_its_first_candidate_and_the_strangers_that_co
 def test_an_unsure_head_names_the_first_candidate_but_says_it_may_be_nobody():
     text = head(stranger_share=0.37, p_value=0.4).sentence()
     assert (
-        text.startswith("Not certain") and "Mika (Tower)" in text and "nobody in this catalogue" in text and "37 in 100" in text
+        text.startswith("Not certain") and "Mika (Tower)" in text and "outside this catalogue" in text and "37 in 100" in text
     )
 
 

@@ -82,10 +82,10 @@ def test_the_logits_of_the_characters_known_before_stay_what_they_were(folder, n
 @pytest.mark.parametrize(
     ("name", "pictures", "says"),
     [
-        ("", 1, "the character has no name"),
+        ("", 1, "the name of the character is empty"),
         ("Character 3", 1, "Character 3 is already in .*: choose another name"),
         ("Nova", 0, "no usable head of Nova"),
-        ("Nova", MAX_HEADS + 1, f"{MAX_HEADS + 1} pictures of Nova: at most {MAX_HEADS} can be enrolled"),
+        ("Nova", MAX_HEADS + 1, f"too many pictures of Nova .{MAX_HEADS + 1}.: choose at most {MAX_HEADS}"),
     ],
 )
 def test_what_cannot_be_enrolled_is_refused_in_a_line_and_nothing_changes(folder, new, name, pictures, says):
@@ -105,7 +105,7 @@ def test_who_was_not_enrolled_cannot_be_removed(folder):
     before = contents(folder)
     with pytest.raises(UserError, match="Character 3 was trained, not enrolled, and can't be removed"):
         remove(folder, "Character 3")
-    with pytest.raises(UserError, match="Nobody is not in it: .* has enrolled nobody"):
+    with pytest.raises(UserError, match="Nobody is not in the bundle; enrolled in .*: none"):
         remove(folder, "Nobody")
     assert contents(folder) == before
 

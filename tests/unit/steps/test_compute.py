@@ -58,7 +58,7 @@ def test_classify_refuses_embeddings_with_nothing_to_test_on(embeddings, tmp_pat
     table = pd.read_parquet(embeddings / "table.parquet").assign(classifier_split="train")
     table.to_parquet(tmp_path / "table.parquet")
     np.save(tmp_path / "embeddings.npy", np.load(embeddings / "embeddings.npy"))
-    with pytest.raises(UserError, match="8 characters to learn and 0 pictures to test on"):
+    with pytest.raises(UserError, match="8 characters for training, 0 heads for testing"):
         classify(tmp_path, create("ridge", {}, 0), tmp_path)
 
 
@@ -86,5 +86,5 @@ def test_the_one_file_of_a_folder_is_taken(tmp_path):
     assert only(tmp_path, "*.onnx") == only(tmp_path / "below" / "a.onnx", "*.onnx") == tmp_path / "below" / "a.onnx"
     (tmp_path / "b.onnx").touch()
     for pattern, count in (("*.onnx", 2), ("*.bin", 0)):
-        with pytest.raises(UserError, match=f"holds {count} files"):
+        with pytest.raises(UserError, match=f"contains {count} files"):
             only(tmp_path, pattern)

@@ -56,7 +56,7 @@ def test_faces_become_heads_and_labels_stay(labels):
 
 
 def test_a_picture_labeled_twice_is_refused(labels):
-    with pytest.raises(UserError, match="labels and faces both name"):
+    with pytest.raises(UserError, match="is in both labels and faces"):
         read_labeled(labels, labels, FACE_MARGINS)
 
 

@@ -217,7 +217,7 @@ def test_other_tables_are_refused_with_what_they_should_be(tmp_path, data, kind)
 
 def test_a_missing_folder_and_a_folder_of_something_else_are_refused(tmp_path):
     assert "do not exist" in refused(tmp_path / "gone") and "images/ and labels/" in refused(tmp_path / "gone")
-    assert "holds no boxes" in refused(tmp_path)
+    assert "contains no boxes" in refused(tmp_path)
     (tmp_path / "a.csv").touch()
     (tmp_path / "b.json").touch()
     assert "a.csv, b.json" in refused(tmp_path)

@@ -132,8 +132,8 @@ def test_a_classifier_that_is_not_linear_is_refused(inputs, tmp_path, name):
 
 @pytest.mark.parametrize(
     ("changes", "says"),
-    [({"characters": 7}, "it knows 7 characters in 16 dimensions, they train 8 in 16"),
-     ({"first": 1}, "it knows 8 characters in 15 dimensions, they train 8 in 16")],
+    [({"characters": 7}, "it has 7 characters and 16 dimensions, but their training part has 8 and 16"),
+     ({"first": 1}, "it has 8 characters and 15 dimensions, but their training part has 8 and 16")],
 )  # fmt: skip
 def test_a_classifier_of_other_embeddings_is_refused(inputs, tmp_path, changes, says):
     with pytest.raises(UserError, match=f"was not fitted on the embeddings .*: {says}") as caught:
