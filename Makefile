@@ -20,20 +20,20 @@ $(VENV)/.installed: conda.yaml pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-main: env  ## train one encoder on the built-in cast, export it, compare classifiers, build a bundle
+main: env  ## run the pipeline on the built-in cast with one encoder
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . -e main --env-manager local -P distill_epochs=0
 
-page: env  ## serve the web page with the champion bundle that main registered
+page: env  ## serve the web page with the champion in the Model Registry
 	$(BIN)/crystal-eyes serve
 
-ui: env  ## open the runs in MLflow's UI
+ui: env  ## serve MLflow's UI with the runs
 	@echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
 
 test: env  ## run all tests
 	$(BIN)/python -m pytest
 
-test-fast: env  ## run the tests that take seconds: for each commit
+test-fast: env  ## run the fast tests, before each commit
 	$(BIN)/python -m pytest -m "not slow and not browser"
 
 lint: env  ## check style and types

@@ -1,9 +1,9 @@
-"""Input size against accuracy and time, of one or more detectors side by side.
+"""Accuracy and time of one or more detectors by input size.
 
     python benchmarks/detector/run.py LABELS DETECTOR [DETECTOR ...]
 
 LABELS: pictures with boxes of heads (only the fixed third for testing is used), or `scenes`: 100 composed ones of cast
-characters that no training sees. Time: one decoded picture after the other, from letterbox to boxes.
+characters that are never used for training. Time: decoded pictures one after the other, from letterbox to boxes.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Which run the two caches would reuse, as JSON: decide.py '[["embed", {"onnx": ...}], ...]'. Runs nothing.
+"""Which run the two caches would reuse, as JSON: decide.py '[["embed", {"onnx": ...}], ...]'. Executes no step.
 
-Both are asked in the working tree that this file lies in, so that its code is what counts.
+Both are queried in the working tree of this file, so that they use its code.
 """
 
 import json

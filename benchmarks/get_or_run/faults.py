@@ -1,4 +1,4 @@
-"""The known faults of the classic cache, each provoked on real runs and asked of both caches."""
+"""The known faults of the classic cache, each provoked on real runs and checked in both caches."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ Mlflow = Callable[..., None]  # (folder, entry point, **parameters): `mlflow run
 
 
 def table(tree: Path, dataset: Path, mlflow: Mlflow) -> str:
-    """Markdown, a row a fault. tree: a working tree with a finished main on `dataset`; both are changed on the way."""
+    """Markdown, one row per fault. tree: a working tree with a finished run of main on `dataset`; both are changed."""
     client, rows = MlflowClient(), []
 
     def newest(step: str):
@@ -52,13 +52,13 @@ def table(tree: Path, dataset: Path, mlflow: Mlflow) -> str:
 
     picture = next(dataset.rglob("*.png"))
     Image.effect_noise((40, 40), 90).save(picture)
-    ask("a picture of the dataset changed, its name not", "prepare", {"dataset": str(dataset)}, None)
-    head = "| situation | right | classic | ours | classic has the fault | ours has the fault |\n|---|---|---|---|---|---|\n"
+    ask("a picture of the dataset changed, its name did not", "prepare", {"dataset": str(dataset)}, None)
+    head = "| situation | correct | classic | Crystal Eyes | classic is wrong | Crystal Eyes is wrong |\n" + 6 * "|---" + "|\n"
     return head + "\n".join(rows)
 
 
 class changed:
-    """Context: a source file with one more line of code."""
+    """Context manager: adds one line of code to a source file."""
 
     def __init__(self, file: Path):
         self.file, self.before = file, file.read_text(encoding="utf-8")

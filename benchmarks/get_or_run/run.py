@@ -1,8 +1,8 @@
-"""What an all-cached main costs, beside the least possible and beside MLflow's classic multistep driver; then its faults.
+"""Time of main with everything cached, compared with the minimum and with MLflow's classic multistep driver; then its faults.
 
     python benchmarks/get_or_run/run.py [rounds]
 
-Works in a temporary copy of this working tree with a store of its own; takes some minutes. Results: docs/results.md.
+Works in a temporary copy of this working tree with its own store; takes some minutes. Results: docs/results.md.
 """
 
 import json
@@ -26,7 +26,7 @@ TINY = {"weights": "none", "embedding_size": 16, "image_size": 32, "epochs": 1, 
 
 
 def copy_tree(target: Path) -> None:
-    """The working tree as it is, committed to a repository of its own, so that edits beside us disturb nothing."""
+    """Copy the working tree as it is and commit it to a new repository, so that concurrent edits have no effect."""
     git = ["git", "-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]
     listed = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True)
     for name in filter(None, listed.stdout.decode().split("\0")):
@@ -38,7 +38,7 @@ def copy_tree(target: Path) -> None:
 
 
 def draw_dataset(folder: Path, characters: int = 8, pictures: int = 8) -> None:
-    """A folder per character: one color each, shapes that differ from picture to picture."""
+    """One folder per character: one color each, with shapes that differ from picture to picture."""
     random = np.random.default_rng(0)
     for character in range(characters):
         for number in range(pictures):
@@ -79,7 +79,7 @@ def started(action, log: Path, driver: str) -> list[str]:
     del os.environ["PYTHONPATH"], os.environ["STARTED"]
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     if not lines:
-        raise SystemExit("the watch saw no process at all, not even the driver: it doesn't work here")
+        raise SystemExit("no started process was recorded, not even the driver: recording doesn't work here")
     return [line["what"] for line in lines if any(driver in word for word in line["by"])]
 
 
@@ -104,13 +104,13 @@ def main(rounds: int) -> None:
         classic = tree / "benchmarks" / "get_or_run" / "classic"
         commands = {
             "a: empty entry point": lambda: mlflow_run(classic, "empty"),
-            "b: import mlflow, one question": lambda: mlflow_run(classic, "question"),
-            "c: our main, all cached": lambda: mlflow_run(tree, "main", dataset=dataset, distill_epochs=0, **TINY),
+            "b: import mlflow, one query": lambda: mlflow_run(classic, "question"),
+            "c: main, all cached": lambda: mlflow_run(tree, "main", dataset=dataset, distill_epochs=0, **TINY),
             "d: classic main, all cached": lambda: mlflow_run(classic, "main", dataset=dataset, **TINY),
         }
         a, b, c, d = commands
-        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; the first main runs", flush=True)
-        print(f"first main: {measured(commands[c])[0]:.0f} s wall\n", flush=True)
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; running main once", flush=True)
+        print(f"first run of main: {measured(commands[c])[0]:.0f} s wall\n", flush=True)
         before = runs()
         seconds = {name: [] for name in commands}
         for number in range(rounds):
@@ -119,7 +119,7 @@ def main(rounds: int) -> None:
             print(f"round {number + 1}: " + ", ".join(f"{n[0]} {s[-1][0]:.2f}" for n, s in seconds.items()), flush=True)
         new = runs() - before
         if new != 4 * rounds:
-            raise SystemExit(f"{new} new runs where {4 * rounds} drivers ran: something was not cached")
+            raise SystemExit(f"{new} new runs instead of the {4 * rounds} of the drivers: something was not cached")
 
         print(f"\n{rounds} rounds, load {os.getloadavg()[0]:.1f} at their end; median (min-max)\n")
         print("| command | wall s | CPU s |\n|---|---|---|")

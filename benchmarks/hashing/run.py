@@ -1,4 +1,4 @@
-"""What a main over 70,000 images spends in hashing (CPU seconds), with and without remembered digests. See README.md.
+"""CPU time that main spends on hashing 70,000 images, with and without cached digests. See README.md.
 
 python benchmarks/hashing/run.py [images] [bytes of an image]
 """
@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-CLASSES = 3400  # characters, a folder each
-# processes of a main of ten classifiers that hash the catalogue: main itself, train twice, distill, export, embed, classify ten
+CLASSES = 3400  # characters, one folder each
+# processes of main with ten classifiers that hash the catalogue: main itself, train twice, distill, export, embed, classify ten
 # times, bundle, evaluate
 CATALOGUE_READERS = 18
 DATASET_READERS = 2  # main and prepare
@@ -27,7 +27,7 @@ print(len(digests), time.process_time() - start)
 
 
 def draw(folder: Path, images: int, size: int) -> None:
-    """A dataset of a folder a character, and a catalogue of the same bytes."""
+    """A dataset with one folder per character, and a catalogue of the same bytes."""
     block = os.urandom(1 << 20)
     (folder / "catalogue").mkdir()
     with open(folder / "catalogue" / "pictures.bin", "wb") as file:
@@ -40,7 +40,7 @@ def draw(folder: Path, images: int, size: int) -> None:
 
 
 def seconds(folder: Path, cache: str) -> dict[str, list[float]]:
-    """CPU seconds of hashing in each process of a main, by what is hashed."""
+    """CPU seconds of hashing in each process of main, by what is hashed."""
     taken: dict[str, list[float]] = {"dataset": [], "catalogue": []}
     for what, readers in (("dataset", DATASET_READERS), ("catalogue", CATALOGUE_READERS)):
         for _ in range(readers):
@@ -58,12 +58,12 @@ def main(images: int, size: int) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         draw(folder, images, size)
-        time.sleep(3)  # what was written in the last two seconds is not remembered
+        time.sleep(3)  # digests of files written in the last two seconds are not cached
         print(f"{images} images, {images * size / 1e6:.0f} MB; load {os.getloadavg()[0]:.1f}")
-        print("| digests | dataset, 2 processes | catalogue, 18 processes | one main |\n|---|---|---|---|")
-        # a cache folder that can't be made: nothing is remembered
-        for name, cache in (("not remembered", "/dev/null/none"), ("remembered, first main", str(folder / "cache")),
-                            ("remembered, next main", str(folder / "cache"))):  # fmt: skip
+        print("| digests | dataset, 2 processes | catalogue, 18 processes | total |\n|---|---|---|---|")
+        # a cache folder that can't be created: nothing is cached
+        for name, cache in (("not cached", "/dev/null/none"), ("cached, first run", str(folder / "cache")),
+                            ("cached, next run", str(folder / "cache"))):  # fmt: skip
             taken = {what: sum(values) for what, values in seconds(folder, cache).items()}
             figures = [*taken.values(), sum(taken.values())]
             print("|", " | ".join([name, *(f"{figure:.1f} s" for figure in figures)]), "|", flush=True)

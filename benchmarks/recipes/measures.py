@@ -1,6 +1,6 @@
 """Measures of an encoder on whole sets that it never saw.
 
-No neighbor shares the query's artwork; a head of unknown artwork counts as an artwork of its own.
+No neighbor shares the query's artwork; a head of unknown artwork is treated as its own artwork.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """What each change to a recipe contributes: python benchmarks/recipes/run.py DATASET WORK CHANGE [epochs] [seed]
 
 Trains on DATASET without the sets in CHOOSE and REPORT, measures on both, and appends a line to WORK/results.jsonl. Choices are
-made on CHOOSE; REPORT is reported only. CHANGE is a recipe's name, or one with fields set, such as
+made on CHOOSE; REPORT is only reported. CHANGE is a recipe's name, or one with changed fields, such as
 best,arcface_weight=0,side_shares=0.6/0.8. A recipe with distill_epochs trains seed and seed + 1 and distills a third encoder
-from both: use every other seed. pictures_per_second is that of the last training.
+from both, so use only every second seed. pictures_per_second is that of the last training.
 """
 
 import dataclasses
@@ -91,7 +91,7 @@ def measured(encoder: Encoder, source: Catalogue, part: str) -> dict[str, float]
 
 
 class EpochPrinter:
-    """An on_epoch that prints, and keeps the pictures/s."""
+    """An on_epoch callback that prints the metrics and records the pictures/s."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []
@@ -102,7 +102,7 @@ class EpochPrinter:
 
 
 def once(folder: Path, work: Callable[[EpochPrinter], Encoder]) -> tuple[Encoder, float, float]:
-    """The encoder that work returns, its seconds and its pictures/s; read from the folder where it has been done before."""
+    """The encoder that work returns, its seconds and its pictures/s; read from the folder if the work was done before."""
     finished = folder / "finished.json"
     if not finished.is_file():
         start, printer = time.perf_counter(), EpochPrinter()

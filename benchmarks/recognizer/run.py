@@ -1,7 +1,7 @@
 """What a recognition costs: python benchmarks/recognizer/run.py BUNDLE PICTURE [pictures of the memory test]
 
-PICTURE shows one head; it is brought to 1000 x 1000 pixels. Prints where the time of one picture goes, a folder side by side
-with its pictures one after the other, the start-up of the command, and memory while thousands of pictures go through.
+PICTURE shows one head; it is resized to 1000 x 1000 pixels. Prints the time of each stage for one picture, the time of a folder
+compared with that of its pictures one after the other, the startup time of the command, and memory over thousands of pictures.
 """
 
 import io
@@ -75,7 +75,7 @@ def main(bundle: str, picture: str, many: int) -> None:
             heads = recognizer.recognize(data)
             whole.append(1000 * (time.perf_counter() - start))
             parts.append(stages(recognizer, data))
-        print(f"{kind:5} {len(heads)} head, ms a picture: {spread(whole)}; of it", end=" ")
+        print(f"{kind:5} {len(heads)} head, ms per picture: {spread(whole)}; of which", end=" ")
         print(", ".join(f"{name} {statistics.median(one[name] for one in parts):.1f}" for name in parts[0]))
 
     ratios, rates = [], []

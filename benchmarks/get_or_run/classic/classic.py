@@ -15,7 +15,7 @@ PROJECT = str(Path(__file__).resolve().parents[3])
 
 
 def _already_ran(entry_point: str, parameters: dict, git_commit: str | None, experiment: str) -> Run | None:
-    """The first started finished run of the entry point with these parameters, as given, and this commit."""
+    """The earliest finished run of the entry point with these parameters, as given, and this commit."""
     for run in reversed(MlflowClient().search_runs([experiment])):
         if run.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT) != entry_point:
             continue
@@ -31,7 +31,7 @@ def _get_or_run(entry_point: str, parameters: dict, parent: Run) -> Run:
     if found:
         print(f"{entry_point}: reused run {found.info.run_id}")
         return found
-    print(f"{entry_point}: runs")
+    print(f"{entry_point}: running")
     submitted = mlflow.projects.run(PROJECT, entry_point, parameters=parameters, env_manager="local")
     return mlflow.get_run(submitted.run_id)
 

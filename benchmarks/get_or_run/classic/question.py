@@ -1,4 +1,4 @@
-"""The least that a driver with a cache can cost: import mlflow, ask the store one question."""
+"""The minimum that a driver with a cache has to do: import mlflow and send the store one query."""
 
 import mlflow
 

@@ -1,4 +1,4 @@
-"""With this folder on PYTHONPATH, every Python process notes each process that it starts in the file $STARTED."""
+"""With this folder on PYTHONPATH, every Python process records each process that it starts in the file $STARTED."""
 
 import json
 import os

@@ -7,58 +7,60 @@ import pandas as pd
 
 CARD = """# Crystal Eyes bundle
 
-Finds the heads of drawn characters in a picture and names them among {characters} characters; says how unlike everything it
-knows a head is. Needs numpy, Pillow and onnxruntime.
+Finds the heads of drawn characters in a picture, recognizes them among {characters} characters, and scores how dissimilar a
+head is to all of them. Needs numpy, Pillow and onnxruntime.
 
 ## Data
 
 The classifier, the class means and the gallery come from {train} heads. {calibration} heads of the same characters, from other
-artworks, calibrated it; {report} more (again from other artworks) gave the figures below. Sets: {sets}.
+artworks, were used for calibration; {report} more (again from other artworks) for the figures below. Sets: {sets}.
 
 ## Recipe
 
 A YOLOv5 detector finds heads; an encoder (geffnet backbone, metric learning; in the recipe `best` distilled from two) embeds
-them; one linear layer ({classifier}) names the embedding. Probabilities are temperature-scaled, color and line art apart.
-Unlikeness is {unlikeness}, chosen by AUROC on the characters that chose the encoder's epoch; its p-value is conformal on the
-calibration heads. Made from inputs with these digests (sha256):
+them; one linear layer ({classifier}) classifies the embeddings. Probabilities are temperature-scaled, separately for color and
+line art. The unlikeness score is {unlikeness}, selected by AUROC on the validation characters of the encoder; its p-value is
+conformal, from the calibration heads. The inputs had these digests (SHA-256):
 
 {source}
 
 ## Figures
 
-| on heads that nothing was tuned on | color | line art and gray |
+| on heads that were not used for tuning | color | line art and gray |
 |---|---|---|
 {rows}
 
-Line art and gray heads are in part made from colored ones (every other one gray, the others
-lines){drawn}. ECE: expected calibration error of the first answer. Strangers: {strangers} heads of characters that the
-encoder never saw; AUROC, FPR at 95 % and OSCR were measured with a classifier fitted without them.
+Some of the line art and gray heads are generated from colored ones (half of them in gray, half as line
+art){drawn}. ECE: expected calibration error of the first answer. Unknown characters: {strangers} heads of characters that the
+encoder never saw; AUROC, FPR at 95 % TPR and OSCR were measured with a classifier fitted without them.
 
-Enrolling {enrolled} characters that had been left out, from at most 5 heads each: top-5 of their other heads is
+Enrolling {enrolled} characters that had been held out, from at most 5 heads each: top-5 of their other heads is
 {enrol_found}; top-5 of the other characters changed from {enrol_before} to {enrol_after}.
 
 ## Limits
 
-- It knows the characters in `characters.json` and nobody else. "Unlike everything in this catalogue" speaks of those alone: it
-  is no statement about originality in law.
-- At a p-value of 0.05 about 5 in 100 heads of known characters are called unknown, if they are drawn like the catalogue's.
-- Line art and gray pictures are named less accurately; their probabilities are lower accordingly.
+- It knows only the characters in `characters.json`. "Unlike everything in this catalogue" refers to these alone: it is no
+  statement about originality in the legal sense.
+- At a p-value of 0.05, about 5 in 100 heads of known characters are called unknown, if they are drawn like the catalogue's.
+- Line art and gray pictures are recognized less accurately; their probabilities are lower accordingly.
 - Characters that look alike (same hair, same colors) are confused.
-- Accuracy holds for heads cut like the catalogue's. Heads that the detector misses or cuts otherwise are not included.
+- The accuracy applies to heads cropped like those of the catalogue. Heads that the detector misses or crops differently are not
+  included.
 
 ## Licenses
 
 The code is part of Crystal Eyes. The detector's weights were trained with ultralytics (AGPL-3.0). Thumbnails in the gallery
-belong to the artists of the pictures that were given to `prepare`: passing this folder on needs their permission.
+belong to the artists of the pictures in the dataset: you need their permission to pass this folder on.
 {credits}"""
 
-CAST = "The built-in cast is drawn after art by Lisa Wischofsky (CC BY 4.0, CC0 1.0) and The Visual Team (CC BY 4.0).\n"
+CAST = "The built-in cast is a remix of art by Lisa Wischofsky (CC BY 4.0, CC0 1.0) and The Visual Team (CC BY 4.0).\n"
 # figure's name without its kind, title
 ROWS = [
     ("heads", "heads"), ("top_1", "top-1"), ("top_3", "top-3"), ("top_5", "top-5"), ("ece_before", "ECE before scaling"),
-    ("ece_after", "ECE after"), ("mean_confidence", "mean confidence of the first answer"),
+    ("ece_after", "ECE after scaling"), ("mean_confidence", "mean confidence of the first answer"),
     ("called_unknown_at_5", "known heads with p <= 0.05"), ("called_unknown_at_10", "known heads with p <= 0.10"),
-    ("auroc", "strangers: AUROC"), ("fpr_95", "strangers: FPR at 95 % TPR"), ("oscr", "strangers: OSCR"),
+    ("auroc", "unknown characters: AUROC"), ("fpr_95", "unknown characters: FPR at 95 % TPR"),
+    ("oscr", "unknown characters: OSCR"),
 ]  # fmt: skip
 
 
@@ -91,7 +93,7 @@ def model_card(
         unlikeness=" and ".join(unlikeness),
         source="\n".join(f"- {name}: `{value}`" for name, value in source.items()),
         rows="\n".join(rows),
-        drawn=f"; on the {drawn:.0f} that were drawn so, top-5 is {number('line_drawn_top_5')}" if drawn else "",
+        drawn=f"; on the {drawn:.0f} that were drawn without color, top-5 is {number('line_drawn_top_5')}" if drawn else "",
         strangers=len(roles["strangers_report"]),
         enrolled=number("enrol_characters"),
         enrol_found=number("enrol_enrolled_top_5"),

@@ -21,7 +21,7 @@ def test_walks_through_a_finished_main(tiny_main, monkeypatch):
 
 
 def test_says_in_one_line_that_there_is_no_main(tmp_path, monkeypatch):
-    with pytest.raises(CellExecutionError, match="No finished main in .*: run `make main` first") as error:
+    with pytest.raises(CellExecutionError, match="No finished run of main in .*: run `make main` first") as error:
         execute(NAME, monkeypatch, f"sqlite:///{tmp_path}/mlflow.db")
     assert "Traceback" not in error.value.traceback
 

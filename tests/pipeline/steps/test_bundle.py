@@ -75,7 +75,7 @@ def test_figures_are_logged_by_kind_and_stand_on_the_card(bundle_run, bundle):
             assert 0 <= metrics[f"{kind}_{name}"] <= 1
         assert f"{metrics[f'{kind}_top_5']:.3f}" in card
     assert "one linear layer (logistic_regression)" in card
-    assert "Lisa Wischofsky" in card and "no statement about originality in law" in card
+    assert "Lisa Wischofsky" in card and "statement about originality in the legal sense" in card
     text = card + (bundle / "bundle.json").read_text()
     assert str(ROOT) not in text and "runs:/" not in text
 

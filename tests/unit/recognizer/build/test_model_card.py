@@ -11,10 +11,10 @@ def test_the_model_card_says_the_figures_and_where_it_comes_from(known, unlikene
     card = model_card(some, rows, figures, ("probability", "mean"), "lda", {"embeddings": "12{3}"})
     assert "| top-5 | 0.912 | - |" in card and "| heads | 321 | - |" in card and "AUROC | 0.877 | - |" in card
     assert f"come from {len(rows['train'])} heads. {len(rows['calibration'])} heads of" in card
-    assert f"{len(rows['report'])} more" in card and f"Strangers: {len(rows['strangers_report'])} heads" in card
+    assert f"{len(rows['report'])} more" in card and f"Unknown characters: {len(rows['strangers_report'])} heads" in card
     assert "among 10 characters" in card and "adventurer, own" in card and "- embeddings: `12{3}`" in card
-    assert "probability and mean" in card and "on the 12 that were drawn so, top-5 is 0.444" in card
+    assert "probability and mean" in card and "on the 12 that were drawn without color, top-5 is 0.444" in card
     assert "Enrolling 20 characters" in card and "0.610" in card and "nan" not in card
     assert "CC BY 4.0" in card and "AGPL-3.0" in card
     plain = model_card(some.assign(set=""), rows, {}, ("mean",), "perceptron", {})
-    assert "CC BY 4.0" not in plain and "none named" in plain and "drawn so" not in plain
+    assert "CC BY 4.0" not in plain and "none named" in plain and "drawn without color" not in plain
