@@ -1,1 +1,1 @@
-"""Orchestration: the driver, `_get_or_run`, the cache key, plan and report. Knows steps by name, never imports a model."""
+"""Orchestration: the driver, `_get_or_run`, the cache key, plan and report. Refers to steps by name; never imports a model."""

@@ -110,5 +110,5 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
 
 
 def _own(parameters: StepParameters) -> dict[str, Any]:
-    """The values that main's user gives to a step."""
+    """The values that the user of main gives to a step."""
     return {field.name: getattr(parameters, field.name) for field in own_fields(type(parameters))}

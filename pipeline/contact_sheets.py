@@ -30,7 +30,7 @@ def _letters() -> frozenset[int]:
 
 
 def _clip(text: str, width: int) -> str:
-    """The text, transliterated to Latin letters where the font lacks some of its own, cut to a width in pixels."""
+    """The text, transliterated to Latin letters if the font lacks some of its letters, cut to a width in pixels."""
     if not all(ord(letter) in _letters() for letter in text):
         text = anyascii(text)
     if _font().getlength(text) <= width:

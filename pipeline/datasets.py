@@ -44,7 +44,7 @@ def _log(parameters: Mapping[str, object], digest: str, used_by: str) -> None:
 
 
 def _prepared_with(catalogue: str) -> Mapping[str, object]:
-    """The parameters of the prepare that wrote a catalogue; empty where it lies in a plain folder."""
+    """The parameters of the run of prepare that wrote a catalogue; empty if it is in a plain folder."""
     return _before_crop(_parameters_of_run(catalogue))
 
 

@@ -26,7 +26,7 @@ from pipeline.step import one_line_errors
 
 
 def run_main(main: Main, active: Run) -> None:
-    """Run the chain, compare, register. active: main's own run."""
+    """Run the chain, compare, register. active: the run of main."""
 
     def run(entry_point: str, parameters: dict[str, Any]) -> StepResult:
         return StepResult(_get_or_run(entry_point, parameters, use_cache=main.options.cache == "on"))

@@ -1,4 +1,4 @@
-"""How a step's run shows itself in MLflow's UI: its name, its description, and the dataset that it used."""
+"""How a step's run is shown in MLflow's UI: its name, its description, and the dataset that it used."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The comparison of classifiers: a table and a plot on the parent run, with links to the children."""
+"""The comparison of classifiers: a table and a plot on the parent run, with links to the child runs."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def comparison(children: Mapping[str, Run]) -> pd.DataFrame:
 
 
 def verdict(table: pd.DataFrame, naming: str, choices: Collection[str] = ()) -> str:
-    """Which classifier of a comparison would have named best, beside the one that the bundle uses.
+    """Which classifier of a comparison was best, and which one the bundle uses.
 
     table: as `comparison` gives it. naming: the classifier that the bundle uses. choices: those that a bundle could use.
     """

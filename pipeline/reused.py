@@ -1,4 +1,4 @@
-"""A reused step below the main that reused it: a small run with the step's figures and a link to the run that made them."""
+"""A reused step below the run of main that reused it: a small run with the step's metrics and a link to the original run."""
 
 import time
 
@@ -13,7 +13,7 @@ MAX_PARAMS, MAX_METRICS = 100, 900  # in one request to MLflow
 
 
 def link_reused(made: Run, parent: Run) -> None:
-    """Put a link to a finished run below another one. It has no outputs and no cache key: nothing ever matches it."""
+    """Put a link to a finished run below another one. It has no outputs and no cache key: it never matches anything."""
     client, now = MlflowClient(), int(time.time() * 1000)
     if made.data.tags.get("mlflow.parentRunId") == parent.info.run_id or _linked(client, made, parent):
         return

@@ -1,4 +1,4 @@
-"""What runs are called in MLflow: by what tells them apart in a table of runs."""
+"""The names of runs in MLflow, which show what distinguishes them in a table of runs."""
 
 import re
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ NOT_NAMED = ("dataset", "illustrations", "recipe", "seed", "characters", "pictur
 
 
 def is_generated(name: str | None) -> bool:
-    """Whether MLflow made up the name (`zealous-slug-480`), so that no user's own name is replaced."""
+    """Whether MLflow generated the name (`zealous-slug-480`), so that no user's own name is replaced."""
     return not name or re.fullmatch(r"[a-z]+-[a-z]+-\d+", name) is not None
 
 
 def label(entry_point: str, parameters: Mapping[str, object]) -> str:
-    """What a step is called beside others of one main: by its classifier, or by its seed where that isn't 0."""
+    """The label of a step among others of one run of main: with its classifier, or with its seed if that isn't 0."""
     if entry_point == "train" and int(str(parameters.get("seed", 0))):
         return f"train seed {parameters['seed']}"
     return f"classify {parameters['classifier']}" if entry_point == "classify" else entry_point
@@ -33,9 +33,9 @@ def step_name(entry_point: str, parameters: Mapping[str, object]) -> str:
 
 
 def main_name(values: Mapping[str, object], defaults: Mapping[str, object]) -> str:
-    """The name of a main's run: `faiss_neighbors=3, recipe best, cast 80x45`. What was set by hand comes first.
+    """The name of a run of main: `faiss_neighbors=3, recipe best, cast 80x45`. Parameters that were set explicitly come first.
 
-    The UI's table shows 20 characters of it, and the dataset in a column of its own. values, defaults: by parameter of main.
+    The UI's table shows 20 characters of it, and the dataset in its own column. values, defaults: by parameter of main.
     """
     parts = [f"{name}={_short(value)}" for name, value in values.items()
              if name not in NOT_NAMED and value != defaults.get(name)]  # fmt: skip
@@ -47,7 +47,7 @@ def main_name(values: Mapping[str, object], defaults: Mapping[str, object]) -> s
 
 
 def dataset_name(parameters: Mapping[str, object]) -> str:
-    """What a dataset is called: its folder or table without the suffix; the built-in cast by its size."""
+    """The name of a dataset: its folder or table without the suffix; the built-in cast by its size."""
     given = str(parameters.get("dataset") or parameters.get("illustrations") or "")
     if not given:
         return f"cast {parameters.get('characters')}x{parameters.get('pictures')}"

@@ -4,7 +4,7 @@ from mlflow.entities import RunInfo
 
 
 def run_page(info: RunInfo) -> str:
-    """Where the UI shows a run. Without the last part MLflow 3 shows the pages for language models around it."""
+    """Where the UI shows a run. Without the last part, MLflow 3 shows its interface for language models."""
     return f"#/experiments/{info.experiment_id}/runs/{info.run_id}?workflowType=machine_learning"
 
 

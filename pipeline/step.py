@@ -1,4 +1,4 @@
-"""Runs one step as an MLflow run: parameters in, outputs with digests out, one clear line where it fails."""
+"""Runs one step as an MLflow run: parameters in, outputs with digests out, a one-line message on failure."""
 
 import dataclasses
 import io

@@ -72,7 +72,7 @@ def run_sweep(sweep: Sweep, parent: Run) -> None:
     try:
         _search(found, file, shared, wanted, options.jobs, use_cache, parent)
     finally:
-        report.log_trials(found, file)  # those of a sweep that fails are looked at first of all
+        report.log_trials(found, file)  # they are most useful if the sweep fails
 
     best = report.log_study(found, file)
     said = f"best of {len(study.finished(found))} trials: {file.metric} {found.best_value:.4f} with {_said(best)}"
@@ -116,7 +116,7 @@ def _adopt(parent: Run, study_name: str) -> None:
 def _search(
     found: optuna.Study, file: format.SweepFile, shared: dict[str, Any], wanted: int, jobs: int, use_cache: bool, parent: Run
 ) -> None:
-    """Run trials until so many are finished, here or on other machines. Raises UserError where ten in a row fail."""
+    """Run trials until `wanted` are finished, here or on other machines. Raises UserError where ten in a row fail."""
     stopped = threading.Event()
     # in a thread, a trial doesn't hear Ctrl-C, SIGTERM or a closed terminal
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

@@ -1,4 +1,4 @@
-"""What a sweep found, as parameters of main."""
+"""The parameters that a sweep found, as parameters of main."""
 
 import dataclasses
 import json

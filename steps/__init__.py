@@ -1,4 +1,4 @@
-"""One file an entry point: read parameters, compute (steps/compute), report to MLflow."""
+"""One file per entry point: read parameters, compute (steps/compute), report to MLflow."""
 
 import os
 

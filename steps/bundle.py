@@ -1,4 +1,4 @@
-"""bundle: detector, encoder and classifier in one calibrated folder that recognizes pictures, measured on held-out heads."""
+"""bundle: combines detector, encoder and classifier into a calibrated bundle and evaluates it on held-out heads."""
 
 from collections.abc import Mapping
 from pathlib import Path

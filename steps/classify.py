@@ -1,4 +1,4 @@
-"""classify: fit one classifier on the training part, measure it on the test part."""
+"""classify: fits one classifier on the training part and evaluates it on the test part."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,7 +68,7 @@ def picture(catalogue: Catalogue, row: pd.Series) -> Image.Image:
 
 
 def pairs_sheet(catalogue: Catalogue, tested: pd.DataFrame, answers: np.ndarray, pairs: pd.DataFrame) -> Image.Image:
-    """Two pairs a row: up to two pictures of each character side by side, confused ones first."""
+    """Two pairs per row: up to two pictures of each character side by side, confused ones first."""
     cells = []
     for pair in pairs.itertuples():
         both = str(pair.character), str(pair.taken_for)

@@ -1,4 +1,4 @@
-"""detector: trains a YOLOv5 head detector, exports it to ONNX, and measures it on pictures it never saw."""
+"""detector: trains a YOLOv5 head detector, exports it to ONNX, and evaluates it on unseen pictures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

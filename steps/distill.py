@@ -1,4 +1,4 @@
-"""distill: one encoder from two of different seeds."""
+"""distill: distills one encoder from two that were trained with different seeds."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""embed: every head of a catalogue with the ONNX encoder; MAP@R on characters that no training saw."""
+"""embed: embeds every head of a catalogue with the ONNX encoder; reports MAP@R on characters never used for training."""
 
 import time
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def embed(parameters: Embed, inputs: Mapping[str, Path], workspace: Path) -> dic
 
 
 def report_retrieval(suffix: str, embeddings: np.ndarray, table: pd.DataFrame) -> None:
-    """Log and print MAP@R and precision@1 on characters that neither training nor the choice of an epoch saw."""
+    """Log and print MAP@R and precision@1 on characters used neither for training nor for selecting the epoch."""
     found = retrieval(embeddings, table["character"].to_numpy(), artworks(table))
     if np.isfinite(found["map_at_r"]):
         mlflow.log_metrics({metric_name(f"{name}_unseen{suffix}"): value for name, value in found.items()})

@@ -1,4 +1,4 @@
-"""evaluate: a bundle names the heads of a catalogue's test part that did not calibrate it."""
+"""evaluate: evaluates a bundle on test heads of a catalogue that were not used for calibration."""
 
 from collections.abc import Mapping
 from pathlib import Path

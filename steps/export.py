@@ -1,4 +1,4 @@
-"""export: the encoder to ONNX, checked against torch on real heads."""
+"""export: exports the encoder to ONNX and checks it against torch on real heads."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""prepare: a dataset into the catalogue, with splits."""
+"""prepare: reads a dataset into the catalogue, with splits."""
 
 from collections.abc import Mapping
 from pathlib import Path

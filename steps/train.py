@@ -1,4 +1,4 @@
-"""train: an encoder, by metric learning."""
+"""train: trains an encoder by metric learning."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -86,7 +86,7 @@ def wandb_image(picture: Image.Image) -> object:
 
 @contextmanager
 def wandb_run(parameters: Train) -> Iterator["WandbRun | None"]:
-    """A Weights & Biases run beside the MLflow run, each naming the other; None where it is off."""
+    """A Weights & Biases run in addition to the MLflow run, each with the ID of the other; None if W&B is off."""
     if parameters.wandb == "off":
         yield None
         return

@@ -104,7 +104,7 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pat
 
 @pytest.fixture(scope="session")
 def characters_folder(made_once) -> Path:
-    """A dataset of one folder a character: 8 characters of 6 pictures, 48 x 48 pixels."""
+    """A dataset with one folder per character: 8 characters with 6 pictures each, 48 x 48 pixels."""
     return made_once("characters", draw_heads)
 
 

@@ -1,4 +1,4 @@
-"""Pictures/s of a training, compared with the network alone.
+"""Training pictures/s, compared with the network alone.
 
     python benchmarks/recipes/throughput.py CATALOGUE [recipe] [rounds] [image_size]
 

@@ -29,7 +29,7 @@ class Classifier(ABC):
     built_on: ClassVar[str] = ""  # name of a classifier that this one contains, "" for none
 
     def __init__(self, options: Any, seed: int, base: "Classifier | None" = None):
-        """options: an instance of Options; seed: of everything random; base: an unfitted classifier named by built_on."""
+        """options: an instance of Options; seed: random seed; base: an unfitted classifier named by built_on."""
         self.options, self.seed, self.base = options, seed, base
 
     def named_options(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Classifier(ABC):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write what fit has learned: no pickle, and the same bytes for the same state. Options and seed are not included."""
+        """Write the fitted state: no pickle, and the same bytes for the same state. Options and seed are not included."""
 
     @abstractmethod
     def load(self, folder: Path) -> None:

@@ -11,7 +11,7 @@ SHRINKAGE = 0.8  # chosen in benchmarks/recipes.md: a whitened encoder leaves li
 
 
 class Lda(Linear):
-    """Every character counts alike.
+    """All characters have equal weight.
 
     Own code: scikit-learn's LinearDiscriminantAnalysis needs more pictures than classes and weights classes by pictures.
     """

@@ -1,4 +1,4 @@
-"""What every linear classifier is once it is fitted: one layer of weights and biases."""
+"""The base of the linear classifiers: once fitted, each is one layer of weights and biases."""
 
 from pathlib import Path
 from typing import Any

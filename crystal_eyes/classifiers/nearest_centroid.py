@@ -22,7 +22,7 @@ class NearestCentroid(ScikitLearn):
         with np.errstate(invalid="ignore"):
             super().fit(embeddings, labels)
         assert self.fitted is not None
-        # with one picture a class there is no deviation to scale by (0 / 0); scikit-learn takes 0 for "not scaled"
+        # with one picture per class there is no deviation to scale by (0 / 0); scikit-learn takes 0 for "not scaled"
         deviation = self.fitted.within_class_std_dev_
         self.fitted.within_class_std_dev_ = np.where(np.isfinite(deviation), deviation, 0.0)
 

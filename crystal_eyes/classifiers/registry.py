@@ -52,8 +52,8 @@ def option_fields(name: str) -> dict[str, dataclasses.Field[Any]]:
 def create(name: str, options: Mapping[str, Any], seed: int) -> Classifier:
     """A classifier, not fitted.
 
-    options: values by full name; the default where one is missing, others than its own are ignored. seed: of everything
-    random.
+    options: values by full name; missing ones have their defaults, options of other classifiers are ignored. seed: the
+    random seed.
     """
     kind = CLASSIFIERS[name]
     given = {field.name: options[f"{name}_{field.name}"] for field in dataclasses.fields(kind.Options)
@@ -71,7 +71,7 @@ def read(folder: Path) -> FittedClassifier:
         classifier.load(folder)
         with open(folder / CHARACTERS, encoding="utf-8", newline="") as file:
             characters = np.array([row["character"] for row in csv.DictReader(file)], dtype=str)
-    except Exception as error:  # every format has exceptions of its own
+    except Exception as error:  # every format has its own exceptions
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{folder} is not a fitted classifier ({reason})") from None
     return FittedClassifier(classifier, characters)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ScikitLinear(Linear):
-    """Characters count alike, however many pictures each has."""
+    """Characters have equal weight, regardless of their numbers of pictures."""
 
     @abstractmethod
     def model(self) -> "ClassifierMixin":

@@ -1,1 +1,1 @@
-"""Datasets as users keep them, read, checked, selected and split into a catalogue of head pictures."""
+"""Reads, checks, selects and splits datasets in users' layouts into a catalogue of head pictures."""

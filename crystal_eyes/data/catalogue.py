@@ -68,7 +68,7 @@ class Catalogue:
         return self._parquet.read().to_pandas()
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """The table in pieces of at most so many rows, in order, so that memory does not grow with the table."""
+        """The table in batches of at most `rows` rows, in order, so that memory does not grow with the table."""
         return self._parquet.iter_batches(batch_size=rows)
 
     def read(self, offset: int, length: int, digest: str) -> bytes:

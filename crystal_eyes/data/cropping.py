@@ -1,4 +1,4 @@
-"""THE rule by which a head is cut from a picture, in training data and in serving alike."""
+"""The one rule by which a head is cropped from a picture, both in training data and in serving."""
 
 import io
 from pathlib import Path

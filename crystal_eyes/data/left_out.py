@@ -1,4 +1,4 @@
-"""What a dataset holds but a step could not use, and why."""
+"""The files of a dataset that a step could not use, with the reasons."""
 
 from collections.abc import Sequence
 

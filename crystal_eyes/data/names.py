@@ -1,4 +1,4 @@
-"""Names of characters and files as datasets spell them: Unicode forms, line breaks, one name for two characters."""
+"""Normalizes names of characters and files: Unicode forms, line breaks, one name for two characters."""
 
 import os
 import unicodedata

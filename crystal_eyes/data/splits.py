@@ -1,6 +1,6 @@
 """Splits of the heads into training, validation and test parts, none of which share an artwork.
 
-The encoder's split divides the characters: those it is trained on, unseen ones that choose its best epoch, and unseen ones that
+The encoder's split divides the characters: those it is trained on, unseen ones that select its best epoch, and unseen ones that
 only report. The classifiers' split divides the pictures of every character into a training and a test part; the encoder is
 never trained on the test part.
 """
@@ -70,7 +70,7 @@ def _given(part: pd.DataFrame) -> np.ndarray:
 
 
 def _split_character(artworks: np.ndarray, train: int, test: int, rng: np.random.Generator) -> np.ndarray:
-    """object [n] of train | test | "": whole artworks at random, at most so many pictures on a side, in proportion if fewer."""
+    """object [n] of train | test | "": whole random artworks, at most `train` and `test` pictures, in proportion if fewer."""
     names, counts = np.unique(artworks, return_counts=True)
     out = np.full(len(artworks), "", dtype=object)
     if len(names) < 2:

@@ -1,1 +1,1 @@
-"""Finding heads: the ONNX detector (runtime, numpy and onnxruntime alone) and its training (training, ultralytics)."""
+"""Finds heads: the ONNX detector (runtime; needs only numpy and onnxruntime) and its training (training; ultralytics)."""

@@ -1,4 +1,4 @@
-"""Runs a head detector: ONNX in, boxes out. Needs numpy and onnxruntime alone."""
+"""Runs a head detector: ONNX in, boxes out. Needs only numpy and onnxruntime."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class HeadDetector:
 
     def __init__(self, path: str | Path, image_size: int | None = None, threads: int | None = None):
         """path: the file, or the folder that holds it as FILE. image_size: longer side of the network's input in pixels, a
-        multiple of STRIDE; None: the one stored in the file. threads: None: one a core.
+        multiple of STRIDE; None: the one stored in the file. threads: None: one per core.
 
         Raises UserError: the file is unreadable or not a Crystal Eyes head detector.
         """
@@ -45,7 +45,7 @@ class HeadDetector:
 
         confidence: only heads above it. nms_iou: of two boxes that overlap more, the less confident one is dropped.
         A strip more than MAX_ASPECT_RATIO times as long as wide is searched in overlapping windows: scaled down as a whole,
-        its heads would be specks.
+        its heads would be too small.
         """
         height, width = picture.shape[:2]
         found_boxes, found_scores = [], []

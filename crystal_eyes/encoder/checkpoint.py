@@ -1,4 +1,4 @@
-"""Checkpoints of a training, written atomically."""
+"""Checkpoints of a training run, written atomically."""
 
 import json
 import os

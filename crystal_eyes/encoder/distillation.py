@@ -1,10 +1,10 @@
-"""Distillation: one encoder learns what several teachers know together, at the cost of one of them.
+"""Distillation: one encoder learns the joint embedding of several teachers, at the inference cost of one of them.
 
-Teachers and student are shown the same views, half of them blends of two heads: the student is to reproduce how the
-teachers see, also between heads, and not to memorize where they put the training heads (Beyer et al., Knowledge
+Teachers and student are shown the same views, half of them blends of two heads: the student should reproduce how the
+teachers embed points between heads too, and not memorize where they put the training heads (Beyer et al., Knowledge
 distillation: A good teacher is patient and consistent, 2022). The teachers see a random half of the views mirrored: the student
 learns the mean of both. For a view without color (gray, line art, screentone) the teachers see the colored head that it was
-made from, so a sketch is embedded where its character is.
+made from, so a sketch is embedded near its character.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def embeddings_from_features(encoder: Encoder, features: np.ndarray) -> np.ndarr
 
 
 def principal_directions(values: np.ndarray, count: int) -> np.ndarray:
-    """float64 [d, count]: orthonormal directions with the largest second moments of float [n, d]. Not centered: angles stay."""
+    """float64 [d, count]: orthonormal directions with the largest second moments of float [n, d]. Not centered."""
     _, vectors = np.linalg.eigh(values.T.astype(np.float64) @ values)
     return vectors[:, ::-1][:, :count].copy()  # torch takes no negative strides
 
@@ -68,7 +68,7 @@ def blend(heads: torch.Tensor) -> torch.Tensor:
 class Distillation(torch.nn.Module):
     """The task of distillation (see loop.Task): reproduce the teachers' joint embedding of a view.
 
-    The joint embedding: the teachers' embeddings side by side, projected to the length of one embedding.
+    The joint embedding: the teachers' concatenated embeddings, projected to the length of one embedding.
     """
 
     projection: torch.Tensor
@@ -102,7 +102,7 @@ class Distillation(torch.nn.Module):
 def distill_encoder(
     teachers: Sequence[Encoder], catalogue: Catalogue, options: DistillationOptions, workspace: Path, on_epoch: OnEpoch
 ) -> tuple[Encoder, int]:
-    """A new encoder that embeds as the teachers do together, and its best epoch (from 1). It starts as the first teacher.
+    """A new encoder with the teachers' joint embedding, and its best epoch (from 1). It is initialized from the first teacher.
 
     workspace, on_epoch: see loop.run_training. Raises UserError where the catalogue has too few characters.
     """

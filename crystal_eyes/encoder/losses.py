@@ -17,7 +17,7 @@ class EncoderLoss(torch.nn.Module):
     """
 
     def __init__(self, arcface_weight: float, characters: int, embedding_size: int):
-        """arcface_weight: 0 leaves ArcFace out, and the loss then has no parameters of its own."""
+        """arcface_weight: 0 leaves ArcFace out, and the loss then has no parameters."""
         super().__init__()
         self.arcface_weight = arcface_weight
         self.pairs, self.miner = MultiSimilarityLoss(), MultiSimilarityMiner()

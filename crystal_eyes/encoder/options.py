@@ -1,4 +1,4 @@
-"""Options of training and distilling an encoder. Imports no torch: the driver reads them for the command line."""
+"""Options for training and distilling an encoder. Does not import torch, because the driver reads them for the command line."""
 
 from dataclasses import dataclass
 

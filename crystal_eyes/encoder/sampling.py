@@ -1,4 +1,4 @@
-"""Which heads make the batches of an epoch."""
+"""Selects the heads for the batches of an epoch."""
 
 import numpy as np
 from pytorch_metric_learning.samplers import MPerClassSampler

@@ -14,7 +14,7 @@ PACKAGED = "tf_efficientnet_lite0"
 
 
 class WeightsUnavailable(UserError):
-    """Pretrained weights could not be downloaded. A local file, or no weights, is the way out."""
+    """Pretrained weights could not be downloaded. Use a local file or no weights instead."""
 
 
 def load_weights(encoder: Encoder, weights: str) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 
 
 def per_character(truth: np.ndarray, ranks: np.ndarray, learned: np.ndarray) -> pd.DataFrame:
-    """One row a character, hardest first: pictures tested, top-1, top-3, top-5 accuracy, whether the encoder was trained on it.
+    """One row per character, hardest first: tested pictures, top-1, top-3, top-5 accuracy, whether the encoder saw it.
 
     truth: names [n]; ranks: int [n], position of the truth among the candidates; learned: names the encoder was trained on.
     """

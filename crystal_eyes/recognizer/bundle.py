@@ -7,9 +7,9 @@ classifier.onnx   embedding -> a logit a character: one linear layer, whichever 
 characters.json   [character, series], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
 gallery.*, thumbnails.bin   reference heads
-calibration.json  temperatures and calibration scores, color and line art apart
+calibration.json  temperatures and calibration scores, separately for color and line art
 README.md         the model card
-enrolled/ID/      one folder a character that was added later
+enrolled/ID/      one folder per character that was added later
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Adds a character to a bundle from a few heads, without training, and removes it again exactly.
 
-An enrolled character has a folder of its own in `enrolled`; apart from that only the listing changes.
+An enrolled character has its own folder in `enrolled`; apart from that, only the listing changes.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.recognizer import Recognizer
 
 MAX_HEADS = 50  # of a character
-DUPLICATE_BITS = 6  # of 256: pictures whose hashes differ in at most so many bits are duplicates
+DUPLICATE_BITS = 6  # of 256: pictures whose hashes differ in at most this many bits are duplicates
 LOOK_ALIKE = 0.5  # probability from which a head looks like another character
 
 

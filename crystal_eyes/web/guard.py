@@ -1,4 +1,4 @@
-"""What browsers are told to allow, and whose requests are answered."""
+"""Security headers for browsers, and checks of a request's host and origin."""
 
 import ipaddress
 from urllib.parse import urlsplit

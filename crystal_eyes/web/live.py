@@ -1,4 +1,4 @@
-"""The recognizer behind a running page, which follows changes of its bundle."""
+"""The recognizer of the running page, which is reloaded when its bundle changes."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""The page and its answers as HTML. Jinja escapes every value, whoever it comes from."""
+"""The page and its answers as HTML. Jinja escapes every value."""
 
 import base64
 from pathlib import Path
@@ -15,7 +15,7 @@ EXAMPLES = sorted((FOLDER / "examples").glob("*.webp"))
 
 
 def page(recognizer: Recognizer, settings: Settings) -> str:
-    """The whole page, before anything is asked."""
+    """The whole page, before any picture is given."""
     names = recognizer.naming.characters
     return _TEMPLATES.get_template("page.html").render(
         characters=len(names),

@@ -1,4 +1,4 @@
-"""Uploads: one picture per request, held in memory, bounded while it streams in, processed in turn."""
+"""Uploads: one picture per request, held in memory, limited while it is received, processed in turn."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -89,7 +89,7 @@ def code_of(files: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         for module, names in imports:
             if own := _own_files(module):
                 todo.extend(own)
-                for other in names:  # `from package import module` names a file of its own
+                for other in names:  # `from package import module` names another file
                     todo.extend(_own_files(f"{module}.{other}"))
             else:
                 top = module.split(".")[0]
@@ -107,7 +107,7 @@ def code_digest(file: str) -> str:
 def _read(name: str, contents: str) -> tuple[str, list[tuple[str, list[str]]]]:
     """The digest of a file's code, and its imports: modules, and the names taken from them.
 
-    contents: digest of the file, so that the steps of a main, which share most files, parse each only once.
+    contents: digest of the file, so that the steps of main, which share most files, parse each only once.
     """
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"), filename=name)
     imports = list(_imports(tree, name.split("/")[:-1]))

@@ -26,7 +26,7 @@ _in_process: dict[str, tuple[str, str]] = {}  # path -> stamp, digest
 
 
 def stamps(paths: list[str]) -> dict[str, str]:
-    """By path, what changes when a file's contents do. Files that can't be looked at are left out."""
+    """By path, what changes when a file's contents do. Files that can't be accessed are left out."""
     found = {}
     for path in paths:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Places on this machine for what outlives a process without being a result: drawn casts, checkpoints, locks."""
+"""Folders on this machine for data that outlives a process without being a result: drawn casts, checkpoints, locks."""
 
 import os
 import shutil
@@ -45,6 +45,6 @@ def workspace(key: str) -> Iterator[Path]:
 
 
 def discard(key: str) -> None:
-    """Remove the folder of work that nobody will resume, once its process has ended."""
+    """Remove the folder of work that will not be resumed, once its process has ended."""
     with only_one(key, ""):
         shutil.rmtree(cache_home() / "work" / key, ignore_errors=True)

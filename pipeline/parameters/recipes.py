@@ -24,7 +24,7 @@ class Recipe:
     epochs: int
     side_shares: tuple[float, ...]  # side in training as a share of image_size, each for an equal part of the epochs
     arcface_weight: float  # weight of the sub-center ArcFace loss beside MultiSimilarityLoss; 0: none
-    same_set_share: float  # share of batches whose characters all come from one set, so that style does not tell them apart
+    same_set_share: float  # share of batches whose characters all come from one set, so that style does not distinguish them
     views: str  # augmentation: light, or serving (also sketches, loose crops, JPEG artifacts...)
     whiten: bool  # whether the embedding layer is whitened within characters at the end
     drop_connect_rate: float

@@ -1,4 +1,4 @@
-"""Reads W&B's sweep files. What is not supported here is refused by name, never ignored."""
+"""Reads W&B's sweep files. What is not supported is refused with its name, never ignored."""
 
 import dataclasses
 import json

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from crystal_eyes.errors import UserError
 from pipeline.sweeps.format import SweepFile
 
-STARTUP = 5  # random trials before bayes has something to learn from
+STARTUP = 5  # random trials before bayes has data to learn from
 HEARTBEAT, GRACE_PERIOD = 10, 40  # seconds: how often a trial reports that it is alive, and when it counts as killed
 TRIES = 5  # to create the tables of a new database, in case several machines start at once
 FAILURE = "failure"  # attribute of a failed trial: the reason. A failed trial without it was interrupted, and is tried again
@@ -111,7 +111,7 @@ def suggest(trial: optuna.Trial, space: dict[str, BaseDistribution]) -> dict[str
 
 
 def holds(space: dict[str, BaseDistribution], values: dict[str, Any]) -> bool:
-    """Whether these values lie in the search space."""
+    """Whether these values are in the search space."""
     try:
         optuna.create_trial(params=values, distributions=space, value=0.0)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One trial: a training in its own process, watched after each epoch, stopped if others are clearly better."""
+"""One trial: a training run in its own process, checked after each epoch and stopped if others are clearly better."""
 
 import math
 import threading

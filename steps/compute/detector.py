@@ -1,4 +1,4 @@
-"""Trains a YOLOv5 head detector on labeled pictures and composed scenes, exports it, and runs it on pictures it never saw."""
+"""Trains a YOLOv5 head detector on labeled pictures and composed scenes, exports it, and runs it on unseen pictures."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -86,7 +86,7 @@ def write_data(
     data: Path, labeled: LabeledData, heads: Path | None, labeler: Path | None, scenes: int, repeat: int, seed: int,
     validation_scenes: int = VALIDATION_SCENES, test_scenes: int = TEST_SCENES,
 ) -> PastedHeads | None:  # fmt: skip
-    """Write the pictures for training, validation and test. Where they are complete, an interrupted training goes on with them.
+    """Write the pictures for training, validation and test. If they are complete, an interrupted training run reuses them.
 
     heads, labeler: see read_head_pictures. scenes: how many to train on. repeat: how often an epoch shows a labeled picture.
     Returns None where no head pictures were read.

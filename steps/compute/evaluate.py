@@ -1,4 +1,4 @@
-"""A bundle names the heads of a catalogue's test part that did not calibrate it."""
+"""Evaluates a bundle on test heads of a catalogue that were not used for calibration."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""prepare: a dataset into the catalogue, with splits."""
+"""Reads a dataset into the catalogue, with splits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from crystal_eyes.progress import track
 class Selected:
     """The heads of a dataset that are used."""
 
-    table: pd.DataFrame  # layouts.COLUMNS, width, height; a row a head
+    table: pd.DataFrame  # layouts.COLUMNS, width, height; one row per head
     found: int  # heads that the dataset names
     left_out: LeftOut
 

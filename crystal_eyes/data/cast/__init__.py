@@ -1,10 +1,10 @@
 """The built-in dataset: a cast of drawn characters with look-alikes among them.
 
 styles.py        what the artists' styles offer
-characters.py    who is in the cast
+characters.py    the characters of the cast
 rendering.py     pictures of a character
 drawing.py       the whole cast into a folder
-attribution.py   whose art it is
+attribution.py   the artists and licenses
 """
 
 from crystal_eyes.data.cast.attribution import credits, credits_text

@@ -1,4 +1,4 @@
-"""Whose art the cast is drawn with: some of the styles' licenses (CC BY 4.0) require naming the artists."""
+"""The artists whose art the cast is drawn with: some of the styles' licenses (CC BY 4.0) require naming the artists."""
 
 from typing import NamedTuple
 

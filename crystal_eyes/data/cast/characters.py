@@ -30,7 +30,7 @@ Traits = tuple[str, tuple[tuple[str, str | None], ...], str, str, str]
 
 @dataclass(frozen=True)
 class Character:
-    """One of the cast: everything that stays the same from picture to picture. Colors are hex without "#"."""
+    """A character of the cast: everything that is the same in all of its pictures. Colors are hex without "#"."""
 
     folder: str
     name: str
@@ -48,7 +48,7 @@ class Character:
 
 
 def make_cast(characters: int, seed: int) -> list[Character]:
-    """That many characters, no two of which look the same.
+    """The given number of characters, no two of which look the same.
 
     Of every FAMILY, the second differs from the first in the color of its hair only, the third in one other trait only.
     A larger cast of the same seed begins with the smaller one. Raises UserError below 2 and above MAX_CHARACTERS.

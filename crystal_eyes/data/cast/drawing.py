@@ -73,7 +73,7 @@ def _rows(manifest: Path) -> int:
 
 @contextmanager
 def _mapper(workers: int) -> Iterator[Callable[..., Iterator[list[Row]]]]:
-    """`map` over that many processes; its results come in order."""
+    """`map` over the given number of processes; the results are in order."""
     if workers == 1:
         yield map
         return

@@ -1,4 +1,4 @@
-"""The styles that the cast is drawn in: which parts of a style make up a character, which ones express a mood."""
+"""The styles that the cast is drawn in: which parts of a style make up a character, and which ones express a mood."""
 
 import json
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Style:
     distinctive: tuple[str, ...]  # the fixed parts that are visible enough to be a look-alike's only difference
     moods: dict[str, tuple[str, ...]]  # part -> variants that show an expression; for eyes: instead of the character's own
     chin: float  # of an upright head, measured from the top of the style's canvas, as a fraction of its height
-    unused: tuple[str, ...] = ()  # variants never drawn: they hide what tells characters apart, or are unpleasant
+    unused: tuple[str, ...] = ()  # variants never drawn: they hide what distinguishes characters, or are unpleasant
     line_art_hair: str | None = None  # hair color of its line art; None: the style has no outlines, so no line art
     white: tuple[str, ...] = ()  # colors painted white in line art, in addition to skin
 

@@ -25,7 +25,7 @@ class LabeledPicture(NamedTuple):
 
 
 class Layout(Protocol):
-    """One way in which people keep a dataset. A module with these functions is a layout; layouts.LAYOUTS lists them."""
+    """One way to organize a dataset. A module with these functions is a layout; layouts.LAYOUTS lists them."""
 
     def detect(self, path: Path) -> bool:
         """Whether an existing path is a dataset of this layout. Layouts before it in LAYOUTS did not recognize the path."""
@@ -50,7 +50,7 @@ def walked_files(folder: Path) -> list[Path]:
 
 
 class Resolver:
-    """Resolves symbolic links of many files that lie in few folders, each folder only once."""
+    """Resolves symbolic links of many files in few folders, each folder only once."""
 
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}

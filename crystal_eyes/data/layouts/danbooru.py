@@ -66,7 +66,7 @@ def _root(path: Path) -> Path:
 
 
 def _names(root: Path) -> dict[str, str]:
-    """Characters by tag id; the two columns may stand in either order."""
+    """Characters by tag id; the two columns may be in either order."""
     names = {}
     for first, second in _lines(root / TAGS, 2):
         name, tag = (first, second) if second.isdigit() else (second, first)
@@ -95,7 +95,7 @@ def _detection(text: str, where: str) -> tuple[LabeledBox, float]:
 
 
 def _lines(path: Path, columns: int) -> list[list[str]]:
-    """The first so many tab-separated columns of every line that is not empty."""
+    """The first `columns` tab-separated columns of every line that is not empty."""
     lines = []
     try:
         text = path.read_text(encoding="utf-8-sig")

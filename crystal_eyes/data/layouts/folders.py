@@ -1,4 +1,4 @@
-"""One folder per character, which may lie in folders of sets: `SET/CHARACTER/picture.png`."""
+"""One folder per character, optionally inside folders of sets: `SET/CHARACTER/picture.png`."""
 
 from pathlib import Path
 

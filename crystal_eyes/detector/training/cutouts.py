@@ -1,4 +1,4 @@
-"""Cutouts of heads to paste into composed scenes: drawn from the cast, or from a folder of head pictures that a user has."""
+"""Cutouts of heads to paste into composed scenes: drawn from the cast, or read from a user's folder of head pictures."""
 
 import random
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The size of picture that a detector is given: accuracy against time, and the smallest size that is accurate enough."""
+"""The input size of a detector: accuracy and time by size, and the smallest size that is accurate enough."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ ALL_CONFIDENCES = 0.01  # least confidence of detections that average precision 
 
 
 class SizeResult(NamedTuple):
-    """Of one candidate: its size in pixels, average precision at IoU 0.5 and 0.75, mean milliseconds a picture."""
+    """Of one candidate: its size in pixels, average precision at IoU 0.5 and 0.75, mean milliseconds per picture."""
 
     image_size: int
     ap50: float

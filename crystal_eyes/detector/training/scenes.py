@@ -103,7 +103,7 @@ class Scene:
 def compose_scenes(
     count: int, name: str, seed: list[int], draw_cutout: CutoutSource, draw_background: BackgroundSource | None = None
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """`count` scenes with their names, each from a random generator of its own: the first ones don't depend on the count."""
+    """`count` scenes with their names, each from its own random generator: the first ones don't depend on the count."""
     for number in range(count):
         yield f"{name}-{number:05d}", *compose(np.random.default_rng([*seed, number]), draw_cutout, draw_background)
 

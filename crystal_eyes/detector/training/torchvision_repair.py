@@ -1,4 +1,4 @@
-"""Makes `import torchvision` work where its compiled operators don't fit the installed torch (a CUDA build beside a CPU torch).
+"""Makes `import torchvision` work if its compiled operators don't fit the installed torch (a CUDA build with a CPU torch).
 
 ultralytics imports torchvision, and its validator calls nms; nothing else in Crystal Eyes does.
 """
@@ -14,7 +14,7 @@ _libraries: list[torch.library.Library] = []  # operators vanish when their libr
 
 
 def repair() -> None:
-    """Do nothing where torchvision imports; else define its missing operator nms in torch."""
+    """Define torchvision's missing operator nms in torch; does nothing if torchvision can be imported."""
     try:
         importlib.import_module("torchvision")
         return

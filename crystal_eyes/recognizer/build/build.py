@@ -74,7 +74,7 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
 
 
 def labeled_heads(data: BundleData, rows: np.ndarray, seed: int, sketches: int = SKETCHES) -> LabeledHeads:
-    """The heads of some rows, and sketches made from up to so many of the colored ones."""
+    """The heads of some rows, and sketches made from up to `sketches` of the colored ones."""
     line = data.table["monochrome"].to_numpy(bool)[rows]
     own = LabeledHeads(data.embeddings[rows], data.characters[rows], line, np.zeros(len(rows), bool))
     colored = np.flatnonzero(~line)

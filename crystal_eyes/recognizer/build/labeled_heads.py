@@ -11,7 +11,7 @@ COLOR, LINE = KINDS = ("colour", "line")  # keys of calibration.json and prefixe
 class LabeledHeads:
     """n heads: embeddings float32 [n, d], characters str [n].
 
-    line: bool [n], line art or gray; sketch: bool [n], made from a colored head rather than drawn so.
+    line: bool [n], line art or gray; sketch: bool [n], made from a colored head rather than drawn without color.
     """
 
     embeddings: np.ndarray

@@ -1,4 +1,4 @@
-"""Measuring on heads that nothing was tuned on."""
+"""Metrics on heads that were not used for tuning."""
 
 from collections.abc import Mapping
 

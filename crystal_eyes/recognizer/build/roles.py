@@ -1,8 +1,8 @@
-"""Which head is for what when a bundle is built.
+"""The roles of the heads when a bundle is built.
 
-The heads of the classifiers' test part are halved by artwork: one half calibrates, the other one reports. Strangers are heads
-of characters that the encoder was not trained on: those that chose its epoch choose the unlikeness score too, those kept for
-testing report.
+The heads of the classifiers' test part are halved by artwork: one half for calibration, one for the report. Strangers are heads
+of characters that the encoder was not trained on: those that selected its epoch also select the unlikeness score, those for
+testing are for the report.
 """
 
 import numpy as np

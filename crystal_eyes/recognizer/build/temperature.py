@@ -10,7 +10,7 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     """The temperature at which the first answer's probability best predicts whether it is right (least cross-entropy).
 
     logits: [n, classes]; truth: int [n]. Fitting the likelihood of the true class instead makes the calibration error on real
-    heads half as large again: heads that are far from right raise the temperature.
+    heads 50 % larger: heads that are far from right raise the temperature.
     """
     right = logits.argmax(axis=1) == truth
 

@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_classifier(name):
 
 @EVERY
 def test_few_pictures_are_enough(name):
-    """One picture a class, and more neighbors asked for than there are pictures."""
+    """One picture per class, and more neighbors requested than there are pictures."""
     x = np.eye(4, 8, dtype=np.float32)
     classifier = fitted(name, x, np.arange(4), faiss_neighbors=10, k_neighbors_k=10)
     labels, _ = classifier.top_k(x, 4)
