@@ -8,7 +8,7 @@ class UserError(Exception):
 
 
 def one_line(error: BaseException) -> str | None:
-    """The one line that describes an expected error, or None where it is a bug and needs its traceback."""
+    """The one line that describes an expected error, or None if it is a bug and needs its traceback."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):

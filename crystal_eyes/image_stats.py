@@ -7,7 +7,7 @@ HASH_SIDE = 16  # 16 x 16 comparisons: 256 bits
 
 
 def difference_hash(picture: Image.Image) -> np.ndarray:
-    """uint64 [4]: 256 bits, is each cell of a 17 x 16 gray thumbnail brighter than its left neighbor (dHash, Krawetz 2013)."""
+    """uint64 [4]: 256 bits, one per cell of a 17 x 16 gray thumbnail: brighter than its left neighbor (dHash, Krawetz 2013)."""
     # imagehash.dhash gives the same bits (tested), but would bring SciPy and PyWavelets into serving for these lines
     small = np.asarray(picture.convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.LANCZOS), dtype=np.int16)
     return np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)

@@ -1,4 +1,4 @@
-"""Pictures: safe decoding, and THE preprocessing, which training and serving share."""
+"""Pictures: safe decoding, and the one preprocessing that training and serving share."""
 
 import io
 import warnings
@@ -18,7 +18,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class PictureError(Exception):
-    """A picture that can't be used. The message says why in a few words, without the file's name."""
+    """A picture that can't be used. The message states the reason in a few words, without the file's name."""
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -45,7 +45,7 @@ def open_picture(data: bytes) -> Image.Image:
 
 
 def upright(picture: Image.Image) -> Image.Image:
-    """A picture of any mode, rotated as its EXIF data says, 8 bits per channel, mode RGB, or RGBA where it has transparency."""
+    """A picture of any mode, rotated by its EXIF data, 8 bits per channel, mode RGB, or RGBA if it has transparency."""
     if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # each step only where needed: pictures are large
         picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits a channel: Pillow's own conversion would clip instead of scale

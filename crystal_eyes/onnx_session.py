@@ -2,7 +2,7 @@
 
 import os
 
-# onnxruntime reports each session to its makers otherwise; it reads this when it is first imported
+# otherwise onnxruntime sends telemetry about each session; it reads this when it is first imported
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime

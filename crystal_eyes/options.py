@@ -1,4 +1,4 @@
-"""Options of library functions: small frozen dataclasses whose fields say what they mean and what they may be."""
+"""Options of library functions: small frozen dataclasses whose fields declare their meaning and allowed values."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ class Images(meta_dataset.MetaDataset):
 def log_catalogue(catalogue: str, digest: str, used_by: str) -> None:
     """Log on the active run that it used a catalogue.
 
-    catalogue: `runs:/ID/catalogue` or a folder; digest: of its contents; used_by: the entry point, shown beside the name.
+    catalogue: `runs:/ID/catalogue` or a folder; digest: of its contents; used_by: the entry point, shown next to the name.
     """
     parameters = _prepared_with(catalogue)
     _log(parameters, digest, used_by) if parameters else _log({"dataset": catalogue}, digest, used_by)

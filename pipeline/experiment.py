@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.cache.key import ROOT
 
 NAME = "crystal-eyes"
-DEFAULT_ID = "0"  # where runs go for which the user names no experiment
+DEFAULT_ID = "0"  # where runs go if the user names no experiment
 DESCRIPTION = (
     "A run named `main` compares classifiers: its description names the best one and links to each. Below it are its steps; "
     "a step marked *reused* was executed by an earlier run, to which its description links. "
@@ -30,7 +30,7 @@ def name_experiment(run: Run) -> None:
     if client.get_experiment(number).name == Experiment.DEFAULT_EXPERIMENT_NAME and _all_ours(client, number):
         try:
             client.rename_experiment(number, NAME)
-        except MlflowException:  # another one has that name already, or another main was faster
+        except MlflowException:  # the name is already taken, or another run of main was faster
             return
     if client.get_experiment(number).name == NAME:
         client.set_experiment_tag(number, "mlflow.note.content", DESCRIPTION)

@@ -49,7 +49,7 @@ def _get_or_run(
     key = key_of(entry_point, parameters)
     waiting = f"{entry_point}: another process is running the same step: waiting for its result"
     with only_one(f"get-or-run-{key.digest}", waiting):
-        with only_one(key.digest, waiting):  # a step whose main was killed still runs to its end
+        with only_one(key.digest, waiting):  # a step whose driver was killed still runs to its end
             pass
         if use_cache:
             run, _ = find(client, experiment, key)

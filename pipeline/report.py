@@ -90,7 +90,7 @@ def log_plot(table: pd.DataFrame, children: Mapping[str, Run]) -> None:
 
 def bar_plot(table: pd.DataFrame, children: Mapping[str, Run]) -> "Figure":
     """top-1, top-3 and top-5 accuracy of each classifier, with 95 % intervals over characters."""
-    from matplotlib.figure import Figure  # takes half a second, and a cached main does not need it
+    from matplotlib.figure import Figure  # takes half a second, and a run of main with everything cached does not need it
 
     figure = Figure(figsize=(max(5.0, 1.6 + 1.4 * len(table)), 4.2), layout="constrained")
     axes = figure.subplots()

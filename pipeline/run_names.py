@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from crystal_eyes.artifacts import is_uri
 
 MAX_LENGTH = 120  # characters
-# told by the parts of a name that come before, or by what a run is for
+# shown by other parts of the name, or irrelevant to the result
 NOT_NAMED = ("dataset", "illustrations", "recipe", "seed", "characters", "pictures", "plan", "cache", "params")
 
 

@@ -37,7 +37,7 @@ from pipeline.sweeps.trials import POLL, TrialFailed, Trials
 from pipeline.tuned import with_values
 
 STUDY = "crystal_eyes.study"  # tag of a sweep's run
-TOO_MANY = 10  # failures in a row: then the sweep itself is at fault
+TOO_MANY = 10  # failures in a row: after which the sweep itself is assumed to be faulty
 
 
 def begin(sweep: Sweep) -> None:
@@ -135,7 +135,7 @@ def _search(
     try:
         while (missing := wanted - len(study.finished(found))) > 0:
             left = missing - study.under_way(found)
-            if left <= 0:  # other machines are about to finish the last ones, or will be given up
+            if left <= 0:  # other machines will finish the last trials, or these will be marked as failed
                 time.sleep(POLL)
                 continue
             found.optimize(trials, n_trials=left, n_jobs=min(jobs, left), catch=(TrialFailed,), callbacks=[enough])

@@ -1,4 +1,4 @@
-"""A small real bundle, made in a moment and without MLflow."""
+"""A small real bundle, built quickly and without MLflow."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How the suite runs (one worker a core, the longest files first), and fixtures that all tests share."""
+"""How the suite runs (one worker per core, the longest files first), and shared fixtures."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ LONG = (
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker a core; none for single files, whose tests take less time than workers take to start."""
+    """One worker per core; none for single files, whose tests take less time than starting workers."""
     if all(Path(argument.split("::")[0]).is_file() for argument in config.args):
         return 0
     return len(os.sched_getaffinity(0))
@@ -110,13 +110,13 @@ def characters_folder(made_once) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_main(made_once) -> FinishedMain:
-    """A finished main on a tiny cast, in a store of its own; use `tiny_main.project.fork` to change runs or aliases."""
+    """A finished run of main on a tiny cast, in its own store; use `tiny_main.project.fork` to change runs or aliases."""
     return FinishedMain.read(made_once("tiny_main", run_tiny_main))
 
 
 @pytest.fixture(scope="session")
 def tiny_detector(made_once) -> FinishedDetector:
-    """A detector trained for a moment on scenes of the cast, in a store of its own."""
+    """A detector trained briefly on scenes of the cast, in its own store."""
     return FinishedDetector.read(made_once("tiny_detector", run_tiny_detector))
 
 

@@ -73,7 +73,7 @@ def tracking_store(uri: str) -> Iterator[None]:
 
 @dataclass
 class Project:
-    """The entry points of a source tree with a tracking store and a cache of their own."""
+    """The entry points of a source tree with their own tracking store and cache."""
 
     folder: Path  # the source tree
     state: Path  # holds the store, the artifacts and the cache
@@ -122,7 +122,7 @@ class Project:
         )
 
     def run(self, entry_point: str, parameters: Mapping[str, object], code: int = 0, **environment: str) -> str:
-        """Run an entry point in a process of its own; what it printed. Fails the test unless it exits with this code."""
+        """Run an entry point in a separate process; returns what it printed. Fails the test unless it exits with this code."""
         process = self.start(entry_point, parameters, **environment)
         output, _ = process.communicate(timeout=300)
         assert process.returncode == code, output
@@ -145,7 +145,7 @@ class Project:
                     signal.signal(number, handler)
 
     def call(self, entry_point: str, parameters: Mapping[str, object], code: int = 0) -> str:
-        """Like run, but in this process, which has imported everything: use it where the process is not the point."""
+        """Like run, but in this process, which has imported everything: use it if no separate process is needed."""
         module, exited = module_of(entry_point), 0
         printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
         with self.entered(module, parameters), redirect_stdout(printed), redirect_stderr(printed):
@@ -158,7 +158,7 @@ class Project:
         return output
 
     def plan(self, parameters: Mapping[str, object]) -> dict[str, tuple[str, list[str]]]:
-        """The plan of a main: by step, its verdict (run or reuse) and its lines."""
+        """The plan of main: by step, its verdict (run or reuse) and its lines."""
         steps: dict[str, tuple[str, list[str]]] = {}
         for line in self.call("main", {**parameters, "plan": "true"}).splitlines():
             if line.startswith(("run ", "reuse ")):
@@ -173,7 +173,7 @@ class Project:
         return self.client.search_runs(["0"], f"tags.`crystal_eyes.step` = '{step}'", order_by=["attributes.end_time DESC"])
 
     def children(self, run_id: str) -> "dict[str, Run]":
-        """The steps below a main, by what tells them apart: prepare, train, train seed 1, classify faiss..."""
+        """The child runs of main by name: prepare, train, train seed 1, classify faiss..."""
         found = {}
         for run in self.client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{run_id}'"):
             if name := run.data.tags.get("crystal_eyes.step"):
@@ -200,7 +200,7 @@ def artifacts(run: "Run") -> Path:
 
 @dataclass
 class FinishedMain:
-    """A main that `mlflow run` has completed."""
+    """A run of main that `mlflow run` has completed."""
 
     project: Project
     run_id: str
@@ -213,7 +213,7 @@ class FinishedMain:
 
     @classmethod
     def read(cls, state: Path) -> "FinishedMain":
-        """The main that run_tiny_main ran there."""
+        """The run of main that run_tiny_main made there."""
         project = Project.on(ROOT, state)
         main = "tags.entry_point = 'main'"
         run, *_ = project.client.search_runs(["0"], main, order_by=["attributes.start_time"])

@@ -1,4 +1,4 @@
-"""README and documentation are a promise: their commands, links, paths and parameters exist, and the cheap commands are run."""
+"""README and documentation are correct: their commands, links, paths and parameters exist, and the cheap commands run."""
 
 import dataclasses
 import re

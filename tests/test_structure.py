@@ -1,4 +1,4 @@
-"""The rules of the source tree: where code may live, what it may import, how it is spelled."""
+"""The rules of the source tree: where code belongs, what it may import, how it is spelled."""
 
 import ast
 import re
@@ -135,7 +135,7 @@ def test_the_library_is_in_the_order_of_the_data():
 
 
 def test_no_two_modules_import_each_other():
-    """No cycle of imports, at whatever distance. Not counting those inside functions, which run when all is loaded."""
+    """No import cycles of any length, not counting imports inside functions, which run when everything is loaded."""
     edges = {path: {file for name in imports(path, within_functions=False) if (file := module_file(name)) and file != path}
              for path in paths(LIBRARY, "pipeline", "steps", "benchmarks")}  # fmt: skip
     left = dict(edges)
@@ -163,7 +163,7 @@ def test_nothing_reads_or_writes_a_pickle():
 # size and language
 
 
-def test_every_file_can_be_read_in_one_sitting():
+def test_no_file_is_too_long():
     long = {named(path): count for path in paths(LIBRARY, "pipeline", "steps", "benchmarks")
             if (count := len(path.read_text("utf-8").splitlines())) > MOST_LINES}  # fmt: skip
     assert long == {}
@@ -176,7 +176,7 @@ def texts(path: Path) -> list[ast.Constant]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings]  # fmt: skip
 
 
-def test_the_library_does_not_speak_of_the_command_line():
+def test_the_library_does_not_mention_the_command_line():
     """The pipeline and the command line add remedies such as `-P weights=...`."""
     speaking = [f"{named(path)}:{node.lineno}: {node.value.splitlines()[0]}" for path in paths(LIBRARY)
                 if path.name != "cli.py" for node in texts(path)

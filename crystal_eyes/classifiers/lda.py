@@ -7,7 +7,7 @@ import numpy as np
 
 from crystal_eyes.classifiers.linear import Linear
 
-SHRINKAGE = 0.8  # chosen in benchmarks/recipes.md: a whitened encoder leaves little to even out
+SHRINKAGE = 0.8  # chosen in docs/results.md: embeddings of a whitened encoder need little further whitening
 
 
 class Lda(Linear):

@@ -12,7 +12,7 @@ TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, torch.Tensor], state: dict) -> None:
-    """Replace the last checkpoint: write beside it, flush to disk, rename."""
+    """Replace the last checkpoint: write a new folder, flush it to disk, rename it."""
     beside, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)

@@ -1,7 +1,7 @@
 """The training loop of an encoder, independent of its task; the epoch with the best MAP@R on unseen characters is kept.
 
 All randomness is seeded at the start of an epoch from (seed, epoch), and each augmentation from (seed, epoch, position), so a
-training that is resumed at the end of an epoch gives the same encoder on a CPU, whatever the number of workers.
+training run that is resumed at the end of an epoch gives the same encoder on a CPU, for any number of workers.
 """
 
 import math
@@ -33,7 +33,7 @@ OnEpoch = Callable[[int, EpochMetrics], None]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How an encoder is trained, whatever the task."""
+    """How an encoder is trained, independent of the task."""
 
     sides: tuple[int, ...]  # side of the views in each epoch, pixels
     batch_size: int
@@ -41,14 +41,14 @@ class TrainingPlan:
     weight_decay: float
     views: str  # which augmentation
     seed: int
-    framed: bool = False  # the task is given each head framed, in its own colors, beside the view made from it
+    framed: bool = False  # the task is given each head framed, in its own colors, together with the view made from it
 
 
 class Task(Protocol):
-    """What an encoder is trained for. Also a torch module: its own parameters are trained with the encoder's."""
+    """The objective of a training run. Also a torch module: its own parameters are trained with the encoder's."""
 
     def rows(self, seed: int) -> np.ndarray:
-        """int64: the rows of the training heads that one epoch shows, in order."""
+        """int64: the rows of the training heads in one epoch, in order."""
 
     def __call__(self, encoder: Network, heads: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         """The loss of uint8 heads [n, side, side, 3], which are views of these rows. encoder: heads to embeddings.
@@ -63,9 +63,9 @@ class Task(Protocol):
 
 
 def training_and_validation_heads(catalogue: Catalogue) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows that an encoder is trained on, and those that choose its best epoch. Raises UserError where they are too few.
+    """The rows that an encoder is trained on, and those that select its best epoch. Raises UserError if there are too few.
 
-    Neither holds the classifiers' test heads of the training characters: nothing is chosen on what is reported.
+    Neither contains the classifiers' test heads of the training characters: nothing is selected on reported heads.
     """
     table = catalogue.table()
     train, validation = (table[table["encoder_split"] == part].reset_index(drop=True) for part in ("train", "validation"))
@@ -167,9 +167,9 @@ def move_to(device: torch.device, encoder: Encoder) -> None:
 
 
 def worker_count(device: torch.device) -> int:
-    """How many processes decode heads beside the training.
+    """How many processes decode heads in parallel with training.
 
-    None without a GPU: the cores alternate between decoding and the network. A worker beside it would make every layer wait
+    None without a GPU: the cores alternate between decoding and the network. A worker would make every layer wait
     for the core that they share.
     """
     return max(1, len(os.sched_getaffinity(0)) // 2) if device.type == "cuda" else 0
@@ -197,7 +197,7 @@ def embed_heads(
     device: torch.device,
     function: Network | None = None,
 ) -> np.ndarray:
-    """float32 [rows, d]: embeddings of a table's heads, not augmented. function: computed in place of the embeddings."""
+    """float32 [rows, d]: embeddings of a table's heads, not augmented. function: computed instead of the embeddings."""
     encoder.eval()
     views = HeadViews(DecodedHeads(catalogue, table), range(len(table)), size)
     loader = DataLoader(views, 64, num_workers=worker_count(device))

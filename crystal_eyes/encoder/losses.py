@@ -23,7 +23,7 @@ class EncoderLoss(torch.nn.Module):
         self.pairs, self.miner = MultiSimilarityLoss(), MultiSimilarityMiner()
         if arcface_weight:
             # Only the direction of a center counts: the shorter it starts, the faster it turns. The library's
-            # initialization, a standard deviation of 1 per coordinate, hardly moves in a whole training
+            # initialization, a standard deviation of 1 per coordinate, hardly moves in a whole training run
             initialization = TorchInitWrapper(torch.nn.init.normal_, std=embedding_size**-0.5)
             self.centers = SubCenterArcFaceLoss(
                 num_classes=characters, embedding_size=embedding_size, sub_centers=3, margin=ARCFACE_MARGIN,

@@ -1,7 +1,7 @@
 """The encoder network: a geffnet backbone, a linear embedding layer and L2 normalization.
 
 Its input is the stored form of a head (uint8 RGB, channels last) and it normalizes the input itself, so training and serving
-cannot differ in it.
+cannot differ in this.
 """
 
 import json
@@ -28,7 +28,7 @@ IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 @dataclass(frozen=True)
 class EncoderDescription:
-    """What is needed to rebuild an encoder, besides its weights."""
+    """What is needed to rebuild an encoder in addition to its weights."""
 
     backbone: str
     embedding_size: int

@@ -14,7 +14,7 @@ class TrainingOptions:
     epochs: int  # passes over the training heads
     # side of the views as a share of the encoder's image size, each for an equal part of the epochs
     side_shares: tuple[float, ...]
-    arcface_weight: float  # weight of the sub-center ArcFace loss beside MultiSimilarityLoss; 0: none
+    arcface_weight: float  # weight of the sub-center ArcFace loss, which is added to MultiSimilarityLoss; 0: none
     same_set_share: float  # share of batches whose characters all come from one set of the dataset
     views: str  # which augmentation: one of VIEWS
     whiten: bool  # whiten within characters at the end

@@ -3,7 +3,7 @@
 bundle.json       format, digests of all files and of what the bundle was made from
 detector.onnx     picture -> heads
 encoder.onnx      head -> embedding
-classifier.onnx   embedding -> a logit a character: one linear layer, whichever classifier learned it
+classifier.onnx   embedding -> one logit per character: one linear layer, whichever classifier it comes from
 characters.json   [character, series], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
 gallery.*, thumbnails.bin   reference heads
@@ -54,7 +54,7 @@ class Bundle:
 
 
 def read_bundle(folder: str | Path) -> Bundle:
-    """Open a bundle and check every file. Raises UserError: not a bundle, another format, a file missing or changed."""
+    """Open a bundle and check every file. Raises UserError if it is no bundle, has another format, or lacks a file."""
     folder = Path(folder)
     try:
         listing = json.loads((folder / LISTING).read_text("utf-8"))

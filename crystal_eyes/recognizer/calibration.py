@@ -1,4 +1,4 @@
-"""Raw scores to calibrated probabilities, conformal p-values and shares."""
+"""Converts raw scores to calibrated probabilities, conformal p-values and shares."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -30,7 +30,7 @@ class Calibration:
         return (1 + at_least) / (1 + len(self.known))
 
     def stranger_shares(self, unlikeness: np.ndarray) -> np.ndarray:
-        """float64 [n]: (1 + strangers at most as unlike) / (1 + strangers): a p-value of "this is a stranger"."""
+        """float64 [n]: (1 + strangers at most as unlike) / (1 + strangers): the p-value of being a stranger."""
         at_most = np.searchsorted(self.strangers, unlikeness, side="right")
         return (1 + at_most) / (1 + len(self.strangers))
 

@@ -1,4 +1,4 @@
-"""Adds a character to a bundle from a few heads, without training, and removes it again exactly.
+"""Adds a character to a bundle from a few heads, without training, and removes it without a trace.
 
 An enrolled character has its own folder in `enrolled`; apart from that, only the listing changes.
 """
@@ -32,7 +32,7 @@ LOOK_ALIKE = 0.5  # probability from which a head looks like another character
 
 @dataclass
 class Enrollment:
-    """What became of the given pictures."""
+    """What was done with the given pictures."""
 
     heads: int = 0  # that were enrolled
     left_out: list[tuple[str, str]] = field(default_factory=list)  # picture, why
@@ -100,7 +100,7 @@ def enrolled_names(folders: Sequence[Path]) -> list[str]:
 
 
 def folder_name(character: str) -> str:
-    """A folder name that any file system takes, the same for the same character."""
+    """A folder name that is valid on any file system, the same for the same character."""
     return hashlib.sha256(character.encode()).hexdigest()[:16]
 
 
@@ -128,7 +128,7 @@ def _usable(recognizer: Recognizer, pictures: Sequence[Path], result: Enrollment
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """A bundle is changed by one process at a time."""
+    """Context: only one process at a time changes a bundle."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: only a bundle in a folder can be changed")
     handle = os.open(folder, os.O_RDONLY)

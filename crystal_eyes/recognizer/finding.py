@@ -19,7 +19,7 @@ PAPER = 255  # the frame's gray value
 
 @dataclass(frozen=True)
 class FoundHead:
-    """A head that was found and not named yet."""
+    """A head that was found but not named yet."""
 
     box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the picture
     confidence: float

@@ -54,7 +54,7 @@ def thumbnail(picture: Image.Image) -> bytes:
 
 
 def representative(embeddings: np.ndarray, count: int) -> np.ndarray:
-    """int [at most count]: rows that represent all: the one nearest to the mean, then always the one farthest from the chosen.
+    """int [at most count]: rows that represent all: the one nearest to the mean, then repeatedly the one farthest from those.
 
     embeddings: float32 [n, d], unit length. (Gonzalez, Clustering to minimize the maximum intercluster distance, 1985.)
     """

@@ -84,7 +84,7 @@ def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:
     """float32 [n, m] of unit-length embeddings [n, d] and [m, d]."""
     if len(heads) > FEW:
         return heads @ references.T
-    # without BLAS, whose idle threads keep spinning on the networks' cores: 62 ms a picture instead of 45 on two cores
+    # without BLAS, whose idle threads keep spinning on the networks' cores: 62 ms per picture instead of 45 on two cores
     return np.einsum("nd,md->nm", heads, references)
 
 
@@ -93,7 +93,7 @@ class EnrolledLogits:
     """The logit of a character that the classifier was not trained on, by the similarity to its mean embedding.
 
     (Qi et al., Low-Shot Learning with Imprinted Weights, 2018.) Slope and intercept are fitted when the bundle is built, so
-    that characters that were left out and enrolled again are found, and the others lose hardly anything.
+    that held-out characters are found after enrollment, and the accuracy on the others hardly drops.
     """
 
     slope: float

@@ -21,7 +21,7 @@ from crystal_eyes.recognizer.finding import FoundHead, find_heads
 from crystal_eyes.recognizer.naming import Naming
 
 CANDIDATES = 5
-BATCH = 32  # heads a call of the encoder: larger batches are slower a head and take more memory
+BATCH = 32  # heads per call of the encoder: larger batches are slower per head and take more memory
 MAX_WAITING_BYTES = 64_000_000  # of heads that wait for a full batch
 
 Picture = bytes | str | Path | Image.Image  # encoded bytes, a path, a Pillow picture
@@ -41,7 +41,7 @@ class Recognizer:
     def load(cls, source: str | Path, threads: int | None = None) -> Self:
         """Open a bundle: a folder, or with MLflow installed `models:/crystal-eyes@champion` or `runs:/ID/bundle`.
 
-        threads: for one call of a network; None: one a core. Raises UserError where there is no intact bundle.
+        threads: for one call of a network; None: one per core. Raises UserError if there is no intact bundle.
         """
         return cls(read_bundle(bundle_folder(source)), threads)
 
@@ -53,10 +53,10 @@ class Recognizer:
         return self.name_heads(find_heads(self._detector, pixels(picture)))
 
     def recognize_many(self, pictures: Iterable[Picture]) -> Iterator[list[Head] | PictureError | OSError]:
-        """For each picture, in order, its heads, or the error why it can't be read. Uses all cores; memory stays flat.
+        """For each picture, in order, its heads, or the error if it can't be read. Uses all cores; memory use is constant.
 
-        Pictures are read and searched in parallel; their heads are embedded in batches, so that figures may differ from
-        those of `recognize` by rounding of floating-point numbers.
+        Pictures are read and searched in parallel; their heads are embedded in batches, so results may differ from
+        those of `recognize` by floating-point rounding.
         """
         # one thread a picture: parallel calls that each use all cores wait for each other
         detector = HeadDetector(self.bundle.folder / DETECTOR, threads=1)

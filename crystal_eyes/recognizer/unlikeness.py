@@ -1,4 +1,4 @@
-"""How unlike everything known a head is: one number from its logits and similarities, larger for strangers."""
+"""How dissimilar a head is to all known characters: one number from its logits and similarities, larger for strangers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -85,7 +85,7 @@ def _prune(database: sqlite3.Connection) -> None:
 def _database() -> Iterator[sqlite3.Connection]:
     path = cache_home() / "digests.db"
     path.parent.mkdir(parents=True, exist_ok=True)
-    # a connection a call: one must not be shared with a forked process
+    # a connection per call: it must not be shared with a forked process
     try:
         with closing(sqlite3.connect(path, timeout=PATIENCE)) as database:
             database.execute("PRAGMA journal_mode = WAL")
@@ -94,7 +94,7 @@ def _database() -> Iterator[sqlite3.Connection]:
                 "CREATE TABLE IF NOT EXISTS digests (path BLOB PRIMARY KEY, stamp TEXT, digest TEXT) WITHOUT ROWID"
             )
             yield database
-    except sqlite3.OperationalError:  # locked, read-only, full disk: it may be sound
+    except sqlite3.OperationalError:  # locked, read-only, full disk: it may be intact
         raise
     except sqlite3.DatabaseError:  # damaged: the next call starts a new one
         for name in ("digests.db-wal", "digests.db-shm", "digests.db"):

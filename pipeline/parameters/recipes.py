@@ -23,12 +23,12 @@ class Recipe:
     image_size: int  # side of the square that the finished encoder sees, pixels
     epochs: int
     side_shares: tuple[float, ...]  # side in training as a share of image_size, each for an equal part of the epochs
-    arcface_weight: float  # weight of the sub-center ArcFace loss beside MultiSimilarityLoss; 0: none
+    arcface_weight: float  # weight of the sub-center ArcFace loss, which is added to MultiSimilarityLoss; 0: none
     same_set_share: float  # share of batches whose characters all come from one set, so that style does not distinguish them
     views: str  # augmentation: light, or serving (also sketches, loose crops, JPEG artifacts...)
     whiten: bool  # whether the embedding layer is whitened within characters at the end
     drop_connect_rate: float
-    distill_epochs: int  # epochs in which one encoder is distilled from two of different seeds; 0: one encoder is trained
+    distill_epochs: int  # epochs of distilling one encoder from two with different seeds; 0: one encoder is trained
     classifier: str  # a linear one: it names heads in the bundle
 
     def training_options(self, **given: Any) -> TrainingOptions:

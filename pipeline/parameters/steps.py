@@ -35,11 +35,11 @@ class StepParameters:
         return self
 
     def key_values(self) -> dict[str, Any]:
-        """The values that the step's result depends on, besides its inputs."""
+        """The values that the step's result depends on, in addition to its inputs."""
         return values(self)
 
     def extra_sources(self) -> list[str]:
-        """Files of this repository that the result depends on, besides the step's own and their imports."""
+        """Files of this repository that the result depends on, in addition to the step's own and their imports."""
         return []
 
 

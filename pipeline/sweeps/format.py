@@ -21,7 +21,7 @@ METHODS = ("bayes", "random", "grid")
 SUPPORTED = ("name", "description", "program", "command", "method", "metric", "parameters", "early_terminate", "run_cap")
 PROGRAM, MODULE = "steps/train.py", "steps.train"
 MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "-m", MODULE)
-SET_IN_COMMAND = ("wandb", "catalogue")  # tell W&B's agent how to reach its service and the images; never tuned
+SET_IN_COMMAND = ("wandb", "catalogue")  # paths and W&B settings; never tuned
 FIXED_BEFORE_TRIALS = {
     "recipe": "it determines other parameters before the first trial",
     "seed": "it determines the split of the pictures before the first trial",

@@ -60,7 +60,7 @@ class Trials:
             value = best(history, self.file, run)
         except optuna.TrialPruned:
             discard(key_of("train", self.parameters | values).digest)
-            # the training set its status to failed when it ended
+            # the training run set its status to failed when it ended
             MlflowClient().set_terminated(trial.user_attrs[RUN], "KILLED")
             raise
         except UserError as error:

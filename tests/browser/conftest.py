@@ -21,7 +21,7 @@ SETTINGS = Settings(port=0, max_upload_mb=1, max_pictures=3, max_heads=2)
 
 @contextmanager
 def serving(bundle: Path, settings: Settings = SETTINGS) -> Iterator[Server]:
-    """The page at server.url, on a free port. Every upload must be gone when it ends."""
+    """The page at server.url, on a free port. Every upload must be released when it ends."""
     server = Server(bundle, replace(settings, port=0))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -45,7 +45,7 @@ def visit(browser, page):
 
 
 def fits(tab) -> bool:
-    """Nothing but the rows of thumbnails, which scroll by themselves, is wider than the window."""
+    """Nothing is wider than the window, except the rows of thumbnails, which scroll."""
     wide = "[...document.querySelectorAll('main *')].filter(e => !e.closest('.nearest'))"
     wide += ".some(e => e.getBoundingClientRect().right > innerWidth + 1)"
     return tab.evaluate(f"document.documentElement.scrollWidth <= innerWidth && !{wide}")
@@ -97,7 +97,7 @@ def test_an_example_is_one_click_away_and_heads_beyond_the_limit_are_counted(vis
     assert fits(tab)
 
 
-def test_one_question_after_the_other(visit, example):
+def test_consecutive_requests_are_answered(visit, example):
     tab = visit()
     for name in ("one head", "line art", "line art", "two heads"):
         tab.evaluate("document.querySelector('.answers').replaceChildren()")
@@ -106,7 +106,7 @@ def test_one_question_after_the_other(visit, example):
     assert tab.locator(".title").count() == 1
 
 
-def test_a_new_question_replaces_the_one_in_progress(visit, example):
+def test_a_new_request_replaces_the_one_in_progress(visit, example):
     tab = visit()
     tab.set_input_files(INPUT, [example("three heads")] * 3)
     tab.set_input_files(INPUT, example("one head"))

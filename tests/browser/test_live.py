@@ -1,4 +1,4 @@
-"""The running page follows changes of its bundle."""
+"""The running page reloads a changed bundle."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def enroll(folder: Path, name: str) -> None:
     add_character(folder, name, "", np.eye(16, dtype=np.float32)[:1], [Image.new("RGB", (48, 48))])
 
 
-def test_a_change_is_followed_and_who_works_keeps_what_they_have(folder, example):
+def test_a_change_is_loaded_and_requests_in_progress_keep_the_old_recognizer(folder, example):
     following = LiveRecognizer(folder)
     before = following.get()
     assert following.get() is before
@@ -37,7 +37,7 @@ def test_a_change_is_followed_and_who_works_keeps_what_they_have(folder, example
     assert len(before.recognize(example("three heads"))) == 3
 
 
-def test_everybody_gets_the_same_new_recognizer(folder):
+def test_all_requests_get_the_same_new_recognizer(folder):
     following = LiveRecognizer(folder)
     enroll(folder, "Nine")
     with ThreadPoolExecutor(8) as people:
@@ -56,7 +56,7 @@ def test_a_character_that_was_removed_is_gone_again(folder):
 
 
 @pytest.mark.parametrize("damage", ["listing cut", "listing gone", "file cut", "folder gone"])
-def test_a_half_written_bundle_is_not_used_until_it_is_whole(folder, damage, caplog):
+def test_a_partially_written_bundle_is_not_used_until_it_is_complete(folder, damage, caplog):
     following = LiveRecognizer(folder)
     before = following.get()
     whole = shutil.copytree(folder, folder.with_name("whole"))

@@ -1,4 +1,4 @@
-"""What programs and attackers send to the served page: each gets an answer or a sentence, and nothing stays behind."""
+"""What programs and attackers send to the served page: each gets an answer or an error message, and nothing is kept."""
 
 import asyncio
 import http.client
@@ -123,7 +123,7 @@ def test_people_who_send_the_same_picture_at_once_are_all_answered(page, example
     assert all(answer["found"] == 2 for answer in answers)
 
 
-def test_who_finds_the_queue_full_is_told_so(bundle_folder):
+def test_a_request_that_finds_the_queue_full_gets_an_error(bundle_folder):
     with serving(bundle_folder, replace(SETTINGS, at_once=1, waiting=1)) as server, ThreadPoolExecutor(12) as people:
         answers = list(people.map(lambda _: send(server, "a.png", NOISE), range(12)))
         assert {answer.status_code for answer in answers} == {200, 503}
@@ -131,7 +131,7 @@ def test_who_finds_the_queue_full_is_told_so(bundle_folder):
 
 
 def receiving(chunks: int, chunk: bytes, seconds: float = 0.0) -> Callable[[], Request]:
-    """Requests whose bodies arrive in chunks, one every so many seconds."""
+    """Requests whose bodies arrive in chunks, one every `seconds` seconds."""
 
     def make() -> Request:
         left = chunks
@@ -150,7 +150,7 @@ def receiving(chunks: int, chunk: bytes, seconds: float = 0.0) -> Callable[[], R
 
 
 def in_a_loop(run: Callable[[], Coroutine]) -> object:
-    """The coroutine's result; in a thread of its own, since the browser's event loop runs in this one."""
+    """The coroutine's result; run in a separate thread, because the browser's event loop runs in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: asyncio.run(run())).result()
 
@@ -223,7 +223,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def raw(server: Server, method: str, path: str, **headers: str) -> tuple[int, bytes, http.client.HTTPMessage]:
-    """A request whose path and headers are sent as they are; httpx would tidy them up."""
+    """A request whose path and headers are sent as they are; httpx would normalize them."""
     address = httpx.URL(server.url)
     line = http.client.HTTPConnection(address.host, address.port, timeout=30)
     line.putrequest(method, path, skip_host="Host" in headers)
@@ -348,7 +348,7 @@ def watched() -> Iterator[tuple[list[str], list[str]]]:
     on.clear()
 
 
-def test_the_server_talks_to_nobody_and_writes_no_file(bundle_folder, example, tmp_path):
+def test_the_server_opens_no_connection_and_writes_no_file(bundle_folder, example, tmp_path):
     with watched() as (hosts, files):
         with serving(bundle_folder) as server:
             httpx.get(server.url)

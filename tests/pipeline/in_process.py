@@ -1,6 +1,6 @@
-"""Steps that take no time, in the place of MLflow's child processes.
+"""Fake steps that take no time, instead of MLflow's child processes.
 
-Everything else stays real: the cache and its keys, the store, a run per step, its status and tags. Tests use it where neither a
+Everything else is real: the cache and its keys, the store, a run per step, its status and tags. Tests use it where neither a
 process nor a result is the point.
 """
 
@@ -64,7 +64,7 @@ class Submitted:
 
 @dataclass
 class InProcess:
-    """Takes the place of mlflow.projects.run.
+    """Replaces mlflow.projects.run.
 
     curve: (parameters of a training, epoch) -> its metrics. seconds: of an epoch. started: every step that was run, in order.
     """

@@ -1,6 +1,6 @@
-"""When a main reuses a step and when it runs it: plans on the store of a finished main.
+"""When main reuses a step and when it runs it: plans on the store of a finished run of main.
 
-tests/pipeline/cache holds the rules themselves: what a key covers, and which run is taken for it.
+tests/pipeline/cache tests the rules themselves: what a key covers, and which run matches it.
 """
 
 import shutil
@@ -43,7 +43,7 @@ def test_an_unchanged_main_runs_no_step_again_and_gives_the_same_comparison(proj
     assert (artifacts(newest) / "comparison.png").read_bytes() == (artifacts(older) / "comparison.png").read_bytes()
 
 
-def test_5_and_the_text_5_and_5_point_0_are_one(project):
+def test_the_number_5_and_the_texts_5_and_5_point_0_are_equal(project):
     assert to_run(project.plan({**TINY_MAIN, "epochs": "1.0", "seed": "0", "drop_rate": "0"})) == set()
 
 

@@ -16,7 +16,7 @@ from pipeline.parameters.steps import STEPS
 
 @dataclass
 class Recorder:
-    """A runner that notes what each step is given and runs nothing."""
+    """A runner that records what each step is given, without running it."""
 
     steps: dict[str, dict] = field(default_factory=dict)
     last: str = ""
@@ -30,7 +30,7 @@ class Recorder:
 
 
 def given(*arguments: str) -> dict[str, dict]:
-    """The parameters of each step that a main with this command line would run."""
+    """The parameters of each step that main would run with this command line."""
     recorder = Recorder()
     run_chain(Main.parse(["--dataset", "heads", *arguments]), recorder)
     return recorder.steps

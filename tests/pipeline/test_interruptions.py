@@ -1,4 +1,4 @@
-"""Killed, interrupted, full, and side by side: nothing is lost, nothing half-written counts."""
+"""Kills, interruptions, a full disk and concurrent runs: nothing is lost, nothing partially written is used."""
 
 import signal
 import subprocess
@@ -38,7 +38,7 @@ def encoder_digest(project: Project) -> str:
     return digest_path(artifacts(project.runs("train")[0]) / "encoder")
 
 
-def test_a_killed_training_goes_on_and_gives_what_an_unbroken_one_gives(prepared, tmp_path):
+def test_a_killed_training_run_resumes_with_the_result_of_an_uninterrupted_one(prepared, tmp_path):
     _, catalogue = prepared
     parameters = {**TRAINING, "catalogue": catalogue}
     unbroken, killed = Project.on(ROOT, tmp_path / "a"), Project.on(ROOT, tmp_path / "b")
@@ -102,7 +102,7 @@ def test_a_full_disk_is_named_and_leaves_no_result(prepared, tmp_path):
         subprocess.run(["umount", disk], check=True)
 
 
-def test_an_interruption_that_python_drops_while_it_tidies_up_comes_again():
+def test_an_interruption_that_python_drops_in_a_finalizer_is_raised_again():
     code = (
         "import os, signal, time; from pipeline.step import one_line_errors\n"
         "class Gone:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1)\n"
@@ -113,7 +113,7 @@ def test_an_interruption_that_python_drops_while_it_tidies_up_comes_again():
 
 
 @pytest.mark.parametrize(("before", "code"), [("SIG_DFL", 130), ("SIG_IGN", 0)])
-def test_a_closed_terminal_interrupts_unless_it_is_to_be_survived(before, code):
+def test_a_closed_terminal_interrupts_unless_sighup_is_ignored(before, code):
     program = (
         "import os, signal\n"
         f"signal.signal(signal.SIGHUP, signal.{before})\n"
@@ -127,7 +127,7 @@ def test_a_closed_terminal_interrupts_unless_it_is_to_be_survived(before, code):
 
 
 def test_why_a_step_crashed_is_written_on_its_run(tmp_path):
-    """Also for an error that nobody foresaw: a sweep's table and the UI show it."""
+    """Also for unexpected errors: a sweep's table and the UI show the reason."""
     project = Project.on(ROOT, tmp_path)
 
     def body(*_):

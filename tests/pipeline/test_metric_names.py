@@ -1,4 +1,4 @@
-"""Names of metrics that hold a user's words."""
+"""Names of metrics that contain text of a user."""
 
 import pytest
 from hypothesis import given

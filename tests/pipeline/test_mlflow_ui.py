@@ -24,7 +24,7 @@ DEFAULTS = {"dataset": "", "illustrations": "", "recipe": "best", "seed": 0, "ch
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    """A store of its own, in use while the module runs."""
+    """A separate store, in use while the module runs."""
     before, uri = mlflow.get_tracking_uri(), Project.on(ROOT, tmp_path_factory.mktemp("store")).tracking_uri
     mlflow.set_tracking_uri(uri)
     yield MlflowClient()
@@ -43,11 +43,11 @@ def client(tmp_path_factory):
         ({"characters": 8, "pictures": 6, "plan": True}, "plan, recipe best, cast 8x6"),
     ],
 )
-def test_mains_are_named_by_what_tells_them_apart(changes, expected):
+def test_runs_of_main_are_named_by_what_distinguishes_them(changes, expected):
     assert main_name({**DEFAULTS, **changes}, DEFAULTS) == expected
 
 
-def test_a_name_has_an_end():
+def test_the_length_of_a_name_is_limited():
     assert len(main_name({**DEFAULTS, **{f"option_{n}": n for n in range(100)}}, DEFAULTS)) <= 120
 
 
@@ -62,11 +62,11 @@ def test_a_name_has_an_end():
         ("evaluate", {"bundle": "runs:/1/bundle"}, "evaluate"),
     ],
 )
-def test_steps_are_named_by_what_tells_them_apart(entry_point, parameters, expected):
+def test_steps_are_named_by_what_distinguishes_them(entry_point, parameters, expected):
     assert step_name(entry_point, parameters) == expected
 
 
-def test_names_that_mlflow_makes_up_are_told_from_given_ones():
+def test_names_that_mlflow_generates_are_distinguished_from_given_ones():
     with_random_name = mlflow.utils.name_utils._generate_random_name()
     assert is_generated(with_random_name) and is_generated("") and is_generated(None)
     assert not is_generated("main, best") and not is_generated("my-run")

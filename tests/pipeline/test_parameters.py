@@ -1,4 +1,4 @@
-"""How text becomes typed parameters, and what is said of a mistake."""
+"""How text becomes typed parameters, and the messages for mistakes."""
 
 import dataclasses
 
@@ -135,7 +135,7 @@ def test_an_unknown_classifier_lists_those_there_are():
 
 
 @pytest.mark.parametrize("classes", [MAIN, SWEEP])
-def test_what_two_steps_call_by_one_name_is_one_thing(classes):
+def test_parameters_of_two_steps_with_the_same_name_mean_the_same(classes):
     fields = merged_fields(classes)
     assert {"seed", "dataset"} <= fields.keys()
 

@@ -50,7 +50,7 @@ def test_every_value_of_a_recipe_reaches_the_options():
 
 
 def test_a_recipe_counts_by_its_values_not_by_its_name():
-    """Naming a recipe's values is the same training; another recipe with other values is not."""
+    """Giving a recipe's values explicitly is the same training run; another recipe with other values is not."""
     best = RECIPES["best"]
     named = {field: getattr(best, field) for field in FROM_RECIPE}
     assert Train(**named).resolved().key_values() == Train().resolved().key_values()

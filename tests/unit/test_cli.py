@@ -1,4 +1,4 @@
-"""The command line, in this process and as a person starts it."""
+"""The command line, in this process and as a user starts it."""
 
 import json
 import shutil
@@ -55,7 +55,7 @@ def test_check_shows_the_nearest_characters_and_both_p_values(run, folder):
     assert code == 0 and out.count("similarity ") == 5 and "p-value if the character is in this catalogue" in out
 
 
-def test_a_broken_picture_is_named_the_others_are_answered_and_the_exit_code_says_so(run, folder):
+def test_a_broken_picture_is_named_the_others_are_answered_and_the_exit_code_is_1(run, folder):
     (folder / "broken.png").write_bytes(b"nothing")
     code, out, err = run("recognize", folder)
     assert code == 1
@@ -126,7 +126,7 @@ def test_a_changed_bundle_is_refused_by_the_name_of_the_file(run, bundle_folder,
     assert code == 1 and "means.npy was changed" in err and len(err.splitlines()) == 1
 
 
-def test_as_a_person_starts_it_and_stops_reading(bundle_folder, folder):
+def test_the_command_runs_as_a_process_and_stops_when_its_output_is_closed(bundle_folder, folder):
     command = f"{sys.executable} -m crystal_eyes.cli recognize --bundle {bundle_folder} {folder} | head -n 1"
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.endswith(": 1 head\n") and "Traceback" not in done.stderr

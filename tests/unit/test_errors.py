@@ -24,5 +24,5 @@ def test_a_missing_permission_names_the_place(number):
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), FileNotFoundError(2, "No such file", "x"), MemoryError()])
-def test_a_fault_of_ours_is_owed_a_traceback(error):
+def test_an_unexpected_error_keeps_its_traceback(error):
     assert one_line(error) is None

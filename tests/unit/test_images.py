@@ -30,7 +30,7 @@ def halves(left, right, size=(40, 20)) -> Image.Image:
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A PNG that claims so many pixels and holds next to none."""
+    """A PNG whose header claims this size but that has almost no data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

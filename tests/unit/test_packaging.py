@@ -23,7 +23,7 @@ def files_below(folder: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """Built from a copy: setuptools leaves a build folder beside the sources."""
+    """Built from a copy: setuptools leaves a build folder next to the sources."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, source)
@@ -38,7 +38,7 @@ def wheel(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Path:
-    """The wheel unpacked beside what it declares to depend on, as pip would install it."""
+    """The unpacked wheel with its declared dependencies, as pip would install it."""
     site = tmp_path_factory.mktemp("site")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
@@ -105,7 +105,7 @@ def test_pictures_are_recognized_with_the_declared_dependencies_alone(installed,
     assert '"candidates"' in done.stdout
 
 
-def test_what_is_not_installed_is_not_seen(installed):
-    """Else the tests above would say nothing."""
+def test_packages_that_are_not_installed_cannot_be_imported(installed):
+    """Otherwise the tests above would prove nothing."""
     done = run(installed, "import torch")
     assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr

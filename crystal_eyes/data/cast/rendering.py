@@ -14,7 +14,7 @@ from resvg_py import svg_to_bytes
 from crystal_eyes.data.cast.characters import Character
 from crystal_eyes.data.cast.styles import HAIR, SKIN, STYLES, definition, variants
 
-CANVAS = 160  # px a side of the background, which spans twice the head's frame
+CANVAS = 160  # side of the background in px, which spans twice the head's frame
 
 
 def upright_head(
@@ -114,7 +114,7 @@ def _head(character: Character, rng: random.Random, line_art: bool, tilted: bool
 
 def _compose(style: str, shown: dict[str, str | None], colors: dict[str, str]) -> str:
     built, content = definition(style)
-    options: dict[str, str | int] = {"seed": ""}  # all choices are made below: the seed decides nothing
+    options: dict[str, str | int] = {"seed": ""}  # all choices are made below: the seed has no effect
     for part in content["components"]:
         variant = shown.get(part)
         options[f"{part}Probability"] = 0 if variant is None else 100

@@ -32,7 +32,7 @@ SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "valid
 YES = ("1", "true", "1.0", "yes")
 
 Read = TypeVar("Read")
-Record = dict[Hashable, Any]  # a row by column; a value is a text, a number, a bool, or missing
+Record = dict[Hashable, Any]  # a row by column; a value is a string, a number, a bool, or missing
 
 
 def detect(path: Path) -> bool:

@@ -12,7 +12,7 @@ from crystal_eyes.boxes import area
 from crystal_eyes.detector.training.scenes import BackgroundSource
 from crystal_eyes.images import flatten, open_picture
 
-MAX_SIDE = 1024  # pixels of a loaded picture's longer side: the network never sees more
+MAX_SIDE = 1024  # pixels of a loaded picture's longer side: the network's input is never larger
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from crystal_eyes.progress import track
 
 CAST_SIDE = 256  # pixels of a cast head
 MIN_LABEL_CONFIDENCE = 0.6  # of a detected head box that scenes are composed with
-LABELER_SIZE = 224  # pixels the labeler sees of a picture: one head fills it
+LABELER_SIZE = 224  # pixels of the labeler's input: one head fills it
 
 
 class HeadPicture(NamedTuple):

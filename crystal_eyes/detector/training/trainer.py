@@ -39,7 +39,7 @@ def prepare_ultralytics(folder: Path) -> None:
     if not omp_threads:  # its import would leave all cores but one idle
         os.environ.pop("OMP_NUM_THREADS", None)
         torch.set_num_threads(threads)
-    utils.check_font = lambda *_: None  # it looks up a host even offline; the font is for plots, which are off
+    utils.check_font = lambda *_: None  # it looks up a host even offline; the font is for plots, which are turned off
     SETTINGS.update({name: False for name in ("mlflow", "wandb", "tensorboard", "clearml", "comet", "dvc", "raytune", "sync")})
 
 
@@ -59,9 +59,9 @@ def train(
     prepare_ultralytics(folder / "ultralytics")
     run, out = folder / "run", folder / "detector"
     last = run / "weights" / "last.pt"
-    if out.exists():  # the training was complete when the step was interrupted
+    if out.exists():  # the training run was complete when the step was interrupted
         return out
-    if last.exists() and load_checkpoint(last)["epoch"] == -1:  # ultralytics' mark of a finished training
+    if last.exists() and load_checkpoint(last)["epoch"] == -1:  # ultralytics' marker of a finished training run
         save_best(run, out, options.architecture)
         return out
     from ultralytics.data.dataset import YOLODataset

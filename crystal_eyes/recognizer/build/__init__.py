@@ -1,1 +1,1 @@
-"""Makes a bundle: build.py is the sequence of steps, each other file is one of them."""
+"""Builds a bundle: build.py is the sequence of steps, each of the other files is one of them."""

@@ -1,4 +1,4 @@
-"""Builds a bundle: detector, encoder and classifier, calibrated and measured, in one folder."""
+"""Builds a bundle: detector, encoder and classifier, calibrated and evaluated, in one folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ SKETCHES = 1000  # made for each of calibration, report and strangers
 class BuiltBundle:
     folder: Path
     characters: int
-    figures: dict[str, float]  # measured on heads that nothing was tuned on
+    figures: dict[str, float]  # measured on heads that were not used for tuning
     score: tuple[str, ...]  # names of the scores that unlikeness adds up
     auroc_by_score: dict[str, float]  # of every blend of scores that was tried
 
@@ -40,7 +40,7 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     calibration, report = (labeled_heads(data, roles[role], options.seed) for role in ("calibration", "report"))
     strangers = {part: labeled_heads(data, roles[f"strangers_{part}"], options.seed) for part in ("choose", "report")}
 
-    # what strangers look like is measured with a classifier that does not know them
+    # the unlikeness of strangers is measured with a classifier that was fitted without them
     away = np.unique(np.concatenate([part.characters for part in strangers.values()]))
     fewer, stay = known_without(data, away, options.references)
     others = {

@@ -1,4 +1,4 @@
-"""Calibrating: a temperature and the calibration scores of each kind of heads."""
+"""Calibration: a temperature and the calibration scores of each kind of heads."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Choosing the unlikeness score."""
+"""Selects the unlikeness score."""
 
 import numpy as np
 

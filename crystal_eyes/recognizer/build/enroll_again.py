@@ -1,4 +1,4 @@
-"""Enrolling characters again that were left out: measures enrollment, and fits the logits of enrolled characters."""
+"""Enrolls held-out characters: measures enrollment, and fits the logits of enrolled characters."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Measure = Callable[[EnrolledLogits], dict[str, float]]
 
 
 def enroll_again(known: KnownCharacters, heads: LabeledHeads, strangers: LabeledHeads, shown: LabeledHeads) -> Measure:
-    """Enroll up to MAX_CHARACTERS strangers, from at most MAX_HEADS of their heads in `shown` each, beside the known ones.
+    """Enroll up to MAX_CHARACTERS strangers, from at most MAX_HEADS of their heads in `shown` each, next to the known ones.
 
     heads: of the known characters; strangers: other heads of the same strangers as in shown. Returns a function of the
     logits' slope and intercept: top-5 of the known characters' heads before and after, top-5 of the strangers' heads.

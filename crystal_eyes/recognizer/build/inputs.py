@@ -1,4 +1,4 @@
-"""What a bundle is made from, checked to belong together."""
+"""The inputs of a bundle, with a check that they belong together."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ CHECKED = 8  # heads that are embedded again
 
 @dataclass(frozen=True)
 class BundleInputs:
-    """Where the inputs are."""
+    """The paths of the inputs."""
 
     detector: Path  # ONNX file of the head detector
     encoder: Path  # ONNX file
@@ -33,7 +33,7 @@ class BundleInputs:
     catalogue: Path
 
     def digests(self) -> dict[str, str]:
-        """sha256 of each input's contents; of the catalogue they are in the table of the embeddings."""
+        """sha256 of each input's contents; the catalogue's are in the table of the embeddings."""
         named = {"detector": self.detector, "encoder": self.encoder, "embeddings": self.embeddings,
                  "classifier": self.classifier}  # fmt: skip
         return {name: content_digest(path) for name, path in named.items()}
@@ -45,7 +45,7 @@ class BundleData:
 
     encoder: OnnxEncoder
     embeddings: np.ndarray  # float32 [n, d], unit length
-    table: pd.DataFrame  # a row an embedding (catalogue.SCHEMA)
+    table: pd.DataFrame  # one row per embedding (catalogue.SCHEMA)
     characters: np.ndarray  # str [n]
     roles: dict[str, np.ndarray]  # rows by role (roles.py)
     catalogue: Catalogue

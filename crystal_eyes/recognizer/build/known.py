@@ -1,4 +1,4 @@
-"""What a bundle knows of its characters."""
+"""The known characters of a bundle."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class KnownCharacters:
     def __init__(self, classifier: Linear, embeddings: np.ndarray, characters: np.ndarray, references: int):
         """classifier: fitted on embeddings float32 [n, d] of characters (str [n]), labels in the order of the sorted names.
 
-        references: heads of each character in the gallery, at most.
+        references: maximum number of heads per character in the gallery.
         """
         self.classifier = classifier
         self.names, labels = np.unique(characters, return_inverse=True)

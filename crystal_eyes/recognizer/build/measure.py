@@ -18,7 +18,7 @@ LEVELS = (0.05, 0.1)  # of p-values, at which heads called unknown are counted
 def measure_known(
     known: KnownCharacters, unlikeness: Unlikeness, calibrations: Mapping[str, Calibration], heads: LabeledHeads
 ) -> dict[str, float]:
-    """Of heads of known characters by kind: accuracy, calibration error before and after, share called unknown, number.
+    """Of heads of known characters by kind: accuracy, calibration error before and after scaling, share called unknown, number.
 
     Kinds without heads are missing. "line_drawn": the heads that were drawn without color, no sketches.
     """

@@ -1,4 +1,4 @@
-"""Fitting the temperature of a classifier's probabilities."""
+"""Fits the temperature of a classifier's probabilities."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar

@@ -1,4 +1,4 @@
-"""Writing the bundle's folder."""
+"""Writes the bundle's folder."""
 
 import json
 import shutil

@@ -29,7 +29,7 @@ def test_a_copy_and_a_link_are_the_same_dataset(heads, tmp_path):
     assert digest_dataset(heads) == digest_dataset(copy) == digest_dataset(link)
 
 
-def test_a_changed_renamed_added_or_lost_image_makes_another_dataset(heads):
+def test_a_changed_renamed_added_or_removed_image_changes_the_dataset(heads):
     digests = [digest_dataset(heads)]
     picture = heads / "Character 0" / "0.png"
     content = picture.read_bytes()

@@ -65,7 +65,7 @@ def digest_of(write, text: str) -> str:
         ("def work():", "def work( ):"),
     ],
 )
-def test_words_for_people_do_not_count(tree, old, new):
+def test_docstrings_comments_and_help_texts_do_not_count(tree, old, new):
     assert old in BASE
     assert digest_of(tree, BASE) == digest_of(tree, BASE.replace(old, new))
 
@@ -158,7 +158,7 @@ def test_the_same_values_give_the_same_key_and_others_another(tmp_path):
     assert digest(onnx=str(tmp_path / "c")) == digest()  # another name for the same contents
 
 
-def test_what_a_plan_does_not_know_yet_equals_nothing():
+def test_pending_inputs_equal_no_digest():
     pending = cache_key("prepare", Prepare()), cache_key("train", Train(catalogue="pending:/catalogue").resolved())
     assert pending[0].inputs == {"dataset": ""} and pending[1].inputs["catalogue"] == "pending:/catalogue"
 
@@ -193,14 +193,14 @@ def test_libraries_count_by_their_versions(tree):
     "crystal_eyes/data/cast/*.py", "crystal_eyes/classifiers/*.py", "crystal_eyes/recognizer/**/*.py",
     "crystal_eyes/web/*.py", "crystal_eyes/detector/**/*.py", "crystal_eyes/cli.py",
 ])  # fmt: skip
-def test_reports_parameters_layouts_and_other_steps_train_and_distill_nothing_again(pattern):
+def test_changes_of_reports_parameters_layouts_and_other_steps_repeat_no_training(pattern):
     files = {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern) if path.stem != "__init__"}
     assert files
     for step in ("train", "distill"):
         assert not code_of([f"steps/compute/{step}.py"])[0].keys() & files
 
 
-def test_what_both_trainings_share_repeats_both_and_what_is_one_s_own_repeats_that_one():
+def test_changes_of_shared_code_repeat_both_training_steps_and_others_only_one():
     train, distill = (code_of([f"steps/compute/{step}.py"])[0].keys() for step in ("train", "distill"))
 
     def files(*names: str) -> set[str]:

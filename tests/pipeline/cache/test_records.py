@@ -112,7 +112,7 @@ def test_an_output_that_is_not_what_was_logged_is_not_taken_and_named(client, da
     assert find(client, "0", KEY) == (None, [f"output encoder of run {run.info.run_id} was changed or deleted"])
 
 
-def test_an_older_intact_run_stands_in_for_a_damaged_one(client):
+def test_an_older_intact_run_replaces_a_damaged_one(client):
     older, newer = finished(client), finished(client)
     weights(newer).unlink()
     assert found(client) == older.info.run_id

@@ -1,4 +1,4 @@
-"""Runs a notebook as a person does."""
+"""Runs a notebook as a user does."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""compare_runs.ipynb, executed on a real main and on an empty store."""
+"""compare_runs.ipynb, executed on a real run of main and on an empty store."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""what_the_encoder_learned.ipynb, executed on a real main and on an empty store."""
+"""what_the_encoder_learned.ipynb, executed on a real run of main and on an empty store."""
 
 import nbformat
 import pytest

@@ -1,4 +1,4 @@
-"""The bundle at the end of a tiny main: what the registry holds, what it serves, and who becomes champion."""
+"""The bundle that a tiny run of main builds: what the registry contains and serves, and which version becomes champion."""
 
 import base64
 import json

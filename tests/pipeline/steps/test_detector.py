@@ -1,4 +1,4 @@
-"""The entry points detector and crop, and main from illustrations, as a person runs them."""
+"""The entry points detector and crop, and main from illustrations, as a user runs them."""
 
 from pathlib import Path
 

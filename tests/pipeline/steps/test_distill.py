@@ -1,4 +1,4 @@
-"""The step distill on the two encoders of a tiny main."""
+"""The step distill on the two encoders of a tiny run of main."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def children(tiny_main) -> dict:
 
 @pytest.fixture(scope="module")
 def inputs(children) -> dict[str, str]:
-    """What distill is given in that main."""
+    """The inputs of distill in that run."""
     return {name: children["distill"].data.params[name] for name in ("catalogue", "encoder", "other")}
 
 
@@ -47,12 +47,12 @@ def test_its_plan_reuses_both_trainings_and_the_distillation(tiny_main):
     assert (plan["train"], plan["train seed 1"], plan["distill"]) == ("reuse", "reuse", "run")
 
 
-def test_no_epochs_are_nothing_to_do(tiny_main, inputs):
+def test_zero_epochs_are_refused(tiny_main, inputs):
     said = refusal(tiny_main, {**inputs, "recipe": "2020", "distill_epochs": ""})
     assert said == "distill: distill_epochs is 0 (recipe 2020), so there is nothing to do: give at least 1"
 
 
-def test_an_encoder_has_nothing_to_learn_from_itself(tiny_main, inputs):
+def test_an_encoder_is_not_distilled_with_itself(tiny_main, inputs):
     assert "are the same encoder" in refusal(tiny_main, {**inputs, "other": inputs["encoder"]})
 
 
@@ -60,7 +60,7 @@ def test_an_encoder_has_nothing_to_learn_from_itself(tiny_main, inputs):
     ("change", "said"),
     [({"image_size": 48}, "see different image sizes"), ({"training_catalogue": "0"}, "was not trained on this catalogue")],
 )
-def test_an_encoder_that_does_not_belong_is_refused(tiny_main, inputs, tmp_path, change, said):
+def test_an_unsuitable_encoder_is_refused(tiny_main, inputs, tmp_path, change, said):
     other = Path(download_artifacts(inputs["other"], dst_path=str(tmp_path), tracking_uri=tiny_main.tracking_uri))
     description = json.loads((other / "encoder.json").read_text())
     (other / "encoder.json").write_text(json.dumps(description | change))

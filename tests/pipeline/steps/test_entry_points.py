@@ -1,4 +1,4 @@
-"""Every entry point through the real `mlflow run`, on a tiny cast: what a person then finds in the UI."""
+"""Every entry point through the real `mlflow run`, on a tiny cast: what a user then finds in the UI."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from tests.runs import ROOT, TINY, TINY_TRAINING
 
 @pytest.fixture
 def child(tiny_main):
-    """The runs of the tiny main's steps, by name."""
+    """The runs of the steps of the tiny main, by name."""
     return tiny_main.project.children(tiny_main.run_id)
 
 

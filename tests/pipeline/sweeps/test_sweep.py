@@ -1,4 +1,4 @@
-"""The entry point sweep. Where trainings are not the point they take no time, in this process; an interruption is real."""
+"""The entry point sweep. Most training runs are faked, in this process; an interruption is real."""
 
 import json
 import math
@@ -42,7 +42,7 @@ POSTGRES = next(Path("/usr/lib/postgresql").glob("*/bin/initdb"), None) or shuti
 
 
 def curve(parameters: Parameters, epoch: int) -> dict[str, float]:
-    """A training that likes a drop rate of 0.2, and needs batches of 8."""
+    """A training run that is best at a drop rate of 0.2 and needs batches of 8."""
     if int(parameters["batch_size"]) < 8:
         raise StepFailed(f"batch_size={parameters['batch_size']}: too small")
     rate = float(parameters["learning_rate"])
@@ -83,7 +83,7 @@ def as_arguments(parameters: dict) -> list[str]:
 
 
 class Here:
-    """Sweeps in this process, with a store and a cache of their own."""
+    """Sweeps in this process, with their own store and cache."""
 
     def __init__(self, state: Path, patch: pytest.MonkeyPatch):
         (state / "cache").mkdir(parents=True)
@@ -154,7 +154,7 @@ def test_a_sweep_leaves_trials_parameters_plots_and_a_comparison(swept):
     assert "2 seeds: defaults" in compared and "test_gain" in run.data.metrics
 
 
-def test_a_finished_sweep_takes_no_time_again(swept, capsys):
+def test_a_finished_sweep_is_not_repeated(swept, capsys):
     where, parameters, _ = swept
     count = len(where.steps.started)
     where.sweep(parameters)
@@ -255,7 +255,7 @@ def test_a_missing_file_is_named(here, tmp_path):
 
 
 def test_an_interrupted_sweep_retries_the_trial_that_was_running(heads, tmp_path):
-    """With real processes and trainings."""
+    """With real processes and training runs."""
     (tmp_path / "state" / "cache").mkdir(parents=True)
     project = Project.on(ROOT, tmp_path / "state")
     parameters = {**OWN, "epochs": 3, "dataset": heads, "config": write_file(tmp_path), "trials": 1, "seeds": 0}
@@ -283,7 +283,7 @@ def test_an_interrupted_sweep_retries_the_trial_that_was_running(heads, tmp_path
 
 @pytest.fixture
 def postgres():
-    """The address of a PostgreSQL server that runs for this test, on a socket of its own."""
+    """The address of a PostgreSQL server that runs for this test, on its own socket."""
     if POSTGRES is None:
         pytest.skip("PostgreSQL is not installed")
     programs = Path(POSTGRES).parent

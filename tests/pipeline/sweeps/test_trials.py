@@ -1,4 +1,4 @@
-"""How a trial turns a training's metric history into one value."""
+"""How a trial turns the metric history of a training run into one value."""
 
 import dataclasses
 import threading

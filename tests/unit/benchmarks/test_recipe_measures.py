@@ -44,14 +44,14 @@ def test_map_at_r_counts_other_artworks_only(artworks):
     assert map_at_r(some) == pytest.approx(np.mean(expected), abs=1e-6)
 
 
-def test_a_head_without_another_of_its_character_asks_nothing():
+def test_a_head_without_another_of_its_character_is_no_query():
     some = heads()
     alone = LabeledEmbeddings(some.embeddings[:3], np.array(["a", "a", "b"]), some.artwork[:3], some.set[:3])
     assert map_at_r(alone) in (0.0, 0.5, 1.0)
 
 
 @pytest.mark.parametrize(("learn", "test"), [(5, None), (4, 3), (9, 1)])
-def test_what_is_learned_from_and_what_is_tested_share_no_artwork(learn, test):
+def test_training_and_test_heads_share_no_artwork(learn, test):
     some = heads(each=9, artworks=3)
     if learn == 9:
         with pytest.raises(ValueError):  # nothing is left to test on
@@ -83,11 +83,11 @@ def test_a_sketch_is_not_found_in_its_own_artwork():
     assert np.isnan(sketch_recall(some, some[np.zeros(0, int)]))
 
 
-def test_who_lies_far_from_every_mean_is_told_apart():
+def test_heads_far_from_every_mean_are_recognized_as_unknown():
     assert strangers(heads(names=10, noise=0.1), 0) > 0.95
 
 
-def test_all_measures_of_heads_that_lie_apart_are_high():
+def test_all_measures_of_separated_heads_are_high():
     some = heads(names=12, each=45, noise=0.1)
     found = all_measures(some, some, some[np.arange(5)], seeds=2)
     assert min(found.values()) > 0.95 and set(found) >= {"map_at_r", "rule_2020_top_5", "five_heads_top_1", "sketch_r1"}

@@ -1,4 +1,4 @@
-"""The benchmark of recipes: finished work is not repeated, and never taken for that of other values."""
+"""The benchmark of recipes: finished work is not repeated, and never reused for other values."""
 
 from benchmarks.recipes.run import changed, once, work_folder
 from pipeline.parameters.recipes import RECIPES
@@ -25,7 +25,7 @@ def test_finished_work_is_read_back_with_its_seconds_and_rate(make_encoder, tmp_
     assert same_weights(first[0], again[0])
 
 
-def test_other_values_lie_elsewhere(tmp_path):
+def test_other_values_use_other_folders(tmp_path):
     best = RECIPES["best"]
     assert work_folder(tmp_path, "metric_learning", best) == work_folder(tmp_path, "metric_learning", changed("best"))
     others = [work_folder(tmp_path, "metric_learning", changed("best,epochs=3")), work_folder(tmp_path, "distillation", best)]

@@ -16,7 +16,7 @@ EVERY_LINEAR = pytest.mark.parametrize("name", LINEAR)
 
 
 def separable(classes: int = 6, count: int = 12, d: int = 24, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Unit-length embeddings of classes around centers of their own, in mixed order."""
+    """Unit-length embeddings of classes, each around its own center, in mixed order."""
     rng = np.random.default_rng(seed)
     centers = np.random.default_rng(99).normal(size=(classes, d))
     labels = rng.permutation(np.repeat(np.arange(classes), count))
@@ -42,7 +42,7 @@ def assert_same(a, b) -> None:
 
 @EVERY
 @pytest.mark.parametrize("classes", [2, 6])
-def test_classes_that_lie_apart_are_told_apart(name, classes):
+def test_separable_classes_are_distinguished(name, classes):
     classifier = fitted(name, *separable(classes))
     x, y = separable(classes, seed=1)
     labels, scores = classifier.top_k(x, 1)

@@ -24,7 +24,7 @@ def fit(name: str) -> FittedClassifier:
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_a_folder_is_all_that_it_takes_to_name_again(name, tmp_path):
+def test_a_saved_folder_is_sufficient_to_name_heads(name, tmp_path):
     made = fit(name)
     fitted.write(tmp_path / "classifier", made)
     again = read(tmp_path / "classifier")

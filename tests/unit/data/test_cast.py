@@ -101,7 +101,7 @@ def test_look_alikes_differ_in_one_trait_and_to_the_eye():
     assert (first != second).any()
 
 
-def test_a_large_cast_keeps_everyone_apart_and_begins_with_the_small_one():
+def test_a_large_cast_has_distinct_characters_and_begins_with_the_small_one():
     people = make_cast(MAX_CHARACTERS, 0)
     assert len({p.traits for p in people}) == len({p.name for p in people}) == len({p.folder for p in people}) == MAX_CHARACTERS
     assert make_cast(40, 0) == people[:40]

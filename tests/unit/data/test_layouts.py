@@ -49,7 +49,7 @@ def test_sets_may_be_nested(tmp_path):
     assert dict(zip(found["character"], found["set"])) == {"Rei": "Shows/Eva", "Aqua": "Games", "Solo": ""}
 
 
-def test_what_is_not_a_picture_of_a_character_is_named_as_left_out(tmp_path):
+def test_files_that_are_not_pictures_of_a_character_are_reported_as_left_out(tmp_path):
     put(tmp_path, "Rei/1.png", "loose.png", ".hidden/1.png", "Rei/.thumb.png")
     (tmp_path / "Rei" / "notes.txt").write_text("hello")
     found, left_out = read_dataset(tmp_path, 0.85)
@@ -252,7 +252,7 @@ FACES = (
 
 
 @pytest.mark.parametrize("tags", ["rei\t7\nasuka\t8\n", "7\trei\n8\tasuka\n"])
-def test_the_danbooru_dataset_gives_a_row_a_head(tmp_path, tags):
+def test_the_danbooru_dataset_gives_one_row_per_head(tmp_path, tags):
     for given in (put_danbooru(tmp_path, FACES, tags), tmp_path / "faces.tsv"):
         found, left_out = read_dataset(given, 0.85)
         assert found[["character", "file", "artwork", "box"]].to_numpy().tolist() == [
@@ -278,7 +278,7 @@ def test_boxes_of_the_danbooru_dataset_are_heads_in_pixels(tmp_path):
     )
 
 
-def test_splits_are_read_by_the_pictures_number(tmp_path):
+def test_splits_are_read_by_picture_id(tmp_path):
     put_danbooru(tmp_path, FACES, train="1001\n", val="1002\n", test="1003\trest is ignored\n")
     found, _ = read_dataset(tmp_path, 0.85)
     assert dict(zip(found["artwork"], found["split"])) == {"1001": "train", "1002": "validation", "1003": "test"}
@@ -383,7 +383,7 @@ def test_files_are_listed_without_opening_a_picture(tmp_path, layout):
 
 
 @each_layout
-def test_a_lost_picture_is_no_file_of_the_dataset(tmp_path, layout):
+def test_a_missing_picture_is_not_a_file_of_the_dataset(tmp_path, layout):
     path = EXAMPLES[layout](tmp_path)
     before, lost = layout.files(path), Path(layout.read(path)[0][0].path)
     lost.unlink()

@@ -10,6 +10,6 @@ def test_the_most_frequent_reasons_come_first_each_with_its_first_file():
     ]
 
 
-def test_there_are_at_most_so_many_lines_and_none_without_a_reason():
+def test_the_number_of_lines_is_limited_and_there_are_none_without_a_reason():
     assert len(summary_lines([("file", f"reason {number}") for number in range(30)])) == MAX_REASONS
     assert summary_lines([]) == []

@@ -23,7 +23,7 @@ SIZES = st.lists(st.integers(2, 14), min_size=5, max_size=12)
 
 @st.composite
 def tables(draw, given_splits: bool = False) -> pd.DataFrame:
-    """Characters whose pictures share artworks, with each other too; their first two are always drawings of their own."""
+    """Characters whose pictures share artworks, with each other too; their first two are always separate drawings."""
     sizes = draw(SIZES)
     artworks, splits = [], []
     for character, size in enumerate(sizes):
@@ -82,7 +82,7 @@ def test_a_characters_pictures_are_split_by_the_rule(sizes, train, test, seed):
 
 @settings(max_examples=20, deadline=None)
 @given(sizes=st.lists(st.integers(2, 6), min_size=6, max_size=40), a=st.floats(0.01, 0.5), b=st.floats(0.01, 0.5))
-def test_that_many_characters_are_unseen_by_the_encoder(sizes, a, b):
+def test_the_requested_share_of_characters_is_unseen_by_the_encoder(sizes, a, b):
     count = len(sizes)
     kept = [max(2 if count >= 8 else 1, round(count * share)) for share in (a, b)]
     options = replace(OPTIONS, validation_characters=a, test_characters=b)

@@ -73,7 +73,7 @@ def test_most_of_the_head_stays_in_view():
         assert abs(rows[-1] - rows[0]) >= 100 * 0.75 * 0.7 * 0.7 - 4  # share in view, least brightness, least contrast
 
 
-def test_what_serving_meets_is_shown():
+def test_views_for_serving_include_what_users_upload():
     """Lines, colored light and JPEG, in a flat picture: white with nothing drawn, other channels, noise about an edge."""
     flat = Image.new("RGB", (64, 64), (200, 120, 40))
     found = [augment(flat, 32, rng(seed), "serving").astype(float) for seed in range(300)]

@@ -1,4 +1,4 @@
-"""Checkpoints: the newest complete one counts, whatever an interruption left beside it."""
+"""Checkpoints: the newest complete one is used, whatever an interruption left behind."""
 
 import shutil
 
@@ -19,7 +19,7 @@ def assert_holds(folder, value: int) -> None:
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
-def test_a_checkpoint_takes_the_place_of_the_last(tmp_path):
+def test_a_checkpoint_replaces_the_previous_one(tmp_path):
     folder = tmp_path / "deep" / "checkpoint"
     for value in (1, 2):
         save_checkpoint(folder, *numbers(value))
@@ -31,7 +31,7 @@ def test_without_a_checkpoint_there_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("written", [[], [TENSORS], [TENSORS, STATE]])
-def test_a_half_written_checkpoint_is_swept_away(tmp_path, written):
+def test_a_partial_checkpoint_is_removed(tmp_path, written):
     folder, beside = tmp_path / "checkpoint", tmp_path / "checkpoint.new"
     for before in (False, True):
         if before:

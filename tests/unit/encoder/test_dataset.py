@@ -1,4 +1,4 @@
-"""What the network is shown."""
+"""The views that the network is trained on."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ class Counted(Catalogue):
 
 
 @pytest.mark.parametrize(("room", "reads"), [(0, 12), (3 * 4 * 48 * 48, 9), (10**9, 6)])
-def test_pictures_are_decoded_once_as_long_as_there_is_room(catalogue_folder, room, reads):
+def test_pictures_are_decoded_once_while_they_fit_into_the_cache(catalogue_folder, room, reads):
     counted = Counted(catalogue_folder)
     kept, fresh = DecodedHeads(counted, counted.table(), room), DecodedHeads(Catalogue(catalogue_folder), counted.table())
     for row in [0, 1, 2, 3, 4, 5] * 2:
@@ -64,7 +64,7 @@ def test_views_are_the_same_whether_pictures_are_kept_or_not(catalogue):
         np.testing.assert_array_equal(views[0][position][0], views[1][position][0])
 
 
-def test_framed_heads_come_with_the_very_views_that_they_come_without(catalogue):
+def test_framing_does_not_change_the_views(catalogue):
     order, table = [3, 4], catalogue.table()
     both, views = (HeadViews(DecodedHeads(catalogue, table), order, 32, (0, 1), "serving", framed) for framed in (True, False))
     for position, row in enumerate(order):

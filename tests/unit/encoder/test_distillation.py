@@ -54,13 +54,13 @@ def test_the_principal_directions_are_those_of_a_singular_value_decomposition():
     np.testing.assert_allclose(np.abs(np.sum(found * expected, axis=0)), 1, atol=1e-6)
 
 
-def test_angles_stay_where_all_directions_are_kept():
+def test_all_directions_together_preserve_angles():
     values = RNG.normal(size=(20, 5))
     turned = values @ principal_directions(values, 5)
     np.testing.assert_allclose(turned @ turned.T, values @ values.T, atol=1e-9)
 
 
-def test_the_layer_that_is_fitted_comes_near_to_the_one_that_made_the_values():
+def test_the_fitted_layer_is_close_to_the_one_that_made_the_values():
     features = RNG.normal(size=(400, 7)) + 3
     weight, bias = RNG.normal(size=(4, 7)), RNG.normal(size=4)
     found, middle = fit_linear_layer(features, features @ weight.T + bias)
@@ -87,7 +87,7 @@ def test_about_half_of_the_views_are_blends_and_every_blend_lies_between_two_of_
         assert off.min() < 0.01 and 0 < shares[off.argmin()] < 1
 
 
-def test_what_encoders_see_together_is_the_mean_of_their_likenesses(teachers):
+def test_joint_similarities_are_the_mean_of_the_encoders_similarities(teachers):
     length = 2 * teachers[0].description.embedding_size
     together = Distillation(teachers, np.eye(length), 8, 4).joint_embedding(pictures())
     with torch.no_grad():
@@ -129,7 +129,7 @@ def test_the_student_starts_as_the_first_with_the_layer_that_is_fitted(teachers,
 
 
 def shown_to(framed: torch.Tensor, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What teacher and student are shown of these."""
+    """The views of these that teacher and student see."""
     seen = {}
 
     class Watched(torch.nn.Module):
@@ -170,8 +170,8 @@ def test_the_teachers_see_the_colored_heads_that_colorless_views_were_made_of():
     assert (alike(teacher[..., :1], student[..., :1]) | alike(teacher[..., :1], student[..., :1].flip(2))).all()
 
 
-def test_the_directions_of_the_first_start_are_gone_on_with(teachers, catalogue_folder, tmp_path, monkeypatch):
-    """Another machine may find others that are as good."""
+def test_a_resumed_distillation_keeps_its_first_directions(teachers, catalogue_folder, tmp_path, monkeypatch):
+    """Another machine may find other directions that are equally good."""
     whole, told = Stop(), Stop()
     distilled(teachers, catalogue_folder, tmp_path / "whole", whole)
     with pytest.raises(KeyboardInterrupt):
@@ -181,7 +181,7 @@ def test_the_directions_of_the_first_start_are_gone_on_with(teachers, catalogue_
     assert what_was_learned(told.history) == what_was_learned(whole.history)
 
 
-def test_an_interrupted_distillation_goes_on_to_the_same_bit(teachers, catalogue_folder, tmp_path):
+def test_an_interrupted_distillation_continues_bit_for_bit(teachers, catalogue_folder, tmp_path):
     whole, told = Stop(), Stop()
     expected, best = distilled(teachers, catalogue_folder, tmp_path / "whole", whole)
     with pytest.raises(KeyboardInterrupt):

@@ -29,7 +29,7 @@ DROPS = {"drop_rate": 0.2, "drop_connect_rate": 0.2}
 
 
 class Stop:
-    """An on_epoch that notes what it is told, and is interrupted after an epoch."""
+    """An on_epoch callback that records its arguments, and is interrupted after an epoch."""
 
     def __init__(self, after: int = 0):
         self.after, self.epochs, self.history = after, [], []
@@ -55,13 +55,13 @@ def same_weights(a, b) -> bool:
 
 @pytest.fixture(scope="module")
 def uninterrupted(catalogue_folder, make_encoder, tmp_path_factory):
-    """(encoder, best epoch, history, workspace) of a training in one go, with dropout and drop connect."""
+    """(encoder, best epoch, history, workspace) of an uninterrupted training run, with dropout and drop connect."""
     encoder, told, workspace = make_encoder(**DROPS), Stop(), tmp_path_factory.mktemp("training")
     best = run(encoder, catalogue_folder, workspace, told)
     return encoder, best, told.history, workspace
 
 
-def test_every_epoch_is_told_with_all_its_numbers(uninterrupted):
+def test_every_epoch_is_reported_with_all_metrics(uninterrupted):
     _, best, history, _ = uninterrupted
     assert len(history) == 3
     for metrics in history:
@@ -83,7 +83,7 @@ def test_the_encoder_ends_with_the_weights_that_scored_best(uninterrupted, catal
 
 
 @pytest.mark.parametrize("after", [1, 2])
-def test_an_interrupted_training_goes_on_to_the_same_bit(uninterrupted, catalogue_folder, make_encoder, tmp_path, after):
+def test_an_interrupted_training_run_continues_bit_for_bit(uninterrupted, catalogue_folder, make_encoder, tmp_path, after):
     expected, best, history, _ = uninterrupted
     with pytest.raises(KeyboardInterrupt):
         run(make_encoder(**DROPS), catalogue_folder, tmp_path, Stop(after))
@@ -94,7 +94,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bit(uninterrupted, catalogu
     assert same_weights(encoder, expected)
 
 
-def test_a_finished_training_is_told_again_and_not_done_again(uninterrupted, catalogue_folder, make_encoder, tmp_path):
+def test_a_finished_training_run_is_reported_again_but_not_repeated(uninterrupted, catalogue_folder, make_encoder, tmp_path):
     expected, best, history, workspace = uninterrupted
     shutil.copytree(workspace, tmp_path / "copy")
     encoder, told = make_encoder(seed=99, **DROPS), Stop()
@@ -142,7 +142,7 @@ def test_the_weights_of_the_best_epoch_are_kept_wherever_it_was(catalogue_folder
     assert kept == [epoch == best for epoch in (1, 2, 3)]
 
 
-def test_training_learns_to_tell_its_characters_apart(catalogue_folder, make_encoder, tmp_path):
+def test_training_learns_to_distinguish_its_characters(catalogue_folder, make_encoder, tmp_path):
     told = Stop()
     run(
         make_encoder(), catalogue_folder, tmp_path, told, epochs=5, learning_rate=3e-3, side_shares=(1.0,), arcface_weight=0.0,
@@ -152,7 +152,7 @@ def test_training_learns_to_tell_its_characters_apart(catalogue_folder, make_enc
 
 
 class TwoSets(Catalogue):
-    """The characters are of two sets by turns."""
+    """The characters are from two sets alternately."""
 
     def table(self):
         table = super().table()
@@ -178,7 +178,7 @@ def test_batches_are_of_one_set_as_often_as_asked(catalogue_folder, make_encoder
     assert len(mixed) >= 8 and any(mixed) == (share == 0)
 
 
-def test_weights_that_are_not_finite_are_the_users_to_mend(catalogue_folder, make_encoder, tmp_path):
+def test_non_finite_weights_are_a_user_error(catalogue_folder, make_encoder, tmp_path):
     encoder = make_encoder()
     torch.nn.init.constant_(encoder.backbone.classifier.weight, float("nan"))
     with pytest.raises(UserError, match="loss became nan in epoch 1: lower the learning rate"):
@@ -197,7 +197,7 @@ def changed_catalogue(folder, target, change):
 
 
 @pytest.mark.parametrize("missing", ["train", "validation"])
-def test_too_few_characters_are_the_users_to_mend(catalogue_folder, make_encoder, tmp_path, missing):
+def test_too_few_characters_are_a_user_error(catalogue_folder, make_encoder, tmp_path, missing):
     def change(table):
         one = table["character"][table["encoder_split"] == "train"].iloc[0]
         dropped = (table["encoder_split"] == missing) & ((table["character"] != one) | (missing == "validation"))
@@ -208,7 +208,7 @@ def test_too_few_characters_are_the_users_to_mend(catalogue_folder, make_encoder
         run(make_encoder(), folder, tmp_path, Stop())
 
 
-def test_a_batch_too_small_for_two_characters_is_the_users_to_mend(catalogue_folder, make_encoder, tmp_path):
+def test_a_batch_too_small_for_two_characters_is_a_user_error(catalogue_folder, make_encoder, tmp_path):
     with pytest.raises(UserError, match="batch_size 4 is too small for 2 characters with 4 pictures each"):
         run(make_encoder(), catalogue_folder, tmp_path, Stop(), batch_size=4, pictures_per_class=4)
 

@@ -7,7 +7,7 @@ from crystal_eyes.evaluation.retrieval import retrieval
 
 
 def classes(noise: np.ndarray, count: int = 400, names: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings around class centers with a standard deviation a direction."""
+    """Embeddings around class centers with a standard deviation per direction."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % names
     return rng.normal(size=(names, len(noise)))[labels] + rng.normal(size=(count, len(noise))) * noise, labels

@@ -60,7 +60,7 @@ def rates(rows: list[tuple[float, bool]], truths: int) -> tuple[float, float]:
 
 
 def area_under(rows: list[tuple[float, bool]], truths: int) -> float:
-    """For each true box the best precision at which at least so many are found."""
+    """The mean, over the number of found true boxes, of the best precision at which at least that many are found."""
     points = [rates(rows[: n + 1], truths) for n in range(len(rows))]
     total = 0.0
     for n in range(1, truths + 1):

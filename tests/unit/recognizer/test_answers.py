@@ -31,18 +31,18 @@ def test_rare_among_the_known_is_unknown_and_rare_among_strangers_is_known(p_val
     assert head(p_value=p_value, stranger_share=stranger_share).verdict == verdict
 
 
-def test_an_unknown_head_is_told_with_its_nearest_and_its_p_value():
+def test_the_sentence_for_an_unknown_head_has_the_nearest_character_and_the_p_value():
     text = head(p_value=0.031, nearest=(Reference("Rumi", "Isle", 0.9, b""),)).sentence()
     assert "Unlike everything in this catalogue" in text and "3 in 100" in text and "Rumi (Isle)" in text
     assert "Mika" not in text
 
 
-def test_a_known_head_is_told_with_its_first_candidate_and_the_strangers_that_come_so_close():
+def test_the_sentence_for_a_known_head_has_the_first_candidate_and_the_stranger_share():
     text = head(stranger_share=0.02, p_value=0.4).sentence()
     assert "Close to Mika (Tower)" in text and "2 in 100" in text and "Rumi" not in text
 
 
-def test_an_unsure_head_names_the_first_candidate_but_says_it_may_be_nobody():
+def test_the_sentence_for_an_unsure_head_has_the_first_candidate_and_says_it_may_be_another():
     text = head(stranger_share=0.37, p_value=0.4).sentence()
     assert (
         text.startswith("Not certain") and "Mika (Tower)" in text and "outside this catalogue" in text and "37 in 100" in text
@@ -57,13 +57,13 @@ def test_a_character_without_series_is_named_without_brackets():
 @pytest.mark.parametrize(
     ("share", "words"), [(0.0001, "fewer than 1 in"), (0.0099, "fewer than 1 in"), (0.01, "1 in"), (0.049, "5 in")]
 )
-def test_shares_below_one_in_a_hundred_are_not_told_as_none(share, words):
+def test_shares_below_one_in_a_hundred_are_not_shown_as_zero(share, words):
     for text in (head(p_value=share).sentence(), head(stranger_share=share).sentence()):
         assert f" {words} 100 " in text and " 0 in 100" not in text
 
 
 @pytest.mark.parametrize("p_value, stranger_share", [(0.01, 1.0), (0.5, 0.01), (0.5, 0.5)])
-def test_only_line_art_is_told_to_say_less_and_no_sentence_claims_rights(p_value, stranger_share):
+def test_only_line_art_is_called_less_reliable_and_no_sentence_makes_a_legal_claim(p_value, stranger_share):
     colored, line = (head(p_value=p_value, stranger_share=stranger_share, monochrome=m).sentence() for m in (False, True))
     assert "Line art" not in colored and line.startswith(colored) and "Line art" in line
     assert not any(word in line.lower() for word in ("original", "copyright", "infring", "legal", "stolen"))

@@ -19,7 +19,7 @@ NEEDED = ("detector.onnx", "encoder.onnx", "classifier.onnx", "characters.json",
 
 @pytest.fixture
 def copy(bundle_folder, tmp_path) -> Path:
-    """A copy to spoil."""
+    """A copy that tests may damage."""
     return Path(shutil.copytree(bundle_folder, tmp_path / "copy"))
 
 
@@ -69,7 +69,7 @@ def test_a_missing_file_is_named(copy, name):
     refused(copy, str(copy / name), "missing")
 
 
-def test_a_folder_in_a_files_place_is_no_file(copy):
+def test_a_folder_instead_of_a_file_is_refused(copy):
     (copy / "means.npy").unlink()
     (copy / "means.npy").mkdir()
     refused(copy, str(copy / "means.npy"))
@@ -77,7 +77,7 @@ def test_a_folder_in_a_files_place_is_no_file(copy):
 
 @pytest.mark.parametrize("name", [*NEEDED, *gallery.FILES])
 def test_a_listing_without_a_file_that_recognition_reads_is_refused(copy, name):
-    """Or it would be read unchecked."""
+    """Otherwise the file would be read unchecked."""
     change(copy, lambda listing: listing["files"].pop(name))
     refused(copy, LISTING, name)
 
@@ -117,7 +117,7 @@ def test_an_older_format_asks_for_another_bundle(copy):
     ["", "no json", "[]", "3", "null", "{}", f'{{"format": {FORMAT}}}', f'{{"format": {FORMAT}, "files": 5}}',
      f'{{"format": {FORMAT}, "files": null}}', '{"files": {}}', f'{{"format": {FORMAT}, "files": ["a"]}}', b"\xff\xfe\x00"],
 )  # fmt: skip
-def test_a_listing_that_is_none_is_told_in_one_line(copy, text):
+def test_an_invalid_listing_is_refused_in_one_line(copy, text):
     (copy / LISTING).write_bytes(text if isinstance(text, bytes) else text.encode())
     refused(copy, str(copy), LISTING)
 
@@ -131,7 +131,7 @@ def test_a_folder_without_a_listing_is_not_a_bundle(tmp_path):
     ["../outside", "/etc/hostname", "a/../../outside", "a//b", "", ".", "..", ".hidden", "a/.hidden", "enrolled/../../outside",
      "a\\b", "a b", "outside\n", "./outside", "a/", "~/outside"],
 )  # fmt: skip
-def test_a_name_that_leads_out_of_the_bundle_is_refused_before_anything_is_read(copy, name):
+def test_a_name_outside_the_bundle_is_refused_before_anything_is_read(copy, name):
     (copy.parent / "outside").write_text("secret")
     digest = hashlib.sha256(b"secret").hexdigest()
     change(copy, lambda listing: listing["files"].update({name: digest}))

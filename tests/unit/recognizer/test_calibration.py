@@ -35,7 +35,7 @@ def test_without_any_calibration_head_nothing_is_rare():
 @pytest.mark.parametrize("draw", ["continuous", "ties", "all equal"])
 @pytest.mark.parametrize("count", [19, 37])
 def test_of_exchangeable_heads_no_more_than_alpha_are_called_unknown(draw, count):
-    """The guarantee, over many calibrations; strangers' shares keep the same one."""
+    """The guarantee, over many calibrations; the strangers' shares have it too."""
     trials = 4000
     called, strangers_called = dict.fromkeys((0.05, 0.1, 0.3), 0), dict.fromkeys((0.05, 0.1, 0.3), 0)
     for seed in range(trials):
@@ -56,7 +56,7 @@ def test_of_exchangeable_heads_no_more_than_alpha_are_called_unknown(draw, count
 
 @settings(deadline=None)
 @given(scores, scores, score, score)
-def test_a_more_unlike_head_is_never_likelier_known_nor_less_likely_a_stranger(known, strangers, a, b):
+def test_p_values_are_monotonic_in_unlikeness(known, strangers, a, b):
     some, both = calibration(known, strangers), np.sort([a, b])
     assert np.diff(some.p_values(both))[0] <= 0 <= np.diff(some.stranger_shares(both))[0]
 
@@ -78,14 +78,14 @@ def test_probabilities_are_the_softmax_at_the_temperature(rows, temperature):
 
 @settings(deadline=None)
 @given(rows, st.sampled_from([0.05, 1.0, 30.0]))
-def test_no_temperature_changes_who_comes_first(rows, temperature):
+def test_no_temperature_changes_the_first_answer(rows, temperature):
     logits = np.array(rows, np.float32)
     found = calibration(temperature=temperature).probabilities(logits)
     order = np.argsort(logits, axis=1, kind="stable")
     assert (np.diff(np.take_along_axis(found, order, axis=1), axis=1) >= 0).all()
 
 
-def test_heat_makes_less_certain_and_huge_logits_stay_finite():
+def test_a_higher_temperature_lowers_confidence_and_huge_logits_stay_finite():
     logits = np.array([[3.0, 1.0, 0.0]], np.float32)
     tops = [calibration(temperature=t).probabilities(logits).max() for t in (0.3, 1, 3, 40)]
     assert sorted(tops, reverse=True) == tops and tops[0] > 0.99 and tops[-1] < 0.4

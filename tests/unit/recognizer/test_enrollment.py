@@ -101,7 +101,7 @@ def test_a_name_that_was_enrolled_is_refused_a_second_time(folder, new):
         enroll(folder, "Nova", "", new[1:2])
 
 
-def test_who_was_not_enrolled_cannot_be_removed(folder):
+def test_a_character_that_was_not_enrolled_cannot_be_removed(folder):
     before = contents(folder)
     with pytest.raises(UserError, match="Character 3 was trained, not enrolled, and can't be removed"):
         remove(folder, "Character 3")
@@ -132,7 +132,7 @@ def test_heads_that_look_like_a_known_character_are_pointed_out(folder, tmp_path
     assert [name for name, _ in result.look_alikes] == [str(path) for path in sure[:2]]
 
 
-def test_what_an_interrupted_enrollment_left_does_no_harm(folder, new):
+def test_leftovers_of_an_interrupted_enrollment_do_no_harm(folder, new):
     before = Recognizer.load(folder, threads=1).naming.characters
     enroll(folder, "Nova", "", new[:1])
     # as if the listing had never been written

@@ -35,14 +35,14 @@ def test_a_head_crop_is_taken_whole(detector, character, side):
     np.testing.assert_array_equal(head.picture, picture)
 
 
-def test_a_tight_crop_in_which_the_detector_sees_nothing_is_looked_at_again_in_a_frame(detector):
+def test_a_tight_crop_without_a_detection_is_searched_again_in_a_frame(detector):
     picture = np.asarray(draw_head(1, 0))
     assert len(detector.detect(picture)[0]) == 0
     assert len(find_heads(detector, picture)) == 1
 
 
-def test_a_small_head_that_only_the_frame_brings_out_has_its_place_in_the_picture(detector):
-    """The frame's width is taken off again."""
+def test_a_small_head_found_only_in_the_frame_has_its_position_in_the_picture(detector):
+    """The frame's width is subtracted again."""
     found = []
     for number in range(40):
         ground = Image.new("RGB", (130, 100), (60, 90, 60))
@@ -57,7 +57,7 @@ def test_a_small_head_that_only_the_frame_brings_out_has_its_place_in_the_pictur
         np.testing.assert_array_equal(head.picture, crop_head(picture, np.array(head.box)))
 
 
-def test_heads_of_a_page_are_found_where_they_were_drawn_surest_first(detector):
+def test_heads_of_a_page_are_found_where_they_were_drawn_most_confident_first(detector):
     found = find_heads(detector, page())
     places = as_boxes([(30 + 190 * (n % 3), 30 + 180 * (n // 3), 150 + 190 * (n % 3), 150 + 180 * (n // 3)) for n in range(6)])
     shared = iou(as_boxes([head.box for head in found]), places) > 0.3
@@ -81,7 +81,7 @@ def centerd(size: tuple[int, int], side: int) -> np.ndarray:
 
 
 def fills(boxes: np.ndarray, longer: int) -> bool:
-    """The rule in words: some head's crop, 1.2 times its box, is six tenths of the picture's longer side."""
+    """The rule: some head's crop, 1.2 times its box, is six tenths of the picture's longer side."""
     return any(1.2 * max(right - left, bottom - top) >= 0.6 * longer for left, top, right, bottom in boxes.tolist())
 
 
@@ -101,7 +101,7 @@ def test_a_picture_is_a_head_crop_from_six_tenths_of_its_longer_side(detector, s
 
 
 @pytest.mark.parametrize("size", [(300, 300), (300, 200), (300, 180)])
-def test_a_small_picture_is_looked_at_twice_before_it_is_taken_for_a_page(detector, size):
+def test_a_small_picture_is_searched_twice_before_it_counts_as_a_page(detector, size):
     second = 0
     for side in range(200, 290, 10):
         picture = centerd(size, side)

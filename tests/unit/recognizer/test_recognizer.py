@@ -84,7 +84,7 @@ def test_a_head_is_answered_in_full(recognizer):
 
 
 @pytest.mark.parametrize("character", [0, 1, 2])
-def test_a_head_that_it_learned_from_is_named(recognizer, character):
+def test_a_training_head_is_named(recognizer, character):
     (head,) = recognizer.recognize(draw_head(character, 0))
     series = f"Series {character}" if character % 2 else ""
     assert (head.candidates[0].character, head.candidates[0].series) == (f"Character {character}", series)
@@ -200,13 +200,13 @@ def test_what_is_transparent_is_shown_on_white():
 
 
 @pytest.mark.parametrize("data, error", [(b"", PictureError), (b"no picture", PictureError), (png(EMPTY)[:60], PictureError)])
-def test_bytes_that_are_no_picture_raise_why(recognizer, data, error):
+def test_bytes_that_are_not_a_picture_raise_the_reason(recognizer, data, error):
     with pytest.raises(error) as caught:
         recognizer.recognize(data)
     assert str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_an_error_of_the_system(recognizer, tmp_path):
+def test_a_missing_file_is_an_os_error(recognizer, tmp_path):
     for path in (tmp_path / "nothing.png", str(tmp_path / "nothing.png")):
         with pytest.raises(FileNotFoundError):
             recognizer.recognize(path)
@@ -339,7 +339,7 @@ def test_a_registered_models_folder_holds_the_bundle_inside(bundle_folder, recog
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_a_folder_that_is_not_there_is_told(tmp_path, kind):
+def test_a_missing_folder_is_a_user_error(tmp_path, kind):
     with pytest.raises(UserError, match="does not exist") as caught:
         Recognizer.load(kind(tmp_path / "nothing"))
     assert str(tmp_path / "nothing") in str(caught.value) and "\n" not in str(caught.value)

@@ -48,7 +48,7 @@ def test_logits_as_large_as_a_long_training_makes_them_overflow_nothing():
 
 
 @pytest.mark.parametrize("name", SCORES)
-def test_a_head_that_nothing_speaks_for_is_more_unlike(name):
+def test_a_head_without_evidence_is_more_unlike(name):
     sure = Evidence(np.array([[9.0, 0, 0]], np.float32), np.array([[0.9, 0, 0]]), np.array([[0.95, 0.1]]))
     stranger = Evidence(np.array([[1.0, 0.8, 0.9]], np.float32), np.array([[0.3, 0.2, 0.2]]), np.array([[0.3, 0.1]]))
     assert SCORES[name](stranger)[0] > SCORES[name](sure)[0]
@@ -63,7 +63,7 @@ def test_a_head_near_to_many_characters_is_more_unlike_than_one_as_near_to_one_a
 
 
 @EVERY
-def test_scores_are_brought_to_one_scale_on_the_known_and_added(names):
+def test_scores_are_standardized_on_known_heads_and_added(names):
     known, asked = evidence(seed=1), evidence(seed=2)
     fitted = Unlikeness.fit(names, known)
     expected = np.zeros(40)

@@ -88,7 +88,7 @@ def test_an_interrupted_run_continues_and_gives_what_an_uninterrupted_one_gives(
     assert all((once.folder / name).read_bytes() == (again.folder / name).read_bytes() for name in files)
 
 
-def test_a_cache_keeps_boxes_exactly_and_drops_a_cut_line(tmp_path):
+def test_a_cache_keeps_boxes_exactly_and_drops_a_truncated_line(tmp_path):
     boxes = np.random.default_rng(0).uniform(0, 500, (3, 4)).astype(np.float32)
     cache = BoxCache(tmp_path / "found.jsonl")
     cache.put("a", boxes)

@@ -37,7 +37,7 @@ def test_every_head_is_touched_and_nothing_far_from_heads_is(boxes):
     assert len(set(amounts)) > 30  # circles of many sizes
 
 
-def test_most_of_a_head_stays_to_be_seen():
+def test_most_of_a_head_remains_visible():
     picture, box = pattern(), as_boxes([[50, 30, 150, 130]])
     hidden = [changed(picture, random_circles(picture, box, np.random.default_rng(seed)))[30:130, 50:150].mean()
               for seed in range(60)]  # fmt: skip
@@ -69,7 +69,7 @@ def test_the_seed_decides():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])
-def test_tiny_pictures_are_no_trouble(size):
+def test_tiny_pictures_are_handled(size):
     picture = np.full((*size, 3), 128, np.uint8)
     boxes = as_boxes([[0, 0, size[1], size[0]]])
     for seed in range(20):

@@ -60,7 +60,7 @@ def test_a_folder_without_one_head_is_refused(tmp_path, file):
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
-def test_a_folder_called_like_a_picture_is_no_trouble(tmp_path):
+def test_a_folder_named_like_a_picture_is_ignored(tmp_path):
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     (tmp_path / "b.png").mkdir()
     assert len(read_head_pictures(tmp_path, None)[0]) == 1

@@ -110,13 +110,13 @@ def test_heads_are_the_class_named_head(yolo, name):
     assert boxes_of(labeled) == {"a.png": [list(HEAD)]} and "class 0" in why(left_out)["a.png"]
 
 
-def test_classes_beside_the_labels_are_no_labels(yolo):
+def test_classes_txt_next_to_the_labels_is_not_read_as_labels(yolo):
     folder = yolo({"a": LINE})
     (folder / "labels/classes.txt").write_text("head\n")
     assert read_labels(folder)[1] == []
 
 
-def test_a_byte_order_mark_is_no_class(yolo):
+def test_a_byte_order_mark_is_not_part_of_a_class(yolo):
     assert read_labels(yolo({"a": "\ufeff" + LINE}))[1] == []
 
 
@@ -245,7 +245,7 @@ def test_two_pictures_of_one_name_are_named(yolo):
 
 
 @pytest.mark.parametrize("line", ["0 0.5 0.5 0.7 0.5 0.7 0.9 0.5 0.9", "inf 0.5 0.5 0.2 0.2"])
-def test_a_polygon_or_a_class_without_end_is_named(yolo, line):
+def test_a_polygon_or_a_class_that_is_too_large_is_named(yolo, line):
     labeled, left_out = read_labels(yolo({"a": f"{LINE}\n{line}"}))
     assert len(labeled[0].boxes) == 1 and "line 2" in left_out[0][1]
 

@@ -56,7 +56,7 @@ def with_embeddings(
 
 
 def with_classifier(inputs: BundleInputs, folder: Path, name: str, characters: int = 8, first: int = 0) -> BundleInputs:
-    """The inputs with another classifier: of so many characters, on embeddings without their first components."""
+    """The inputs with another classifier: with `characters` characters, on embeddings without their first components."""
     x, table = np.load(inputs.embeddings / "embeddings.npy"), pd.read_parquet(inputs.embeddings / "table.parquet")
     names = table["character"].to_numpy(str)
     rows = (table["classifier_split"] == "train").to_numpy() & np.isin(names, np.unique(names)[:characters])

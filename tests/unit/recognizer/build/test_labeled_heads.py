@@ -3,7 +3,7 @@ import numpy as np
 from tests.unit.recognizer.build.made_up import D, heads
 
 
-def test_kinds_part_the_heads_with_sketches_sketches_join_the_line_art():
+def test_kinds_partition_the_heads_and_sketches_count_as_line_art():
     some = heads(0, 4, 5, seed=0)
     assert len(some.of_kind("colour").line) + len(some.of_kind("line").line) == 20
     assert not some.of_kind("colour").line.any() and some.of_kind("line").line.all()

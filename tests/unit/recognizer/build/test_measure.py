@@ -34,7 +34,7 @@ def test_the_report_is_what_loops_count(known, unlikeness):
     assert found["colour_top_1"] < found["colour_top_5"] and found["line_drawn_heads"] < found["line_heads"]
 
 
-def test_a_report_of_colored_heads_alone_is_silent_on_the_others(known, unlikeness):
+def test_a_report_of_colored_heads_has_no_figures_for_other_kinds(known, unlikeness):
     calibrations = {kind: Calibration(1.0) for kind in KINDS}
     found = measure_known(known, unlikeness, calibrations, heads(0, 10, 3, 5, line=-1))
     assert found["colour_heads"] == 30 and not any(name.startswith("line") for name in found)

@@ -42,7 +42,7 @@ def test_no_temperature_on_a_fine_grid_is_better(seed, temperature, count):
 
 
 @pytest.mark.parametrize("factor", [0.25, 4.0])
-def test_logits_that_are_so_many_times_larger_need_as_much_more_heat(factor):
+def test_scaling_the_logits_scales_the_temperature(factor):
     logits, truth = drawn(1.0)
     assert fit_temperature(factor * logits, truth) == pytest.approx(factor * fit_temperature(logits, truth), rel=1e-2)
 
@@ -57,7 +57,7 @@ def test_a_single_head_is_enough_to_fit():
     assert 0.02 <= fit_temperature(np.array([[2.0, 1.0]], np.float32), np.array([0])) <= 50
 
 
-def test_tempering_lowers_the_calibration_error():
+def test_temperature_scaling_lowers_the_calibration_error():
     logits, truth = drawn(3.0)
     fresh, other = drawn(3.0, seed=1)
     errors = []
