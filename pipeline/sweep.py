@@ -143,7 +143,7 @@ def _search(
                 raise trials.broken
             reasons = study.failures_in_a_row(found)
             if len(reasons) >= TOO_MANY:
-                raise UserError(f"{len(reasons)} trials failed in a row; the last one with: {reasons[0]}")
+                raise UserError(f"{len(reasons)} trials failed in a row; the last one: {reasons[0]}")
     finally:
         if share_cores:
             del os.environ["OMP_NUM_THREADS"]

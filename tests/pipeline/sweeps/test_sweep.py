@@ -158,7 +158,7 @@ def test_a_finished_sweep_is_not_repeated(swept, capsys):
     where, parameters, _ = swept
     count = len(where.steps.started)
     where.sweep(parameters)
-    assert "4 of 4 trials are done" in capsys.readouterr().out and len(where.steps.started) == count
+    assert "4 of 4 trials are finished" in capsys.readouterr().out and len(where.steps.started) == count
 
 
 def test_what_a_sweep_finds_flows_into_main(swept):
@@ -195,7 +195,7 @@ def test_ten_failures_in_a_row_stop_a_sweep_with_the_reason(heads, here, tmp_pat
         tmp_path, method="random", parameters={"batch_size": {"min": 4, "max": 7}, "drop_rate": {"min": 0.1, "max": 0.2}}
     )
     parameters = {**OWN, "dataset": heads, "config": config, "trials": 30, "jobs": 2, "seeds": 0}
-    with pytest.raises(UserError, match="^1[0-3] trials failed in a row, the last one: batch_size"):
+    with pytest.raises(UserError, match="^1[0-3] trials failed in a row; the last one: batch_size"):
         here.sweep({**parameters, "batch_size": 32})
     table = trials_table(here.client)
     assert 10 <= table["failure"].str.startswith("batch_size").sum() < 14
@@ -269,7 +269,7 @@ def test_an_interrupted_sweep_retries_the_trial_that_was_running(heads, tmp_path
     assert process.returncode == 130 and "interrupted; finished work is kept" in rest
     interrupted = next(line for line in seen if line.startswith("trial 0:"))
     output = project.run("sweep", parameters)
-    assert "0 of 1 trials are done" in output
+    assert "0 of 1 trials are finished" in output
     again = next(line for line in output.splitlines() if line.startswith("trial 1:"))
     assert again.split(": ")[1].strip() == interrupted.split(": ")[1].strip()  # the same parameters
     assert "epoch 1/3: 1/1" not in output.split("trial 1:")[1]  # its first epoch is not trained again

@@ -139,7 +139,7 @@ def test_an_answer_does_not_depend_on_the_other_queries(name):
 def test_more_characters_than_fit_into_memory_are_refused(name, monkeypatch):
     monkeypatch.setattr(scikit_linear, "memory", lambda: 500)
     with pytest.raises(
-        UserError, match="needs .* GiB for 72 embeddings of 6 characters, this machine has .*: use the perceptron"
+        UserError, match="needs .* GiB for 72 embeddings of 6 characters, but this machine has .*: use the perceptron"
     ):
         fitted(name, *separable())
 

@@ -158,7 +158,7 @@ def test_embeddings_of_another_encoder_are_refused(inputs, tmp_path):
 
 def test_too_few_test_heads_are_refused(inputs, tmp_path):
     changed = with_embeddings(inputs, tmp_path / "few", edit=lambda table: table.assign(classifier_split="train"))
-    with pytest.raises(UserError, match="too few test heads to calibrate and measure"):
+    with pytest.raises(UserError, match="too few test heads to calibrate and evaluate"):
         build_bundle(changed, OPTIONS, tmp_path / "bundle")
 
 
