@@ -13,7 +13,7 @@ def test_walks_through_a_finished_main(tiny_main, monkeypatch):
     notebook = execute(NAME, monkeypatch, tiny_main.tracking_uri)
     text = texts(notebook)
     assert "heads of 8 characters" in text and "by chance" in text
-    assert all(kind in text for kind in ("colour", "grey", "lines"))
+    assert all(kind in text for kind in ("color", "gray", "lines"))
     # neighbors, map, look-alikes, calibration, sketches (or that none failed)
     pictures = [o for o in outputs(notebook) if "image/png" in o.get("data", {})]
     assert len(pictures) == 5 - ("No sketch failed" in text)
