@@ -94,7 +94,7 @@ def convert(field: dataclasses.Field, text: str) -> Value:
         return words[text.strip().lower()]
     if kind in (int, float):
         try:
-            value = int(float(text)) if kind is int and float(text).is_integer() else kind(text)
+            value = _whole(text) if kind is int else float(text)
         except (ValueError, OverflowError):
             what = "a whole number" if kind is int else "a number"
             raise UserError(f"parameter {name}={text}: give {what}") from None
@@ -107,6 +107,17 @@ def convert(field: dataclasses.Field, text: str) -> Value:
     if metadata["choices"] and not metadata["input"] and word not in metadata["choices"]:
         raise UserError(f"parameter {name}={text}: choose one of {', '.join(metadata['choices'])}")
     return word
+
+
+def _whole(text: str) -> int:
+    """5, "5.0" and "1e1" are whole numbers. Raises ValueError, OverflowError."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not number.is_integer():
+            raise
+        return int(number)
 
 
 class _Parser(argparse.ArgumentParser):
