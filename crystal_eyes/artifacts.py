@@ -12,19 +12,24 @@ from functools import cache
 from pathlib import Path
 
 from crystal_eyes.errors import UserError
+from crystal_eyes.paths import plain_path
+from crystal_eyes.stores import require_store
 
 
 def is_uri(value: str) -> bool:
-    return re.match(r"[a-z][a-z0-9+.-]+:/", value) is not None
+    """Whether MLflow has to say where this is. A `file:` URI is a path written differently."""
+    return re.match(r"(?!file:)[a-z][a-z0-9+.-]+:/", value, re.IGNORECASE) is not None
 
 
 def local_path(value: str) -> Path:
     """The local path of the input, downloaded if it is in a remote store. Raises UserError if there is no such input."""
     if not is_uri(value):
-        path = Path(value).expanduser()
+        path = plain_path(value)
         if not path.exists():
             raise UserError(f"{value} does not exist: give an existing path, runs:/ID/NAME or models:/NAME/VERSION")
         return path
+    scheme, rest = value.split(":", 1)
+    value = f"{scheme.lower()}:{rest}"
     try:
         artifacts = importlib.import_module("mlflow.artifacts")
     except ImportError:
@@ -32,13 +37,43 @@ def local_path(value: str) -> Path:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # several bars per step would hide the step's own
     try:
         if value.startswith(("runs:/", "models:/")):
-            local = Path(_artifact_uri(value).removeprefix("file://"))
-            if local.is_absolute() and local.exists():  # a store on this machine: no copy
+            _require_stores()
+            if local := _in_local_store(value):  # a store on this machine: no copy
                 return local
-        return Path(artifacts.download_artifacts(artifact_uri=value, dst_path=_downloads().name))
+        fetched = Path(artifacts.download_artifacts(artifact_uri=value, dst_path=_downloads().name))
+        if fetched.is_dir() and not any(fetched.iterdir()):  # what some stores answer for a path that they lack
+            raise UserError(f"{value} is empty or missing in the store: check in the MLflow UI that it exists")
+        return fetched
+    except UserError:
+        raise
     except Exception as error:  # each store has its own exceptions
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{value} can't be fetched ({reason}): check in the MLflow UI that it exists") from None
+
+
+def _require_stores() -> None:
+    mlflow = importlib.import_module("mlflow")
+    for uri in dict.fromkeys((str(mlflow.get_tracking_uri()), str(mlflow.get_registry_uri()))):
+        require_store(uri)
+
+
+def _in_local_store(value: str) -> Path | None:
+    """The path of an artifact in a store on this machine, None if the store is elsewhere. Raises UserError: it is not there."""
+    uri = _artifact_uri(value)
+    if is_uri(uri):
+        return None
+    local = plain_path(uri)
+    if not local.is_absolute() or local.exists():
+        return local if local.exists() else None
+    root = next(parent for parent in local.parents if parent.exists())
+    if local.parent == root:
+        raise UserError(
+            f"{value} has no artifact {local.name} (there is no {local}): it was deleted, or its run did not finish"
+        )
+    raise UserError(
+        f"{value} is stored in {local}, of which only {root} exists: the store was moved, its files were deleted, or they are "
+        "on another machine. MLflow records absolute paths: move the files back or link them there, or give the folder itself"
+    )
 
 
 def _artifact_uri(value: str) -> str:

@@ -1,41 +1,59 @@
 """The command line: crystal-eyes recognize | check | enroll | serve."""
 
 import argparse
-import glob
-import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from crystal_eyes.artifacts import is_uri
+from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say
 from crystal_eyes.errors import UserError, one_line
-from crystal_eyes.images import SUFFIXES
+from crystal_eyes.paths import plain_path
+from crystal_eyes.picture_files import find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
 from crystal_eyes.recognizer.answers import who
+from crystal_eyes.recognizer.bundle import copy_bundle
 from crystal_eyes.recognizer.recognizer import bundle_folder
+from crystal_eyes.stores import limit_patience
 
 CHAMPION = "models:/crystal-eyes@champion"
 VARIABLE = "CRYSTAL_EYES_BUNDLE"
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code. Errors that the user can fix are one line on stderr."""
-    options = arguments().parse_args(given)
+    """Run a command and return its exit code: 0; 1 after an error or if a picture could not be read; 2 for wrong arguments;
+    130 if it was interrupted. Errors that the user can fix are one line on stderr.
+    """
+    never_fail_on_letters()
+    limit_patience()
     try:
-        return options.run(options)
+        options = arguments().parse_args(given)
+        code = options.run(options)
+        sys.stdout.flush()  # here, where an error can still be reported
+        return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # stdout was closed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except Exception as error:
         line = one_line(error)
         if line is None:
             raise
-        print(f"crystal-eyes: {line}", file=sys.stderr)
+        if isinstance(error, OSError) and error.filename is None:
+            _drop_output()  # stdout may be what is full: Python would try, and complain, again at its end
+        print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
         return 1
+
+
+def _drop_output() -> None:
+    """Write what is still buffered for stdout nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def recognize(options: argparse.Namespace) -> int:
@@ -49,49 +67,55 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]) -> int:
-    paths, failed = pictures(options.pictures), 0
-    recognizer = Recognizer.load(bundle(options))
+    paths, unreadable = _listed(options.pictures)
+    recognizer, failed = Recognizer.load(bundle(options)), 0
     answers = zip(paths, recognizer.recognize_many(paths))
     for path, heads in track(answers, len(paths), "recognize", "pictures") if len(paths) > 1 else answers:
+        name = str(path)
         if isinstance(heads, Exception):
             failed += 1
-            error = heads.strerror if isinstance(heads, OSError) else str(heads)
-            print(json.dumps({"picture": str(path), "error": error}) if options.json else f"{path}: {error}", flush=True)
+            error = (heads.strerror if isinstance(heads, OSError) else None) or str(heads)
+            say(as_json({"picture": name, "error": error}) if options.json else one_text_line(f"{name}: {error}"))
         elif options.json:
-            found = {"picture": str(path), "heads": [head.as_dict() for head in heads]}
-            print(json.dumps(found, ensure_ascii=False), flush=True)
+            say(as_json({"picture": name, "heads": [head.as_dict() for head in heads]}))
         else:
-            print(f"{path}: {_count(len(heads))}")
-            for number, head in enumerate(heads, 1):
-                print("\n".join(lines(number, head)), flush=True)
+            found = [line for number, head in enumerate(heads, 1) for line in lines(number, head)]
+            say("\n".join(one_text_line(line) for line in [f"{name}: {_count(len(heads))}", *found]))
     if failed:
         print(f"crystal-eyes: {failed} of {len(paths)} pictures could not be read, see above", file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if failed or unreadable else 0
+
+
+def _listed(given: Sequence[str]) -> tuple[list[Path], int]:
+    """The pictures, and how many folders could not be read; what was skipped is said on stderr."""
+    files = find_pictures(given)
+    for line in files.remarks():
+        print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
+    return files.paths, len(files.unreadable)
 
 
 def enroll(options: argparse.Namespace) -> int:
     """Add a character to a bundle from a few pictures of its head, or remove it again."""
     from crystal_eyes.recognizer import enrollment
 
-    source = bundle_folder(bundle(options))
+    given = bundle(options)
+    source = bundle_folder(given)
     if options.output:
         if options.output.exists():
             raise UserError(f"{options.output} already exists: choose a new folder")
         folder = options.output.with_name(f"{options.output.name}.part")
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(source, folder)
-    elif Path(bundle(options)).expanduser() != source:  # inside a registered model
-        raise UserError(
-            f"{bundle(options)} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy"
-        )
+    elif is_uri(given) or source not in (plain_path(given), plain_path(given).parent):  # inside a registered model
+        raise UserError(f"{given} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy")
     else:
         folder = source
     try:
+        if options.output:
+            copy_bundle(source, folder)
         if options.remove:
             enrollment.remove(folder, options.character)
             print(f"{options.character} was removed from {options.output or folder}")
         else:
-            result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
+            result = enrollment.enroll(folder, options.character, options.series, _listed(options.heads)[0])
             for name, why in result.left_out:
                 print(f"left out {name}: {why}")
             for name, head in result.look_alikes:
@@ -126,24 +150,6 @@ def bundle(options: argparse.Namespace) -> str:
     if not os.environ.get("MLFLOW_TRACKING_URI") and not Path("mlflow.db").exists():
         raise UserError(f"no bundle: use --bundle FOLDER or set {VARIABLE}; `make main` builds one")
     return CHAMPION
-
-
-def pictures(given: Sequence[str]) -> list[Path]:
-    """The files that paths, folders (with their subfolders) and patterns name, each once. Raises UserError: there are none."""
-    found: dict[Path, None] = {}
-    for text in given:
-        path = Path(text)
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        elif path.exists():
-            inside = [path]
-        else:
-            inside = [Path(p) for p in sorted(glob.glob(text, recursive=True)) if Path(p).is_file()]
-        if not inside:
-            what = f"contains no pictures ({', '.join(sorted(SUFFIXES))})" if path.is_dir() else "does not exist"
-            raise UserError(f"{text} {what}: give pictures, folders or patterns")
-        found |= dict.fromkeys(inside)
-    return list(found)
 
 
 def _count(heads: int) -> str:

@@ -1,6 +1,7 @@
 """Errors that a user can fix."""
 
 import errno
+import re
 
 
 class UserError(Exception):
@@ -13,7 +14,10 @@ def one_line(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         where = error.filename or "the disk"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        # numpy reports a partial write without an error number
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or re.fullmatch(
+            r"\d+ requested and \d+ written", str(error)
+        ):
             return f"no space left while writing {where}: free some space and run the same command again to resume"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return f"no permission to access {where}: change its permissions or choose another location"

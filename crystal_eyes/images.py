@@ -7,8 +7,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 # Only formats that are needed here: decoders of others (FITS, GD, PSD, EPS...) are attack surface.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp"})
 MAX_PIXELS = 64_000_000
 WHITE = (255, 255, 255)
 
@@ -24,24 +24,33 @@ class PictureError(Exception):
 def open_picture(data: bytes) -> Image.Image:
     """The first frame of an encoded picture, upright, 8 bits per channel, mode RGB or RGBA.
 
-    Raises PictureError: empty, not a picture, truncated, or more than MAX_PIXELS pixels.
+    Raises PictureError: empty, not a picture, truncated, no pixels, or more than MAX_PIXELS pixels.
     """
     if not data:
         raise PictureError("empty file")
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
-        if picture.width * picture.height > MAX_PIXELS:
-            raise PictureError(f"too large: {picture.width} x {picture.height} pixels")
+        require_usable(picture.width, picture.height)
         picture.load()
         return upright(picture)
     except Image.DecompressionBombError:
         raise PictureError(f"too large: more than {2 * MAX_PIXELS} pixels") from None
     except Image.UnidentifiedImageError:
-        raise PictureError("not a PNG, JPEG, WebP, GIF or BMP picture") from None
+        raise PictureError("not a PNG, JPEG, WebP, AVIF, GIF or BMP picture") from None
     except PictureError:
         raise
+    except MemoryError:
+        raise PictureError("too large for the memory of this machine") from None
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError... on damaged files
         raise PictureError(f"damaged: {error}") from None
+
+
+def require_usable(width: int, height: int) -> None:
+    """Raise PictureError if a picture of this size has no pixels, or more than MAX_PIXELS."""
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"too large: {width} x {height} pixels")
+    if not width * height:
+        raise PictureError(f"no pixels: {width} x {height}")
 
 
 def upright(picture: Image.Image) -> Image.Image:

@@ -17,6 +17,7 @@ from crystal_eyes.recognizer import Candidate, Head, Reference
 from crystal_eyes.recognizer.bundle import CARD, LISTING, read_bundle
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.recognizer import bundle_folder
+from crystal_eyes.stores import UnreachableError
 from pipeline.cache.digests import digest_file
 from pipeline.cache.key import ROOT
 from pipeline.cache.workspace import only_one
@@ -86,6 +87,8 @@ def _unreadable(version: ModelVersion) -> str:
     """Why a version's bundle can't be read (an older format, deleted, damaged); empty if it can."""
     try:
         read_bundle(bundle_folder(f"models:/{NAME}/{version.version}"))
+    except UnreachableError:  # which says nothing about the bundle
+        raise
     except UserError as error:
         return str(error)
     return ""

@@ -16,9 +16,12 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import gallery
@@ -28,6 +31,8 @@ LISTING, DETECTOR, ENCODER, CLASSIFIER = "bundle.json", "detector.onnx", "encode
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
 ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
 REBUILD = "rebuild or re-download the bundle"
+ATTEMPTS, PAUSE = 20, 0.05  # to read a bundle that is being changed; seconds between them
+Loaded = TypeVar("Loaded")
 SAFE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")  # file names in a listing: inside the folder, nothing hidden
 
 
@@ -54,8 +59,45 @@ class Bundle:
 
 
 def read_bundle(folder: str | Path) -> Bundle:
-    """Open a bundle and check every file. Raises UserError if it is no bundle, has another format, or lacks a file."""
+    """Open a bundle and check every file. Raises UserError if it is no bundle, has another format, or lacks a file.
+
+    A bundle that another process changes meanwhile is checked again.
+    """
+    return open_bundle(folder, lambda bundle: bundle)
+
+
+def open_bundle(folder: str | Path, load: Callable[[Bundle], Loaded]) -> Loaded:
+    """What load makes of a bundle whose files have been checked, all of them as they were at one moment.
+
+    The files of enrolled characters come and go while a bundle is in use: whatever fails while its listing changes is repeated.
+    Raises UserError like read_bundle, and what load raises.
+    """
     folder = Path(folder)
+    for attempt in range(ATTEMPTS):
+        version = listing_version(folder)
+        try:
+            bundle = _read(folder)
+            loaded = load(bundle)
+            # what was enrolled is the only thing that changes, so loaded is made of the files that the listing names
+            _check(bundle, [name for name in bundle.listing["files"] if name.startswith(f"{ENROLLED}/")])
+            return loaded
+        except Exception:
+            if version is None or attempt == ATTEMPTS - 1 or listing_version(folder) == version:
+                raise
+        time.sleep(PAUSE)
+    raise AssertionError("unreachable")
+
+
+def listing_version(folder: Path) -> tuple[int, int, int] | None:
+    """Differs after every change of a bundle; None if there is none."""
+    try:
+        status = (folder / LISTING).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _read(folder: Path) -> Bundle:
     try:
         listing = json.loads((folder / LISTING).read_text("utf-8"))
         version, files = listing["format"], dict(listing["files"])
@@ -72,15 +114,38 @@ def read_bundle(folder: str | Path) -> Bundle:
         missing |= {f"{folder_name}/{name}" for name in (CHARACTER, *gallery.FILES)} - files.keys()
     if missing:
         raise UserError(f"{folder / LISTING} does not list {', '.join(sorted(missing))}: {REBUILD}")
-    for name, digest in files.items():
+    bundle = Bundle(folder, listing)
+    _check(bundle, files)
+    return bundle
+
+
+def _check(bundle: Bundle, names: Iterable[str]) -> None:
+    """Raise UserError if one of these files is missing or has another digest than listed."""
+    for name in names:
+        path = bundle.folder / name
         try:
-            with open(folder / name, "rb") as file:
+            with open(path, "rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            raise UserError(f"{folder / name} is missing: {REBUILD}") from None
-        if found != digest:
-            raise UserError(f"{folder / name} was changed after the bundle was written: {REBUILD}")
-    return Bundle(folder, listing)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise UserError(f"{path} is missing: {REBUILD}") from None
+        except OSError as error:
+            raise UserError(f"{path} can't be read ({error.strerror or error}): check its permissions and the disk") from None
+        if found != bundle.listing["files"][name]:
+            raise UserError(f"{path} was changed after the bundle was written: {REBUILD}")
+
+
+def copy_bundle(source: Path, folder: Path) -> None:
+    """Copy a bundle's files to a new folder: those that its listing names, as they were at one moment."""
+
+    def copy(bundle: Bundle) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        for name in bundle.listing["files"]:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.folder / name, folder / name)
+        write_listing(folder, bundle.listing["source"], list(bundle.listing["files"]))
+        _check(Bundle(folder, bundle.listing), bundle.listing["files"])
+
+    open_bundle(source, copy)
 
 
 def write_listing(folder: Path, source: dict[str, Any], files: list[str]) -> None:

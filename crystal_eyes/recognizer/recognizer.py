@@ -10,21 +10,22 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from crystal_eyes.artifacts import local_path
+from crystal_eyes.artifacts import is_uri, local_path
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
-from crystal_eyes.images import PictureError, fit, flatten, open_picture, upright
+from crystal_eyes.images import PictureError, fit
 from crystal_eyes.recognizer.answers import Candidate, Head, Reference
-from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, read_bundle
+from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, LISTING, Bundle, open_bundle
 from crystal_eyes.recognizer.finding import FoundHead, find_heads
 from crystal_eyes.recognizer.naming import Naming
+from crystal_eyes.recognizer.pictures import Picture, pixels
 
 CANDIDATES = 5
 BATCH = 32  # heads per call of the encoder: larger batches are slower per head and take more memory
 MAX_WAITING_BYTES = 64_000_000  # of heads that wait for a full batch
 
-Picture = bytes | str | Path | Image.Image  # encoded bytes, a path, a Pillow picture
 Found = list[FoundHead] | PictureError | OSError  # the heads in a picture, or why it could not be read
 
 
@@ -41,14 +42,20 @@ class Recognizer:
     def load(cls, source: str | Path, threads: int | None = None) -> Self:
         """Open a bundle: a folder, or with MLflow installed `models:/crystal-eyes@champion` or `runs:/ID/bundle`.
 
-        threads: for one call of a network; None: one per core. Raises UserError if there is no intact bundle.
+        threads: for one call of a network; None: one per core. A bundle that another process changes meanwhile is read as it
+        was before or after that change. Raises UserError if there is no intact bundle.
         """
-        return cls(read_bundle(bundle_folder(source)), threads)
+        folder = bundle_folder(source)
+        try:
+            return open_bundle(folder, lambda bundle: cls(bundle, threads))
+        except UserError as error:  # of a download, the user knows the source rather than the temporary folder
+            raise UserError(str(error).replace(str(folder), str(source)) if is_uri(str(source)) else str(error)) from None
 
     def recognize(self, picture: Picture) -> list[Head]:
-        """The heads in a picture (encoded bytes, a path, or a Pillow picture), most confident first; empty: none was found.
+        """The heads in a picture, most confident first; empty: none was found.
 
-        Raises PictureError: not a readable picture; OSError: not a readable file.
+        picture: encoded bytes, a path, an open binary file, a Pillow picture, or a uint8 array: [h, w, 3] (RGB), [h, w, 4]
+        (RGBA) or [h, w] (gray). Raises PictureError: not usable; OSError: not a readable file; TypeError: none of these.
         """
         return self.name_heads(find_heads(self._detector, pixels(picture)))
 
@@ -56,8 +63,10 @@ class Recognizer:
         """For each picture, in order, its heads, or the error if it can't be read. Uses all cores; memory use is constant.
 
         Pictures are read and searched in parallel; their heads are embedded in batches, so results may differ from
-        those of `recognize` by floating-point rounding.
+        those of `recognize` by floating-point rounding. Raises TypeError for what is not a picture, or a single one.
         """
+        if isinstance(pictures, (str, bytes, bytearray, Path, Image.Image)):
+            raise TypeError(f"one {type(pictures).__name__} instead of several pictures: put it into a list")
         # one thread a picture: parallel calls that each use all cores wait for each other
         detector = HeadDetector(self.bundle.folder / DETECTOR, threads=1)
 
@@ -66,6 +75,8 @@ class Recognizer:
                 return find_heads(detector, pixels(picture))
             except (PictureError, OSError) as error:
                 return error
+            except MemoryError:
+                return PictureError("too large for the memory of this machine")
 
         cores = os.cpu_count() or 1
         with ThreadPoolExecutor(cores) as pool:
@@ -144,14 +155,15 @@ class Recognizer:
 
 
 def bundle_folder(source: str | Path) -> Path:
-    """The folder of the bundle that a path or a URI names. A registered model holds it in `artifacts/bundle`."""
+    """The folder of the bundle that a path (also that of its bundle.json) or a URI names.
+
+    A registered model holds it in `artifacts/bundle`.
+    """
     folder = local_path(str(source))
+    if folder.name == LISTING and folder.is_file():
+        folder = folder.parent
     inside = folder / "artifacts" / "bundle"
-    return inside if inside.is_dir() else folder
-
-
-def pixels(picture: Picture) -> np.ndarray:
-    """uint8 RGB [h, w, 3] of encoded bytes, a file, or a Pillow picture. Raises PictureError, OSError."""
-    if isinstance(picture, (str, Path)):
-        picture = Path(picture).read_bytes()
-    return np.asarray(flatten(open_picture(picture) if isinstance(picture, bytes) else upright(picture)))
+    folder = inside if inside.is_dir() else folder
+    if is_uri(str(source)) and not (folder / LISTING).is_file():
+        raise UserError(f"{source} is not a bundle: it contains no {LISTING}")
+    return folder

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.bundle import LISTING
+from crystal_eyes.recognizer.bundle import listing_version
 from crystal_eyes.recognizer.recognizer import bundle_folder
 
 RETRY_SECONDS = 2.0  # between attempts to load a bundle that is being written
@@ -20,7 +20,7 @@ class LiveRecognizer:
         """source: as Recognizer.load takes it. Raises UserError: no intact bundle there."""
         self._folder = bundle_folder(source)
         self._lock = threading.Lock()
-        self._version = self._listing_version()
+        self._version = listing_version(self._folder)
         self._recognizer = Recognizer.load(self._folder)
         self._next_attempt = 0.0
 
@@ -30,7 +30,7 @@ class LiveRecognizer:
         Callers keep what they got for the length of one request. Blocks while a changed bundle is loaded.
         """
         with self._lock:
-            version = self._listing_version()  # read before the load: a change during the load is noticed next time
+            version = listing_version(self._folder)  # read before the load: a change during the load is noticed next time
             if version != self._version and time.monotonic() >= self._next_attempt:
                 try:
                     self._recognizer, self._version = Recognizer.load(self._folder), version
@@ -38,10 +38,3 @@ class LiveRecognizer:
                     LOG.warning("the changed bundle can't be loaded, still using the previous one: %s", error)
                     self._next_attempt = time.monotonic() + RETRY_SECONDS
             return self._recognizer
-
-    def _listing_version(self) -> tuple[int, int, int] | None:
-        try:
-            status = (self._folder / LISTING).stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino

@@ -10,7 +10,8 @@ from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.errors import UserError
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer.build.roles import rows_by_role
-from crystal_eyes.recognizer.recognizer import BATCH, Recognizer, pixels
+from crystal_eyes.recognizer.pictures import pixels
+from crystal_eyes.recognizer.recognizer import BATCH, Recognizer
 
 CANDIDATES = 5
 

@@ -134,7 +134,7 @@ def test_characters_with_too_few_pictures_are_left_out_also_after_the_broken_one
     assert dict(dropped) == {
         "a/0.png": "its character has fewer than 2 pictures",
         "b/0.png": "its character has fewer than 2 pictures",
-        "b/1.png": "not a PNG, JPEG, WebP, GIF or BMP picture",
+        "b/1.png": "not a PNG, JPEG, WebP, AVIF, GIF or BMP picture",
     }
 
 

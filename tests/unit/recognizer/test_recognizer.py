@@ -20,7 +20,8 @@ from crystal_eyes.encoder.sketches import lines
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.recognizer import BATCH, pixels
+from crystal_eyes.recognizer.pictures import pixels
+from crystal_eyes.recognizer.recognizer import BATCH
 from tests.bundles import add_character
 from tests.runs import ROOT, draw_head
 

@@ -1,0 +1,62 @@
+"""The pictures that paths, folders and patterns name."""
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crystal_eyes.errors import UserError
+from crystal_eyes.images import SUFFIXES
+from crystal_eyes.paths import plain_path, walk
+
+
+@dataclass
+class PictureFiles:
+    """What was found where pictures were looked for."""
+
+    paths: list[Path] = field(default_factory=list)  # each once
+    metadata: int = 0  # `._` files, in which macOS keeps what other file systems can't
+    unreadable: list[OSError] = field(default_factory=list)  # folders
+
+    def remarks(self) -> list[str]:
+        lines = [
+            f"{error.filename} could not be read ({error.strerror}): its pictures are missing" for error in self.unreadable
+        ]
+        if self.metadata:
+            files = "1 ._ file" if self.metadata == 1 else f"{self.metadata} ._ files"
+            lines.append(f"skipped {files}, which macOS writes beside pictures")
+        return lines
+
+
+def find_pictures(given: Sequence[str]) -> PictureFiles:
+    """The files that paths, folders (with their subfolders) and patterns name. Raises UserError: there are none."""
+    found = PictureFiles()
+    paths: dict[Path, None] = {}
+    for text in given:
+        path, unreadable = plain_path(text), len(found.unreadable)
+        if path.is_dir():
+            inside = _pictures_in(path, found)
+        elif path.exists() or path.is_symlink():
+            inside = [path]
+        else:
+            inside = [Path(one) for one in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(one)]
+        if not inside and unreadable == len(found.unreadable):
+            what = f"contains no pictures ({', '.join(sorted(SUFFIXES))})" if path.is_dir() else "does not exist"
+            raise UserError(f"{text} {what}: give pictures, folders or patterns")
+        paths |= dict.fromkeys(inside)
+    found.paths = list(paths)
+    return found
+
+
+def _pictures_in(folder: Path, found: PictureFiles) -> list[Path]:
+    inside = []
+    for base, names in walk(folder, lambda name: False, found.unreadable.append):
+        for name in names:
+            path = base / name
+            if path.suffix.lower() in SUFFIXES and (path.is_file() or path.is_symlink()):
+                if name.startswith("._"):
+                    found.metadata += 1
+                else:
+                    inside.append(path)
+    return sorted(inside)
