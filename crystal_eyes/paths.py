@@ -19,13 +19,15 @@ def plain_path(text: str | Path) -> Path:
         if uri["host"] not in (None, "", "localhost"):
             raise UserError(f"{given} is on another machine ({uri['host']}): give a path on this one, as in file:///folder")
         given = os.fsdecode(unquote_to_bytes(os.fsencode(uri["path"])))
+    if "\0" in given:
+        raise UserError(f"{given[:80]!r} is not a path: it contains a null byte")
     path = Path(given)
     try:
         found = path.exists()
     except PermissionError:  # it exists, but in a folder that can't be searched
         return path
-    except (OSError, ValueError) as error:  # a name that is too long, a null byte
-        raise UserError(f"{given[:80]!r} is not a path: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:  # a name that is too long
+        raise UserError(f"{given[:80]!r} is not a path: {error.strerror}") from None
     if found:
         return path
     if os.name != "nt" and WINDOWS.match(given):

@@ -41,8 +41,8 @@ def require_store(uri: str) -> None:
             socket.create_connection((parts.hostname, parts.port or PORTS[kind]), _seconds()).close()
         except OSError as error:
             raise _unreachable(f"the database {kind} on {parts.hostname}", error) from None
-    elif kind == "sqlite" and parts.path.strip("/"):
-        _require_path(uri, Path(parts.path.removeprefix("/")))
+    elif kind == "sqlite" and (database := uri.partition(":///")[2].partition("?")[0]):  # not escaped, unlike in other URIs
+        _require_path(uri, Path(database))
     elif kind == "file" or (not kind and "/" in uri):
         _require_path(uri, plain_path(uri))
 

@@ -56,6 +56,11 @@ REFUSED = {
     "PDF": (encode(noise(), "PDF"), "not a PNG"),
     "TIFF": (encode(noise(), "TIFF"), "not a PNG"),
     "ICO": (encode(noise(), "ICO"), "not a PNG"),
+    "half an AVIF": (encode(noise(), "AVIF")[:200], "damaged|not a PNG"),
+    "a BMP without pixels": (
+        encode(noise(), "BMP")[:18] + bytes(8) + encode(noise(), "BMP")[26:],
+        "no pixels|not a PNG|damaged",
+    ),
 }
 
 
@@ -66,7 +71,7 @@ def test_a_bad_picture_is_refused_in_one_line_that_says_why(data, why):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_damage_anywhere_is_a_picture_error_or_still_a_picture(kind, data):
@@ -84,6 +89,22 @@ def test_damage_anywhere_is_a_picture_error_or_still_a_picture(kind, data):
 @pytest.mark.parametrize("kind, options", [("PNG", {}), ("BMP", {}), ("WEBP", {"lossless": True})])
 def test_lossless_formats_give_the_same_pixels(kind, options):
     np.testing.assert_array_equal(np.asarray(open_picture(encode(noise(), kind, **options))), np.asarray(noise()))
+
+
+def test_an_avif_picture_is_read_also_upright_transparent_and_moving():
+    left_red = halves(RED, BLUE, (64, 32))
+    picture = open_picture(encode(left_red, "AVIF", quality=95))
+    assert picture.size == (64, 32) and close(picture.getpixel((8, 16)), RED) and close(picture.getpixel((56, 16)), BLUE)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = open_picture(encode(left_red, "AVIF", quality=95, exif=exif))
+    assert turned.size == (32, 64) and close(turned.getpixel((16, 8)), RED)
+    clear = open_picture(encode(Image.new("RGBA", (16, 16), (*RED, 0)), "AVIF"))
+    assert close(flatten(clear).getpixel((8, 8)), (255, 255, 255))
+    frames = [Image.new("RGB", (16, 16), color) for color in (RED, GREEN)]
+    assert close(
+        flatten(open_picture(encode(frames[0], "AVIF", save_all=True, append_images=frames[1:]))).getpixel((8, 8)), RED
+    )
 
 
 def test_an_animation_gives_its_first_frame():
