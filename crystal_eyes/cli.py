@@ -12,7 +12,7 @@ from crystal_eyes.artifacts import is_uri
 from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say
 from crystal_eyes.errors import UserError, one_line
 from crystal_eyes.paths import plain_path
-from crystal_eyes.picture_files import find_pictures
+from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
 from crystal_eyes.recognizer.answers import who
@@ -67,8 +67,9 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]) -> int:
-    paths, unreadable = _listed(options.pictures)
-    recognizer, failed = Recognizer.load(bundle(options)), 0
+    files = find_pictures(options.pictures)
+    _report_skipped(files)
+    paths, recognizer, failed = files.paths, Recognizer.load(bundle(options)), 0
     answers = zip(paths, recognizer.recognize_many(paths))
     for path, heads in track(answers, len(paths), "recognize", "pictures") if len(paths) > 1 else answers:
         name = str(path)
@@ -83,15 +84,7 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
             say("\n".join(one_text_line(line) for line in [f"{name}: {_count(len(heads))}", *found]))
     if failed:
         print(f"crystal-eyes: {failed} of {len(paths)} pictures could not be read, see above", file=sys.stderr)
-    return 1 if failed or unreadable else 0
-
-
-def _listed(given: Sequence[str]) -> tuple[list[Path], int]:
-    """The pictures, and how many folders could not be read; what was skipped is said on stderr."""
-    files = find_pictures(given)
-    for line in files.remarks():
-        print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
-    return files.paths, len(files.unreadable)
+    return 1 if failed or files.unreadable else 0
 
 
 def enroll(options: argparse.Namespace) -> int:
@@ -115,7 +108,7 @@ def enroll(options: argparse.Namespace) -> int:
             enrollment.remove(folder, options.character)
             print(f"{options.character} was removed from {options.output or folder}")
         else:
-            result = enrollment.enroll(folder, options.character, options.series, _listed(options.heads)[0])
+            result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
             for name, why in result.left_out:
                 print(f"left out {name}: {why}")
             for name, head in result.look_alikes:
@@ -150,6 +143,18 @@ def bundle(options: argparse.Namespace) -> str:
     if not os.environ.get("MLFLOW_TRACKING_URI") and not Path("mlflow.db").exists():
         raise UserError(f"no bundle: use --bundle FOLDER or set {VARIABLE}; `make main` builds one")
     return CHAMPION
+
+
+def pictures(given: Sequence[str]) -> list[Path]:
+    """The files that paths, folders (with their subfolders) and patterns name, each once. Raises UserError: there are none."""
+    files = find_pictures(given)
+    _report_skipped(files)
+    return files.paths
+
+
+def _report_skipped(files: PictureFiles) -> None:
+    for line in files.remarks():
+        print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
 
 
 def _count(heads: int) -> str:

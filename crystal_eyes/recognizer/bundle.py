@@ -156,8 +156,12 @@ def write_listing(folder: Path, source: dict[str, Any], files: list[str]) -> Non
             digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
     text = json.dumps({"format": FORMAT, "source": source, "files": digests}, indent=1, sort_keys=True, ensure_ascii=False)
     part = folder / f"{LISTING}.part"
-    with open(part, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / LISTING)
+    try:
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / LISTING)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -55,9 +55,8 @@ def writer(copy, tmp_path):
 
 @pytest.mark.slow
 def test_every_load_during_enrollments_succeeds_and_holds_one_state(copy, writer):
-    seen: set[int] = set()
-    until, loads = time.monotonic() + 10, 0
-    while time.monotonic() < until:
+    seen, loads, until = set(), 0, time.monotonic() + 60
+    while (loads < 10 or len(seen) < 2) and time.monotonic() < until:
         naming = Recognizer.load(copy, threads=1).naming
         enrolled = naming.gallery.characters.count("Nova")
         assert enrolled in (0, 1, 2) and ("Nova" in naming.series) == bool(enrolled)
@@ -65,7 +64,7 @@ def test_every_load_during_enrollments_succeeds_and_holds_one_state(copy, writer
         seen.add(enrolled)
         loads += 1
     assert writer.poll() is None, "the writer failed"
-    assert loads > 10 and len(seen) > 1
+    assert loads >= 10 and len(seen) > 1
 
 
 def test_a_load_starts_again_when_the_listing_changed_meanwhile(copy, monkeypatch):
