@@ -204,7 +204,7 @@ def arguments() -> argparse.ArgumentParser:
     one.add_argument("--series", default="", help="series that the character comes from")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
     one.add_argument(
-        "--output", type=Path, help="new folder for a changed copy of the bundle (default: change the bundle itself)"
+        "--output", type=plain_path, help="new folder for a changed copy of the bundle (default: change the bundle itself)"
     )
     one.add_argument("heads", nargs="*", help="pictures with one head each, or folders or patterns of such pictures")
     one = command(serve)

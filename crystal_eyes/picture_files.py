@@ -36,7 +36,7 @@ def find_pictures(given: Sequence[str]) -> PictureFiles:
     for text in given:
         path, unreadable = plain_path(text), len(found.unreadable)
         if path.is_dir():
-            inside = _pictures_in(path, found)
+            inside = pictures_in(path, found)
         elif path.exists() or path.is_symlink():
             inside = [path]
         else:
@@ -49,14 +49,21 @@ def find_pictures(given: Sequence[str]) -> PictureFiles:
     return found
 
 
-def _pictures_in(folder: Path, found: PictureFiles) -> list[Path]:
+def pictures_in(folder: Path, found: PictureFiles | None = None) -> list[Path]:
+    """The pictures in a folder and below it, sorted, without `._` files. found: gets what was skipped.
+
+    Raises OSError for a folder that can't be read, unless there is a found to hold it.
+    """
+    skipped = found or PictureFiles()
     inside = []
-    for base, names in walk(folder, lambda name: False, found.unreadable.append):
+    for base, names in walk(folder, lambda name: False, skipped.unreadable.append):
         for name in names:
             path = base / name
             if path.suffix.lower() in SUFFIXES and (path.is_file() or path.is_symlink()):
                 if name.startswith("._"):
-                    found.metadata += 1
+                    skipped.metadata += 1
                 else:
                     inside.append(path)
+    if found is None and skipped.unreadable:
+        raise skipped.unreadable[0]
     return sorted(inside)

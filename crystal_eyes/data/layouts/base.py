@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
+from crystal_eyes import paths
 from crystal_eyes.data.cropping import LabeledBox
 from crystal_eyes.data.left_out import LeftOut
 
@@ -38,10 +39,15 @@ class Layout(Protocol):
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """(folder, names of its files), of the folder and all below it, sorted; without hidden files and folders."""
-    for base, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        yield Path(base), sorted(n for n in names if not n.startswith("."))
+    """(folder, sorted names of its files), of the folder and all below it, also linked ones; without hidden files and folders.
+
+    Raises OSError for a folder that can't be read: its pictures would be missing without a word.
+    """
+    yield from paths.walk(folder, lambda name: name.startswith("."), _refuse)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise error
 
 
 def walked_files(folder: Path) -> list[Path]:

@@ -13,7 +13,8 @@ from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.runtime import GRAY, HeadDetector
 from crystal_eyes.detector.training.scenes import Box, Cutout, CutoutSource
 from crystal_eyes.errors import UserError
-from crystal_eyes.images import SUFFIXES, PictureError, flatten, open_picture
+from crystal_eyes.images import PictureError, flatten, open_picture
+from crystal_eyes.picture_files import pictures_in
 from crystal_eyes.progress import track
 
 CAST_SIDE = 256  # pixels of a cast head
@@ -37,7 +38,7 @@ def read_head_pictures(folder: Path, labeler: Path | None) -> tuple[list[HeadPic
     labeler: a detector that finds the head in each picture; pictures in which it isn't confident of exactly one are left out.
     None: a picture is cut to its head, or transparent around it. Raises UserError where no head is left.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
+    paths = pictures_in(folder)
     find_box = _detected_box(HeadDetector(labeler, LABELER_SIZE)) if labeler else _opaque_box
     heads: list[HeadPicture] = []
     left_out: LeftOut = []
