@@ -23,6 +23,7 @@ from pipeline.report import log_comparison, verdict
 from pipeline.run_names import is_generated, main_name
 from pipeline.run_page import run_page
 from pipeline.step import one_line_errors
+from pipeline.store import require_artifact_folder, require_server
 
 
 def run_main(main: Main, active: Run) -> None:
@@ -71,7 +72,9 @@ def begin(main: Main, active: Run) -> None:
 if __name__ == "__main__":
     with one_line_errors("main"):
         main = Main.parse(sys.argv[1:])
+        require_server()
         with mlflow.start_run() as active:
+            require_artifact_folder(active)
             name_experiment(active)
             begin(main, active)
             print_plan(main) if main.options.plan else run_main(main, active)

@@ -23,6 +23,7 @@ from pipeline.datasets import log_prepared
 from pipeline.parameters.declare import as_text, inputs, names_files, parse, values
 from pipeline.parameters.steps import StepParameters
 from pipeline.presentation import LONG, show_step
+from pipeline.store import lost_server, require_artifact_folder, require_server
 
 FAILURE = "crystal_eyes.failure"  # tag of a run: why it failed
 Parameters = TypeVar("Parameters", bound=StepParameters)
@@ -39,7 +40,9 @@ def run_step(entry_point: str, parameters_class: type[Parameters], body: Body[Pa
     """
     with one_line_errors(entry_point):
         parameters = parse(parameters_class, sys.argv[1:])
+        require_server()
         with mlflow.start_run(log_system_metrics=entry_point in LONG) as run:
+            _noting_failure(require_artifact_folder, run)
             parameters = _noting_failure(parameters.resolved)
             key = cache_key(entry_point, parameters)
             known = run.data.params
@@ -105,7 +108,7 @@ class one_line_errors:
             return
         if isinstance(error, KeyboardInterrupt):
             self._exit(130, "interrupted; finished work is kept: run the same command again to resume")
-        line = one_line(error)
+        line = one_line(error) or lost_server(error)
         if line is None:
             traceback.print_exception(error)
             line = f"{type(error).__name__}: {error} (this is a bug in Crystal Eyes: please report it with the lines above)"

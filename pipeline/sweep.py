@@ -32,6 +32,7 @@ from pipeline.parameters.steps import Prepare, Train
 from pipeline.presentation import ENTRY_POINT
 from pipeline.run_names import dataset_name
 from pipeline.step import one_line_errors
+from pipeline.store import require_artifact_folder, require_server
 from pipeline.sweeps import format, report, study
 from pipeline.sweeps.trials import POLL, TrialFailed, Trials
 from pipeline.tuned import with_values
@@ -201,7 +202,9 @@ if __name__ == "__main__":
         warnings.filterwarnings("ignore", category=kind, module="optuna|pipeline")
     with one_line_errors("sweep"):
         sweep = Sweep.parse(sys.argv[1:])
+        require_server()
         with mlflow.start_run() as run:
+            require_artifact_folder(run)
             name_experiment(run)
             begin(sweep)
             run_sweep(sweep, run)

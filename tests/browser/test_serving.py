@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import io
 import os
+import re
 import signal
 import socket
 import struct
@@ -23,6 +24,7 @@ from PIL import Image
 from starlette.requests import Request
 
 from crystal_eyes.errors import UserError
+from crystal_eyes.images import FORMATS
 from crystal_eyes.web.guard import allowed_hosts
 from crystal_eyes.web.server import Server
 from crystal_eyes.web.uploads import Refused, Uploads
@@ -59,6 +61,14 @@ UNUSABLE = {
     "bomb.png": (bomb(60_000), "too large"),
     "over.png": (bomb(9_000), "too large: 9000 x 9000 pixels"),
 }
+
+
+def test_an_avif_picture_is_answered_and_offered(page, example):
+    data = io.BytesIO()
+    Image.open(example("one head")).save(data, "AVIF", quality=90)
+    assert send(page, "a.avif", data.getvalue()).json()["found"] == 1
+    accepted = re.search(r'multiple accept="([^"]*)"', httpx.get(page.url).text)
+    assert accepted and {f"image/{kind.lower()}" for kind in FORMATS} <= set(accepted[1].split(","))
 
 
 def test_recognize_answers_as_json(page, example):
