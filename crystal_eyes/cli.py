@@ -33,7 +33,8 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         options = arguments().parse_args(given)
         code = options.run(options)
-        sys.stdout.flush()  # here, where an error can still be reported
+        if sys.stdout:  # None: it was closed before the start
+            sys.stdout.flush()  # here, where an error can still be reported
         return code
     except KeyboardInterrupt:
         return 130
@@ -52,7 +53,7 @@ def main(given: Sequence[str] | None = None) -> int:
 
 def _drop_output() -> None:
     """Write what is still buffered for stdout nowhere."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

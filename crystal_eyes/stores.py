@@ -13,7 +13,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.paths import plain_path
 
 SECONDS = 5.0  # for a server to answer at all
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}  # MLflow's own: 7 retries, 120 s
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}  # MLflow's own: 7 retries, 120 s
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 CHOSEN = os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT")  # by the user, before limit_patience
 REMEDY = "start it, or set MLFLOW_TRACKING_URI to another store"

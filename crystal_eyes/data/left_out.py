@@ -1,9 +1,15 @@
 """The files of a dataset that a step could not use, with the reasons."""
 
+import os
 from collections.abc import Sequence
 
 LeftOut = list[tuple[str, str]]  # (file, reason)
 MAX_REASONS = 10
+
+
+def as_text(file: str) -> str:
+    """A file's name that can be written anywhere: bytes that are no UTF-8 become escapes such as \\xff."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
 def summary_lines(left_out: Sequence[tuple[str, str]]) -> list[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from crystal_eyes.data.layouts import danbooru, folders, table
 from crystal_eyes.data.layouts.base import LabeledPicture, Layout
-from crystal_eyes.data.left_out import LeftOut
+from crystal_eyes.data.left_out import LeftOut, as_text
 from crystal_eyes.data.names import disambiguate
 from crystal_eyes.errors import UserError
 
@@ -25,6 +25,7 @@ def read_dataset(path: str | Path, confidence: float) -> tuple[pd.DataFrame, Lef
     """
     path, layout = _layout(path)
     found, left_out = layout.read(path)
+    found, left_out = _with_valid_names(found, left_out)
     rows = [row for row in found if row.confidence >= confidence]
     left_out += [(row.file, f"confidence below {confidence}") for row in found if row.confidence < confidence]
     if not rows:
@@ -33,6 +34,13 @@ def read_dataset(path: str | Path, confidence: float) -> tuple[pd.DataFrame, Lef
     table["character"] = disambiguate(table["character"], table["series"], table["set"])
     table = table.drop_duplicates(["path", "character", "box"])
     return table.sort_values(["character", "file"], kind="stable").reset_index(drop=True), left_out
+
+
+def _with_valid_names(found: list[LabeledPicture], left_out: LeftOut) -> tuple[list[LabeledPicture], LeftOut]:
+    """Without pictures whose path no table can hold: it has bytes that are no UTF-8."""
+    invalid = [row for row in found if as_text(row.path) != row.path]
+    left_out = [*left_out, *((row.file, "its path is not UTF-8, rename it") for row in invalid)]
+    return [row for row in found if as_text(row.path) == row.path], [(as_text(file), why) for file, why in left_out]
 
 
 def dataset_files(path: str | Path) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from crystal_eyes.data.layouts import dataset_files, read_dataset
+from pipeline.cache.digests import digest_path
 
 
 def put(root: Path, *files: str) -> Path:
@@ -38,3 +39,19 @@ def test_a_folder_that_can_not_be_read_is_not_silently_missing(tmp_path, monkeyp
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(PermissionError, match="closed"):
         read_dataset(root, 0.85)
+
+
+def test_pictures_whose_names_are_not_utf_8_are_left_out_by_name(tmp_path):
+    root = put(tmp_path, "Rei/1.png", "Rei/2.png", "Asuka/1.png", "Asuka/初音.png")
+    folder = os.fsencode(root)
+    os.rename(folder + b"/Rei/2.png", folder + b"/Rei/\xff\xe9.png")
+    os.mkdir(folder + b"/Am\xe9lie")
+    for name in (b"1.png", b"\xfe.txt"):
+        with open(folder + b"/Am\xe9lie/" + name, "wb"):
+            pass
+    table, left_out = read_dataset(root, 0.85)
+    assert table["file"].tolist() == ["Asuka/1.png", "Asuka/初音.png", "Rei/1.png"]
+    assert {file for file, _ in left_out} == {r"Rei/\xff\xe9.png", r"Am\xe9lie/1.png", r"Am\xe9lie/\xfe.txt"}
+    assert sum(why == "its path is not UTF-8, rename it" for _, why in left_out) >= 1
+    "".join(file for file, _ in left_out).encode()
+    assert len(dataset_files(root)) == 6 and len(digest_path(root)) > 8
