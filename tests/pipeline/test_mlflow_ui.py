@@ -146,7 +146,7 @@ def test_the_default_experiment_gets_the_projects_name_unless_others_use_it_too(
             mlflow.set_tracking_uri(Project.on(ROOT, tmp_path / str(others)).tracking_uri)
             client = MlflowClient()
             client.create_run("0", tags={"mlflow.source.name": "/another/project" if others else f"{ROOT}/pipeline/main.py"})
-            run = client.create_run("0", tags={"mlflow.source.name": str(ROOT)})
+            run = client.create_run("0", tags={"mlflow.source.name": f"file://{ROOT}"})
             name_experiment(run)
             name_experiment(run)  # of the next main
             experiment = client.get_experiment("0")
