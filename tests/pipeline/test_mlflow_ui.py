@@ -139,6 +139,18 @@ def test_a_step_below_its_own_main_gets_no_link(client):
     assert [run.info.run_id for run in below] == [child.info.run_id]
 
 
+@pytest.mark.parametrize(
+    ("logged", "expected"), [("''", "cast 80x45"), ("'/data/my idols'", "my idols"), ("/data/my idols", "my idols")]
+)
+def test_a_dataset_is_recognized_as_mlflow_run_logs_it(client, logged, expected):
+    with mlflow.start_run() as made:
+        mlflow.log_params({**vars(Prepare()), "dataset": logged})
+    with mlflow.start_run() as used:
+        log_catalogue(f"runs:/{made.info.run_id}/catalogue", "abcdef0123456789", "main")
+    (one,) = client.get_run(used.info.run_id).inputs.dataset_inputs
+    assert one.dataset.name == expected
+
+
 def test_the_default_experiment_gets_the_projects_name_unless_others_use_it_too(tmp_path):
     before = mlflow.get_tracking_uri()
     try:
