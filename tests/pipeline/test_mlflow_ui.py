@@ -6,6 +6,7 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.utils.name_utils import _generate_random_name
 
 from pipeline.cache.key import ROOT, CacheKey
 from pipeline.cache.records import KEY, find, record
@@ -67,7 +68,7 @@ def test_steps_are_named_by_what_distinguishes_them(entry_point, parameters, exp
 
 
 def test_names_that_mlflow_generates_are_distinguished_from_given_ones():
-    with_random_name = mlflow.utils.name_utils._generate_random_name()
+    with_random_name = _generate_random_name()
     assert is_generated(with_random_name) and is_generated("") and is_generated(None)
     assert not is_generated("main, best") and not is_generated("my-run")
 
