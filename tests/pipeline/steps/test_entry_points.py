@@ -131,7 +131,7 @@ def test_the_other_classifiers_run_from_plain_paths(tiny_main, child, artifact, 
         "classifier": classifier,
     }
     output = tiny_main.project.call("classify", parameters)
-    assert f"{classifier}: fits" in output and "top-5" in output
+    assert f"{classifier}: fitting" in output and "top-5" in output
 
 
 def test_a_step_alone_takes_runs_and_registered_models(tiny_main, child, artifact):
