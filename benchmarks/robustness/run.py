@@ -3,7 +3,7 @@
 
 N pictures (default 2,000) of all formats, most of them damaged, go through Recognizer.recognize and through the page. Prints
 how many were answered, refused in one line, and ended otherwise (with a traceback on stderr), how many took more than 2 s, and
-the memory of the process; --keep writes the pictures that ended otherwise, took long, or were judged differently by the two.
+the memory of the process; --keep writes the pictures that ended otherwise, took long, or ended differently in the two.
 
 --kills K: `enroll` into a copy of BUNDLE is killed at K random moments, and `main` on a tiny cast at K others, and both are run
 again, for at most M minutes (default 8) together. The results must be those of undisturbed ones, with nothing half-written.
