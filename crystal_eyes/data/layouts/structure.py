@@ -59,6 +59,8 @@ def understand(counts: Mapping[Folders, int]) -> Structure:
     for folders, (home, _) in split_homes.items():
         if home:
             inner[home] += counts[folders]
+    if doubtful := [folder[-1] for folder, is_split in are_splits.items() if not is_split]:
+        notes.append(f"warning: {_some(doubtful)} is read as a character, not as a split: it holds no characters' folders")
     owners = _owners(inner, notes)
     sources = _sources({owner for owner in owners.values() if owner}, notes)
     homes = {}
@@ -172,7 +174,7 @@ def _sources(characters: set[Folders], notes: list[str]) -> set[Folders]:
     if apart:
         notes.append(
             f"warning: {len(apart)} names stand in several sets ({_some(apart)}) and are read as different characters: if "
-            "each is one character, give a table with the columns file, character and set, or merge their folders"
+            "each is one character, merge its folders, or give a table with the columns file, character and series"
         )
     return sources
 

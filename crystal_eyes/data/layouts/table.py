@@ -152,9 +152,9 @@ def _is_dataset(path: Path) -> bool:
     try:
         header, *rows = read_start(path, KNOWN, START) or [[]]
     except UserError:
-        if path.suffix.lower() == ".txt":  # any text
-            return False
-        raise
+        if path.suffix.lower() != ".txt" or has_labels(path):  # other texts are no tables
+            raise
+        return False
     columns = {column_name(cell) for cell in header}
     if set(NEEDED) <= columns:
         return True
@@ -165,6 +165,14 @@ def _is_dataset(path: Path) -> bool:
             "and character in the first line, or move it out of the folder if the folders are the labels"
         )
     return False
+
+
+def has_labels(path: Path) -> bool:
+    """Whether the first line of a text names the columns file and character."""
+    try:
+        return any(set(NEEDED) <= {column_name(cell) for cell in cells} for cells in read_start(path, KNOWN, 1))
+    except UserError:
+        return False
 
 
 def _names_pictures(path: Path) -> bool:
