@@ -13,7 +13,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 SAMPLE = 4096  # bytes that show whether a text without a mark is UTF-16
-LATIN_SIGNS = set("‘’“”–—…«»¿¡ºª°²³½©®€·\u00a0")  # that names in Western European texts contain besides letters
+LATIN_SIGNS = set("‘’“”–—…«»¡ºª°²½©®€·\u00a0")  # that names in Western European texts contain besides letters
 
 
 def decode(data: bytes) -> tuple[str, str]:

@@ -15,11 +15,16 @@ SPLITS = {
     "testing": "test",
 }
 FOLDER = re.compile(rf"({'|'.join(SPLITS)})[ _-]?(set|data|images|split|\d*)")
+LONGER = re.compile(rf".+[ _.-]({'|'.join(SPLITS)})")
 
 
-def split_of_folder(name: str) -> str:
-    """train | validation | test, or "" for a folder that is not named like a split."""
-    found = FOLDER.fullmatch(name.strip().casefold())
+def split_of_folder(name: str, whole: bool = False) -> str:
+    """train | validation | test, or "" for a folder that is not named like a split.
+
+    whole: only if nothing precedes the split's name, as in "faces_train".
+    """
+    text = name.strip().casefold()
+    found = FOLDER.fullmatch(text) or (None if whole else LONGER.fullmatch(text))
     return SPLITS[found[1]] if found else ""
 
 

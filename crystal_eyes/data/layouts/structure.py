@@ -59,7 +59,9 @@ def understand(counts: Mapping[Folders, int]) -> Structure:
     for folders, (home, _) in split_homes.items():
         if home:
             inner[home] += counts[folders]
-    if doubtful := [folder[-1] for folder, is_split in are_splits.items() if not is_split]:
+    if doubtful := [
+        folder[-1] for folder, known in are_splits.items() if not known and split_of_folder(folder[-1], whole=True)
+    ]:
         notes.append(f"warning: {_some(doubtful)} is read as a character, not as a split: it holds no characters' folders")
     owners = _owners(inner, notes)
     sources = _sources({owner for owner in owners.values() if owner}, notes)
@@ -80,20 +82,25 @@ def is_part_name(text: str) -> bool:
 
 def _without_splits(folders: Folders, counts: Mapping[Folders, int], are_splits: dict[Folders, bool]) -> tuple[Folders, str]:
     """(folders that are no split, the split). are_splits: what is known of folders already, and becomes known."""
-    for level in reversed(range(len(folders))):
-        if split := split_of_folder(folders[level]):
-            folder = folders[: level + 1]
-            if folder not in are_splits:
-                are_splits[folder] = _is_split(folder, counts)
-            if are_splits[folder]:
-                return (*folders[:level], *folders[level + 1 :]), split
-    return folders, ""
+    rest, innermost = [], ""
+    for level, name in enumerate(folders):
+        folder = folders[: level + 1]
+        split = split_of_folder(name)
+        if split and folder not in are_splits:
+            are_splits[folder] = _is_split(folder, counts)
+        if split and are_splits[folder]:
+            innermost = split
+        else:
+            rest.append(name)
+    return tuple(rest), innermost
 
 
 def _is_split(folder: Folders, counts: Mapping[Folders, int]) -> bool:
     """Whether a folder named like a split is one: it holds folders, or stands beside another split."""
     level = len(folder)
-    if any(len(other) > level and other[:level] == folder for other in counts):
+    if level > 1 and folder[-1] == folder[-2]:  # as archives repeat their names
+        return _is_split(folder[:-1], counts)
+    if split_of_folder(folder[-1], whole=True) and any(len(other) > level and other[:level] == folder for other in counts):
         return True
     beside = {other[level - 1] for other in counts if len(other) >= level and other[: level - 1] == folder[:-1]}
     return len({split_of_folder(name) for name in beside} - {""}) > 1

@@ -144,11 +144,8 @@ def _table_in(folder: Path) -> Path | None:
 
 def _is_dataset(path: Path) -> bool:
     """Whether a table in a dataset's folder is the dataset. Raises UserError if it holds labels but can't be used."""
-    if path.suffix == ".parquet":
-        try:
-            return set(NEEDED) <= {column_name(name) for name in _readable(path, lambda: pq.read_schema(path).names)}
-        except UserError:
-            return False
+    if path.suffix.lower() == ".parquet":
+        return set(NEEDED) <= {column_name(name) for name in _readable(path, lambda: pq.read_schema(path).names)}
     try:
         header, *rows = read_start(path, KNOWN, START) or [[]]
     except UserError:

@@ -92,6 +92,8 @@ ALL = dict.fromkeys(WHO, 2)
         ("Training/{}/1.png", "Testing/{}/1.png"),
         ("data/train/{}/1.png", "data/test/{}/1.png"),
         ("{}/train/1.png", "{}/test/1.png"),
+        ("faces_train/faces_train/{}/1.png", "faces_test/faces_test/{}/1.png"),
+        ("train/train/{}/1.png", "test/test/{}/1.png"),
         ("train_set/{}/official/1.png", "test-set/{}/official/1.png"),
         ("train/{}/1.png", "val/{}/1.png"),
         ("train/{}/1.png", "valid/{}/1.png"),
@@ -272,6 +274,11 @@ def test_a_file_that_is_not_a_table_says_so(tmp_path):
     fails(put(tmp_path, "1.png") / "1.png", "can't be read as a table|no column")
     (tmp_path / "t.parquet").write_bytes(b"PAR1 not really")
     fails(tmp_path / "t.parquet", "can't be read as a table")
+
+
+def test_a_damaged_table_beside_characters_folders_is_not_ignored(tmp_path):
+    (put(tmp_path, "Rei/1.png") / "labels.parquet").write_bytes(b"PAR1 not really")
+    fails(tmp_path, "labels.parquet can't be read as a table")
 
 
 def test_several_tables_in_a_folder_ask_for_one(tmp_path):
