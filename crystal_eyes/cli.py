@@ -70,9 +70,9 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
 
 
 def enroll(options: argparse.Namespace) -> int:
-    """Add a character to a bundle from a few pictures of its head, or remove it again."""
-    from crystal_eyes.recognizer import enrollment
-
+    """Add a character to a bundle from a few pictures of its head, add more heads to it, rename it, or remove it again."""
+    if (options.remove or options.rename is not None) and (options.heads or (options.remove and options.rename is not None)):
+        raise UserError("--remove, --rename NEW and pictures exclude each other: give one of them")
     source = bundle_folder(bundle(options))
     if options.output:
         if options.output.exists():
@@ -87,23 +87,39 @@ def enroll(options: argparse.Namespace) -> int:
     else:
         folder = source
     try:
-        if options.remove:
-            enrollment.remove(folder, options.character)
-            print(f"{options.character} was removed from {options.output or folder}")
-        else:
-            result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
-            for name, why in result.left_out:
-                print(f"left out {name}: {why}")
-            for name, head in result.look_alikes:
-                best = head.candidates[0]
-                print(f"{name} looks like {who(best)} (probability {best.probability:.2f}): {head.sentence()}")
-            print(f"{options.character} was added to {options.output or folder} from {result.heads} heads")
+        _change(options, folder)
         if options.output:
             folder.rename(options.output)
     finally:
         if options.output:
             shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _change(options: argparse.Namespace, folder: Path) -> None:
+    """Do what enroll was called for in the bundle in folder, and say what was done."""
+    from crystal_eyes.recognizer import enrollment
+
+    shown = options.output or folder
+    if options.remove:
+        enrollment.remove(folder, options.character, options.series)
+        print(f"{options.character} was removed from {shown}")
+    elif options.rename is not None:
+        new = enrollment.rename(folder, options.character, options.series, options.rename)
+        print(f"{options.character} is now {new} in {shown}")
+    else:
+        result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
+        for name, why in result.left_out:
+            print(f"left out {name}: {why}")
+        for name, head in result.look_alikes:
+            best = head.candidates[0]
+            print(f"{name} looks like {who(best)} (probability {best.probability:.2f}): {head.sentence()}")
+        if result.of_others:
+            whose = ", ".join(f"{name} ({count})" for name, count in result.of_others.items())
+            print(f"{sum(result.of_others.values())} pictures were left out, the bundle has their heads as {whose}")
+        more = f", and now has {result.heads + result.heads_before}" if result.heads_before else ""
+        print(f"{result.name} was added to {shown} from {result.heads} heads" if not more else
+              f"{result.heads} heads were added to {result.name} in {shown}{more}")  # fmt: skip
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -190,8 +206,9 @@ def arguments() -> argparse.ArgumentParser:
         one.add_argument("--json", action="store_true", help="print one line of JSON per picture")
     one = command(enroll)
     one.add_argument("--character", required=True, help="name of the character")
-    one.add_argument("--series", default="", help="series that the character comes from")
+    one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
+    one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
     one.add_argument(
         "--output", type=Path, help="new folder for a changed copy of the bundle (default: change the bundle itself)"
     )

@@ -22,6 +22,7 @@ class KnownCharacters:
         self.means = np.stack([mean_embedding(embeddings[own]) for own in rows]).astype(np.float16)
         self.references = np.concatenate([own[representative(embeddings[own], references)] for own in rows])
         self.gallery = embeddings[self.references].astype(np.float16)
+        self.gallery_labels = labels[self.references]
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         """Evidence on n heads of embeddings float32 [n, d]."""
