@@ -13,7 +13,7 @@ from crystal_eyes.errors import UserError, one_line
 from crystal_eyes.images import SUFFIXES
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
-from crystal_eyes.recognizer.answers import who
+from crystal_eyes.recognizer.answers import full_name, who
 from crystal_eyes.recognizer.recognizer import bundle_folder
 
 CHAMPION = "models:/crystal-eyes@champion"
@@ -117,9 +117,11 @@ def _change(options: argparse.Namespace, folder: Path) -> None:
         if result.of_others:
             whose = ", ".join(f"{name} ({count})" for name, count in result.of_others.items())
             print(f"{sum(result.of_others.values())} pictures were left out, the bundle has their heads as {whose}")
-        more = f", and now has {result.heads + result.heads_before}" if result.heads_before else ""
-        print(f"{result.name} was added to {shown} from {result.heads} heads" if not more else
-              f"{result.heads} heads were added to {result.name} in {shown}{more}")  # fmt: skip
+        if result.heads_before:
+            whole = full_name(result.character, result.series)
+            print(f"{result.heads} heads were added to {whole} in {shown}, {result.heads + result.heads_before} in all")
+        else:
+            print(f"{result.character} was added to {shown} from {result.heads} heads")
 
 
 def serve(options: argparse.Namespace) -> int:

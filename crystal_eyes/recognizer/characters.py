@@ -31,12 +31,14 @@ def characters_of(bundle: Bundle) -> list[Known]:
 
 
 def named(known: list[Known], character: str, series: str | None) -> list[Known]:
-    """The characters with this name: "Rei", or in full "Rei (Her Game)". series: "" where it has none; None: any."""
+    """The characters with this name: "Rei", or in full "Rei (Her Game)".
+
+    series: that of the character; None: any; "": none if there is a character without one, else any.
+    """
     names = _spellings(character)
-    if series is None:
-        return [one for one in known if names & {one.character, str(one)}]
-    full = {full_name(name, its) for name in names for its in _spellings(series)}
-    return [one for one in known if str(one) in full]
+    full = {full_name(name, its) for name in names for its in _spellings(series or "")}
+    exact = [] if series is None else [one for one in known if str(one) in full]
+    return exact if exact or series else [one for one in known if names & {one.character, str(one)}]
 
 
 def only(found: list[Known], character: str) -> Known | None:

@@ -38,7 +38,8 @@ LOOK_ALIKE = 0.5  # probability from which a head looks like another character
 class Enrollment:
     """What was done with the given pictures."""
 
-    name: str  # of the character, with its series
+    character: str  # its name, normalized
+    series: str
     heads: int = 0  # that were enrolled
     heads_before: int = 0  # that the character had been enrolled from already
     left_out: list[tuple[str, str]] = field(default_factory=list)  # picture, why
@@ -49,9 +50,9 @@ class Enrollment:
 def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[Path]) -> Enrollment:
     """Add a character to the bundle in folder from pictures with one head each, or more heads to an enrolled character.
 
-    Name and series together identify a character; series None: the enrolled character with this name, or a new one without a
-    series. Pictures whose heads the bundle already has are left out. Raises UserError, without any change, on a name that is
-    not valid, ambiguous, or that of a trained character, on no usable head, and on more than MAX_HEADS.
+    Name and series together identify a character; without a series, it is the one with this name, or a new one. Pictures whose
+    heads the bundle already has are left out. Raises UserError, without any change, on a name that is not valid, ambiguous, or
+    that of a trained character, on no usable head, and on more than MAX_HEADS.
     """
     name, its_series = normalize_name(character), None if series is None else normalize_text(series)
     with locked(folder):
@@ -61,11 +62,11 @@ def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[
         is_new = own not in known
         if own.folder is None:
             raise UserError(
-                f"{own} is already in {folder} as a trained character, to which no heads can be added: choose another name, "
-                "or give the series if you mean a character of another one"
+                f"{own.character} is already in {folder} as a trained character ({own.series or 'no series'}), to which no "
+                "heads can be added: choose another name, or give the series if it is a character of another one"
             )
         before = None if is_new else gallery.Gallery([own.folder])
-        result = Enrollment(str(own), heads_before=len(before.characters) if before else 0)
+        result = Enrollment(own.character, own.series, heads_before=len(before.characters) if before else 0)
         if len(pictures) + result.heads_before > MAX_HEADS:
             had = f" in addition to the {result.heads_before} enrolled before" if result.heads_before else ""
             raise UserError(f"too many pictures of {name} ({len(pictures)}{had}): choose at most {MAX_HEADS} varied ones")

@@ -61,8 +61,7 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
         rows = roles[f"strangers_{part}"]
         held_out[part] = labeled_heads(data, rows[test[rows] == "test"], options.seed)
         shown[part] = labeled_heads(data, rows[test[rows] == "train"], options.seed, 0)
-        drawn = held_out[part][~held_out[part].sketch]
-        enroll[part] = enroll_again(fewer, others[part].colored(), drawn, shown[part])
+        enroll[part] = enroll_again(fewer, others[part].colored(), held_out[part].colored(), shown[part])
     enrolled_logits = fit_enrolled_logits(fewer, enroll["choose"], others["choose"].colored())
     enrolled_unlikeness, enrolled_auroc = fit_enrolled_unlikeness(fewer, held_out["choose"], shown["choose"])
 
