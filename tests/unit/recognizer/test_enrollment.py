@@ -155,11 +155,11 @@ def test_a_name_of_another_series_is_another_character(folder, new):
     for number, series in enumerate(("One", "Two")):
         (head,) = recognizer.recognize(new[number])
         assert (head.nearest[0].character, head.nearest[0].series) == ("Character 2", series)
-    with pytest.raises(UserError, match="Character 2 names 3 characters, of the series none, '.*': give the series"):
+    with pytest.raises(UserError, match="Character 2 is ambiguous.* 3 characters, of the series none, '.*': give the"):
         enroll(folder, "Character 2", None, new[4:5])
     with pytest.raises(UserError, match="Character 2 is already in .* as a trained character .no series."):
         enroll(folder, "Character 2", "", new[4:5])
-    with pytest.raises(UserError, match="Character 2 names 2 characters"):
+    with pytest.raises(UserError, match="Character 2 is ambiguous, it names 2 characters"):
         remove(folder, "Character 2")
     assert enroll(folder, "Character 2", "Two", new[4:5]).heads_before == 1
     assert rename(folder, "Character 2", "One", "Nova") == "Nova (One)"
