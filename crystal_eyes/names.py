@@ -16,9 +16,10 @@ def normalize_name(text: str) -> str:
     See normalize_text for what is changed; upper and lower case stay different.
     """
     name = normalize_text(text)
+    if not name and text.strip():
+        raise UserError(f"the name {shown(text)} contains no visible character: give at least one")
     if not name:
-        raise UserError("the name is empty: give at least one visible character" if not text.strip() else
-                        f"the name {shown(text)} contains no visible character: give at least one")  # fmt: skip
+        raise UserError("the name is empty: give at least one visible character")
     return name
 
 
@@ -42,9 +43,8 @@ def normalize_text(text: str) -> str:
 
 def shown(text: str) -> str:
     """A text of any content and length as a message quotes it: one line, at most SHOWN characters of it."""
-    return ascii(text[:SHOWN]) + ("..." if len(text) > SHOWN else "") if not text.isprintable() else (
-        repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
-    )  # fmt: skip
+    start = text[:SHOWN] + "..." if len(text) > SHOWN else text
+    return repr(start) if start.isprintable() else ascii(start)
 
 
 def _is_visible(letter: str) -> bool:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = "crystal_eyes"
 # in the order of the data: a package imports only those before it, and the helpers; all may measure what they make
 ROOMS = ("evaluation", "data", "detector", "encoder", "classifiers", "recognizer", "web")
-HELPERS = {"boxes", "errors", "options", "progress", "machine", "images", "image_stats", "onnx_session", "artifacts"}
+HELPERS = {"boxes", "errors", "options", "progress", "machine", "images", "image_stats", "onnx_session", "artifacts", "names"}
 MOST_LINES = 300
 
 
