@@ -1,5 +1,6 @@
 """Datasets in MLflow: each run names the images that it used, so that the UI can group and compare runs by them."""
 
+import shlex
 from collections.abc import Mapping
 
 import mlflow
@@ -57,6 +58,12 @@ def _parameters_of_run(uri: str) -> Mapping[str, object]:
     if not uri.startswith("runs:/"):
         return {}
     try:
-        return MlflowClient().get_run(uri.split("/")[1]).data.params
+        logged = MlflowClient().get_run(uri.split("/")[1]).data.params
     except MlflowException:
         return {}
+    return {name: _unquoted(value) for name, value in logged.items()}
+
+
+def _unquoted(value: str) -> str:
+    """`mlflow run` logs a parameter as it quotes it for a shell."""
+    return "".join(shlex.split(value)) if value[:1] == value[-1:] == "'" else value

@@ -51,7 +51,9 @@ def _all_ours(client: MlflowClient, experiment: str) -> bool:
     token = None
     while True:
         runs = client.search_runs([experiment], run_view_type=ViewType.ALL, max_results=1000, page_token=token)
-        if any(not run.data.tags.get("mlflow.source.name", "").startswith(str(ROOT)) for run in runs):
+        # `mlflow run` names a checkout by its file URL, everything else by its path
+        sources = [run.data.tags.get("mlflow.source.name", "").removeprefix("file://") for run in runs]
+        if any(not source.startswith(str(ROOT)) for source in sources):
             return False
         if not (token := runs.token):
             return True

@@ -88,7 +88,8 @@ def _run_child(
         submitted = mlflow.projects.run(
             uri=str(ROOT),
             entry_point=entry_point,
-            parameters={name: as_text(value) for name, value in parameters.items()},
+            # an empty value is the default; MLflow would log it as two quotation marks
+            parameters={name: text for name, value in parameters.items() if (text := as_text(value))},
             experiment_id=experiment,
             env_manager="local",
             run_name=name,

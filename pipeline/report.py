@@ -126,12 +126,12 @@ def note(table: pd.DataFrame, children: Mapping[str, Run]) -> str:
 
 def as_text(table: pd.DataFrame) -> str:
     """The comparison for a terminal."""
-    lines = [f"{'classifier':<17} {'top-1':>6} {'top-3':>6} {'top-5':>6}  {'95 % of top-5':<15} {'fit s':>8} "
+    lines = [f"{'classifier':<19} {'top-1':>6} {'top-3':>6} {'top-5':>6}  {'95 % of top-5':<15} {'fit s':>8} "
              f"{'queries/s':>10} {'model MB':>9}"]  # fmt: skip
     for _, row in table.iterrows():
         interval = f"{row['top_5_low']:.3f} to {row['top_5_high']:.3f}"
         lines.append(
-            f"{row['classifier']:<17} {row['top_1']:6.3f} {row['top_3']:6.3f} {row['top_5']:6.3f}  {interval:<15} "
+            f"{row['classifier']:<19} {row['top_1']:6.3f} {row['top_3']:6.3f} {row['top_5']:6.3f}  {interval:<15} "
             f"{row['fit_seconds']:8.1f} {row['queries_per_second']:10.0f} {row['model_bytes'] / 1e6:9.2f}"
         )
     return "\n".join(lines)

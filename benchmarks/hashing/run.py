@@ -1,4 +1,6 @@
-"""CPU time that main spends on hashing 70,000 images, with and without cached digests. See README.md.
+"""CPU time that main spends on hashing 70,000 images, with and without cached digests.
+
+Figures: docs/results.md.
 
 python benchmarks/hashing/run.py [images] [bytes of an image]
 """

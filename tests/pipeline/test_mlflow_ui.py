@@ -6,6 +6,7 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.utils.name_utils import _generate_random_name
 
 from pipeline.cache.key import ROOT, CacheKey
 from pipeline.cache.records import KEY, find, record
@@ -67,7 +68,7 @@ def test_steps_are_named_by_what_distinguishes_them(entry_point, parameters, exp
 
 
 def test_names_that_mlflow_generates_are_distinguished_from_given_ones():
-    with_random_name = mlflow.utils.name_utils._generate_random_name()
+    with_random_name = _generate_random_name()
     assert is_generated(with_random_name) and is_generated("") and is_generated(None)
     assert not is_generated("main, best") and not is_generated("my-run")
 
@@ -139,6 +140,18 @@ def test_a_step_below_its_own_main_gets_no_link(client):
     assert [run.info.run_id for run in below] == [child.info.run_id]
 
 
+@pytest.mark.parametrize(
+    ("logged", "expected"), [("''", "cast 80x45"), ("'/data/my idols'", "my idols"), ("/data/my idols", "my idols")]
+)
+def test_a_dataset_is_recognized_as_mlflow_run_logs_it(client, logged, expected):
+    with mlflow.start_run() as made:
+        mlflow.log_params({**vars(Prepare()), "dataset": logged})
+    with mlflow.start_run() as used:
+        log_catalogue(f"runs:/{made.info.run_id}/catalogue", "abcdef0123456789", "main")
+    (one,) = client.get_run(used.info.run_id).inputs.dataset_inputs
+    assert one.dataset.name == expected
+
+
 def test_the_default_experiment_gets_the_projects_name_unless_others_use_it_too(tmp_path):
     before = mlflow.get_tracking_uri()
     try:
@@ -146,7 +159,7 @@ def test_the_default_experiment_gets_the_projects_name_unless_others_use_it_too(
             mlflow.set_tracking_uri(Project.on(ROOT, tmp_path / str(others)).tracking_uri)
             client = MlflowClient()
             client.create_run("0", tags={"mlflow.source.name": "/another/project" if others else f"{ROOT}/pipeline/main.py"})
-            run = client.create_run("0", tags={"mlflow.source.name": str(ROOT)})
+            run = client.create_run("0", tags={"mlflow.source.name": f"file://{ROOT}"})
             name_experiment(run)
             name_experiment(run)  # of the next main
             experiment = client.get_experiment("0")

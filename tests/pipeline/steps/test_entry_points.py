@@ -48,6 +48,10 @@ def test_main_ran_every_step_once_as_its_child(child):
     assert {run.data.tags["mlflow.project.env"] for run in child.values() if "mlflow.project.env" in run.data.tags} <= {"local"}
 
 
+def test_main_named_the_default_experiment_after_the_project(tiny_main):
+    assert tiny_main.project.client.get_experiment(tiny_main.experiment_id).name == "crystal-eyes"
+
+
 def test_main_prints_the_comparison_last_and_says_how_to_look_at_it(tiny_main):
     tail = tiny_main.output.split("classify faiss: done")[-1]
     assert "top-5" in tail and "perceptron" in tail and "faiss" in tail
@@ -127,7 +131,7 @@ def test_the_other_classifiers_run_from_plain_paths(tiny_main, child, artifact, 
         "classifier": classifier,
     }
     output = tiny_main.project.call("classify", parameters)
-    assert f"{classifier}: fits" in output and "top-5" in output
+    assert f"{classifier}: fitting" in output and "top-5" in output
 
 
 def test_a_step_alone_takes_runs_and_registered_models(tiny_main, child, artifact):
