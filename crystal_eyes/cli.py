@@ -116,10 +116,10 @@ def _change(options: argparse.Namespace, folder: Path) -> None:
             print(f"{name} looks like {who(best)} (probability {best.probability:.2f}): {head.sentence()}")
         if result.of_others:
             whose = ", ".join(f"{name} ({count})" for name, count in result.of_others.items())
-            print(f"{sum(result.of_others.values())} pictures were left out, the bundle has their heads as {whose}")
+            print(f"already in the bundle under another name, and left out: {whose}")
         if result.heads_before:
             whole = full_name(result.character, result.series)
-            print(f"{result.heads} heads were added to {whole} in {shown}, {result.heads + result.heads_before} in all")
+            print(f"{whole} in {shown} now has {result.heads + result.heads_before} heads, {result.heads} of them new")
         else:
             print(f"{result.character} was added to {shown} from {result.heads} heads")
 

@@ -148,11 +148,11 @@ def test_heads_are_added_and_a_character_renamed(run, bundle_folder, folder, tmp
     new = ("enroll", "--bundle", copy, "--character")
     assert run(*new, "Nova", "--series", "S", folder / "a.png")[0] == 0
     code, said, _ = run(*new, "Nova", folder / "a.png", folder / "b.png")
-    assert code == 0 and f"1 heads were added to Nova (S) in {copy}, 2 in all" in said and "already enrolled" in said
+    assert code == 0 and f"Nova (S) in {copy} now has 2 heads, 1 of them new" in said and "already enrolled" in said
     code, said, _ = run(*new, "Nova", "--rename", "Luna")
     assert (code, said) == (0, f"Nova is now Luna (S) in {copy}\n")
     code, said, _ = run(*new, "Stella", folder / "a.png", folder / "more")
-    assert code == 0 and "1 pictures were left out, the bundle has their heads as Luna (S) (1)" in said
+    assert code == 0 and "already in the bundle under another name, and left out: Luna (S) (1)" in said
     assert run(*new, "Luna", "--series", "T", folder / "a.png")[0] == 1
     for arguments in (("--rename", "X", "--remove"), ("--remove", folder / "a.png"), ("--rename", "X", folder / "a.png")):
         code, said, err = run(*new, "Luna", *arguments)
