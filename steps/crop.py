@@ -41,7 +41,7 @@ def report(parameters: Crop, cropped: CroppedHeads) -> None:
     mlflow.log_text(pd.DataFrame(cropped.left_out, columns=["file", "why"]).to_csv(index=False), "left_out.csv")
     if cropped.found:
         mlflow.log_image(contact_sheet_of_boxes([shown(*picture) for picture in cropped.found[:SHOWN]]), "found_heads.png")
-    for line in summary_lines(cropped.left_out):
+    for line in [*cropped.notes, *summary_lines(cropped.left_out)]:
         print(line)
     if counts[2] and parameters.several == LEAVE_OUT:
         print("use -P several=largest or -P several=all to keep pictures with several heads")

@@ -13,6 +13,7 @@ from crystal_eyes.data import cast
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.data.left_out import summary_lines
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
+from crystal_eyes.data.selection import SAME_PICTURE
 from crystal_eyes.images import flatten, open_picture
 from pipeline.cache.key import code_digest
 from pipeline.cache.workspace import cache_home, only_one
@@ -55,8 +56,10 @@ def draw_cast(parameters: Prepare) -> Path:
 def report_left_out(selected: compute.Selected) -> None:
     mlflow.log_metrics({"pictures_found": selected.found, "pictures_dropped": len(selected.left_out)})
     mlflow.log_text(pd.DataFrame(selected.left_out, columns=["file", "why"]).to_csv(index=False), "dropped.csv")
-    for line in summary_lines(selected.left_out):
+    for line in [*selected.notes, *summary_lines(selected.left_out)]:
         print(line)
+    if several := sum(why.startswith(SAME_PICTURE) for _, why in selected.left_out):
+        print(f"warning: {several} pictures are left out because they stand under several characters (dropped.csv lists them)")
 
 
 def report(catalogue: Catalogue, left_out: int, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Which heads of a dataset are used: readable ones, no near-duplicates, and enough of them per character."""
+"""Which heads of a dataset are used: readable ones of one character, no near-duplicates, and enough of them per character."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +11,14 @@ from PIL import Image
 from crystal_eyes.data.cropping import LabeledBox, head_bytes
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.data.options import SelectionOptions
+from crystal_eyes.data.same_pictures import THUMBNAIL, same_elsewhere, thumbnail
 from crystal_eyes.data.stable_number import stable_number
 from crystal_eyes.image_stats import HASH_SIDE, difference_hash, is_monochrome
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.progress import track
+
+SAME_PICTURE = "the same picture is also labeled"  # how the reason begins for a picture under two characters
+NEAR_DUPLICATE = "near-duplicate of another picture of its character"
 
 
 class Inspection(NamedTuple):
@@ -25,6 +29,7 @@ class Inspection(NamedTuple):
     height: int = 0
     monochrome: bool = False
     hashes: np.ndarray = np.empty((2, 0), np.uint64)  # uint64 [2, 4]: difference hashes of the picture and of its mirror image
+    thumbnail: np.ndarray = np.empty((THUMBNAIL, THUMBNAIL, 3), np.uint8)  # see same_pictures.thumbnail
 
 
 def inspect_head(path: str, box: LabeledBox | None) -> Inspection:
@@ -37,7 +42,7 @@ def inspect_head(path: str, box: LabeledBox | None) -> Inspection:
         return Inspection(f"can't be read: {error.strerror}")
     mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     hashes = np.stack([difference_hash(picture), difference_hash(mirrored)])
-    return Inspection("", *picture.size, is_monochrome(picture), hashes)
+    return Inspection("", *picture.size, is_monochrome(picture), hashes, thumbnail(picture))
 
 
 def select(table: pd.DataFrame, options: SelectionOptions, seed: int) -> tuple[pd.DataFrame, LeftOut]:
@@ -67,10 +72,12 @@ def select(table: pd.DataFrame, options: SelectionOptions, seed: int) -> tuple[p
         inspection=np.arange(len(table)),
     )
     table = keep(table, np.array([not one.problem for one in inspections], bool), [one.problem for one in inspections])
+    if len(table):  # before near-duplicates are dropped: any of them may be the one that is labeled differently
+        elsewhere = _labeled_elsewhere(table, inspections)
+        table = keep(table, elsewhere < 0, [f"{SAME_PICTURE} {table['character'][row]}" for row in elsewhere.clip(0)])
     hashes = [inspections[number].hashes for number in table["inspection"]]
-    table = keep(
-        table, _distinct(table, hashes, options.near_duplicate_bits), "near-duplicate of another picture of its character"
-    )
+    distinct, reasons = _distinct(table, hashes, options.near_duplicate_bits)
+    table = keep(table, distinct, reasons)
     table = keep(table, enough(table), too_few)
     if options.pictures_per_character:
         mask = np.zeros(len(table), bool)
@@ -87,20 +94,39 @@ def _characters(table: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
         yield str(name), np.asarray(rows)
 
 
-def _distinct(table: pd.DataFrame, hashes: list[np.ndarray], bits: int) -> np.ndarray:
-    """bool [rows]: the first of each group of near-duplicates (mirror images too) within a character.
+def _labeled_elsewhere(table: pd.DataFrame, inspections: list[Inspection]) -> np.ndarray:
+    """int64 [rows]: a row of another character that is the same picture, or -1."""
+    of_rows = [inspections[number] for number in table["inspection"]]
+    return same_elsewhere(
+        np.stack([one.hashes for one in of_rows]),
+        np.stack([one.thumbnail for one in of_rows]),
+        pd.factorize(table["character"])[0],
+    )
 
-    hashes: uint64 [2, 4] of each row.
+
+def _distinct(table: pd.DataFrame, hashes: list[np.ndarray], bits: int) -> tuple[np.ndarray, list[str]]:
+    """bool [rows]: the first of each group of near-duplicates (mirror images too) within a character; why the others are not.
+
+    hashes: uint64 [2, 4] of each row. With bits below 0, only duplicates in another of the dataset's own splits count.
     """
     mask = np.ones(len(table), bool)
-    if bits < 0:
-        return mask
+    reasons = [NEAR_DUPLICATE] * len(table)
+    splits = table["split"].to_numpy(dtype=str)
+    if bits < 0 and len(set(splits)) < 2:
+        return mask, reasons
     for _, rows in _characters(table):
-        kept, count = np.empty((len(rows), HASH_SIDE**2 // 64), np.uint64), 0
+        kept, kept_rows = np.empty((len(rows), HASH_SIDE**2 // 64), np.uint64), np.empty(len(rows), np.int64)
+        count = 0
         for row in rows:
             differing = np.bitwise_count(kept[:count] ^ hashes[row][:, None]).sum(axis=2)  # [2, count]
-            mask[row] = not (differing <= bits).any()
+            near = (differing <= max(bits, 0)).any(axis=0)
+            other_split = splits[kept_rows[:count]] != splits[row]
+            if bits < 0:
+                near &= other_split
+            mask[row] = not near.any()
             if mask[row]:
-                kept[count] = hashes[row][0]
+                kept[count], kept_rows[count] = hashes[row][0], row
                 count += 1
-    return mask
+            elif (near & other_split).any():
+                reasons[row] += ", in another split"
+    return mask, reasons

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from PIL import Image
 
 from crystal_eyes.boxes import as_boxes
 from crystal_eyes.data.cropping import crop_head
-from crystal_eyes.data.layouts import read_dataset
+from crystal_eyes.data.layouts import load_dataset
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.images import PictureError, flatten, open_picture
@@ -27,13 +27,14 @@ LEAVE_OUT, ALL = "leave-out", "all"  # what happens to an illustration with seve
 @dataclass(frozen=True)
 class CroppedHeads:
     """The dataset that was written, how many heads it holds, each readable illustration with the boxes float32 [n, 4] found in
-    it, and what was left out, as (file, why).
+    it, and what was left out, as (file, why). notes: how the illustrations' dataset was understood.
     """
 
     folder: Path
     heads: int
     found: list[tuple[Path, np.ndarray]]
     left_out: LeftOut
+    notes: list[str] = field(default_factory=list)
 
 
 def crop(illustrations: Path, detector: Path, confidence: float, several: str, workspace: Path) -> CroppedHeads:
@@ -41,7 +42,8 @@ def crop(illustrations: Path, detector: Path, confidence: float, several: str, w
 
     confidence: least confidence of a head. several: LEAVE_OUT, ALL or "largest". An interrupted run continues from workspace.
     """
-    table, left_out = read_dataset(illustrations, confidence=0.0)
+    dataset = load_dataset(illustrations, confidence=0.0)
+    table, left_out = dataset.table, dataset.left_out
     runner, folder = HeadDetector(detector), workspace / "heads"
     folder.mkdir(exist_ok=True)
     pictures = table.drop_duplicates("path")
@@ -74,7 +76,7 @@ def crop(illustrations: Path, detector: Path, confidence: float, several: str, w
                              **{label: row[label] for label in LABELS},
                              **dict(zip(COORDINATES, np.round(box, 1)))})  # fmt: skip
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False, quoting=csv.QUOTE_MINIMAL)
-    return CroppedHeads(folder, len(rows), found, left_out)
+    return CroppedHeads(folder, len(rows), found, left_out, dataset.notes)
 
 
 def largest(boxes: np.ndarray) -> np.ndarray:

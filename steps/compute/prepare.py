@@ -8,7 +8,7 @@ import pandas as pd
 from crystal_eyes.data import cast
 from crystal_eyes.data.catalogue import write
 from crystal_eyes.data.cropping import head_bytes
-from crystal_eyes.data.layouts import read_dataset
+from crystal_eyes.data.layouts import load_dataset
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
 from crystal_eyes.data.selection import select
@@ -24,6 +24,7 @@ class Selected:
     table: pd.DataFrame  # layouts.COLUMNS, width, height; one row per head
     found: int  # heads that the dataset names
     left_out: LeftOut
+    notes: list[str]  # how the dataset was understood
 
 
 def draw_cast(folder: Path, options: CastOptions, seed: int) -> Path:
@@ -33,9 +34,9 @@ def draw_cast(folder: Path, options: CastOptions, seed: int) -> Path:
 
 def select_heads(dataset: Path, confidence: float, options: SelectionOptions, seed: int) -> Selected:
     """Read a dataset and select heads. confidence: lowest one of a box that is used, where the dataset states it."""
-    table, unreadable = read_dataset(dataset, confidence)
-    used, unused = select(table, options, seed)
-    return Selected(used, len(table), unreadable + unused)
+    read = load_dataset(dataset, confidence)
+    used, unused = select(read.table, options, seed)
+    return Selected(used, len(read.table), read.left_out + unused, read.notes)
 
 
 def write_catalogue(folder: Path, selected: Selected, options: SplitOptions, seed: int) -> None:

@@ -64,7 +64,10 @@ def test_a_failing_step_stops_main_with_its_line_and_no_traceback(project, heads
     output = project.run("main", {"dataset": heads}, code=1)
     lines = output.splitlines()
     assert lines[-1] == "main: prepare failed: see the line above; finished steps are kept"
-    assert any(line.startswith("prepare: too few characters with pictures for training and testing (1)") for line in lines) and "Traceback" not in output
+    assert (
+        any(line.startswith("prepare: too few characters with pictures for training and testing (1)") for line in lines)
+        and "Traceback" not in output
+    )
 
 
 @pytest.mark.slow

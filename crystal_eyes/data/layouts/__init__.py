@@ -3,12 +3,14 @@
 A new layout is a module with the three functions of base.Layout and one entry in LAYOUTS.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from crystal_eyes.data.layouts import danbooru, folders, table
 from crystal_eyes.data.layouts.base import LabeledPicture, Layout
+from crystal_eyes.data.layouts.splits import use_given_splits
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.data.names import disambiguate
 from crystal_eyes.errors import UserError
@@ -17,22 +19,54 @@ LAYOUTS: tuple[Layout, ...] = (danbooru, table, folders)  # the first that recog
 COLUMNS = [name for name in LabeledPicture._fields if name != "confidence"]
 
 
-def read_dataset(path: str | Path, confidence: float) -> tuple[pd.DataFrame, LeftOut]:
-    """The dataset as a table with COLUMNS (see LabeledPicture), one row per head, sorted; and what was left out.
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset as it was read."""
 
-    confidence: lowest confidence of a box that is used. Text columns hold "" where unknown, `monochrome` and `box` None.
+    table: pd.DataFrame  # COLUMNS (see LabeledPicture), one row per head, sorted; texts "" and others None where unknown
+    left_out: LeftOut
+    notes: list[str]  # how it was understood, a line each; doubts begin with "warning: "
+
+
+def load_dataset(path: str | Path, confidence: float) -> Dataset:
+    """Read a dataset. confidence: lowest confidence of a box that is used.
+
     Raises UserError if the dataset is missing, empty or malformed.
     """
     path, layout = _layout(path)
-    found, left_out = layout.read(path)
+    notes: list[str] = []
+    found, left_out = layout.read(path, notes)
     rows = [row for row in found if row.confidence >= confidence]
     left_out += [(row.file, f"confidence below {confidence}") for row in found if row.confidence < confidence]
     if not rows:
-        raise UserError(f"dataset {path} contains no labeled picture: give a folder with one folder per character, or a table")
+        why = f" ({len(left_out)} left out, such as {left_out[0][0]}: {left_out[0][1]})" if left_out else ""
+        raise UserError(
+            f"dataset {path} contains no labeled picture{why}: give a folder with one folder per character, or a table"
+        )
     table = pd.DataFrame(rows, columns=LabeledPicture._fields).drop(columns="confidence")
     table["character"] = disambiguate(table["character"], table["series"], table["set"])
-    table = table.drop_duplicates(["path", "character", "box"])
-    return table.sort_values(["character", "file"], kind="stable").reset_index(drop=True), left_out
+    twice = table.duplicated(["path", "character", "box"])
+    left_out += [(file, "given twice for one character") for file in table["file"][twice]]
+    table = table[~twice].sort_values(["character", "file"], kind="stable").reset_index(drop=True)
+    table = use_given_splits(table, notes)
+    return Dataset(table, left_out, [understood(table, layout), *notes])
+
+
+def read_dataset(path: str | Path, confidence: float) -> tuple[pd.DataFrame, LeftOut]:
+    """The table of load_dataset, and what was left out."""
+    dataset = load_dataset(path, confidence)
+    return dataset.table, dataset.left_out
+
+
+def understood(table: pd.DataFrame, layout: Layout) -> str:
+    """One line that says as what a dataset was read."""
+    counts = [f"{len(table)} pictures", f"{table['character'].nunique()} characters"]
+    for column, word in (("series", "series"), ("set", "sets")):
+        if number := table.loc[table[column] != "", column].nunique():
+            counts.append(f"{number} {word}")
+    given = table["split"].value_counts()
+    splits = ", ".join(f"{split} {given[split]}" for split in ("train", "validation", "test") if split in given)
+    return f"read as {layout.NAME}: {', '.join(counts)}; splits: {splits or 'drawn at random'}"
 
 
 def dataset_files(path: str | Path) -> list[Path]:

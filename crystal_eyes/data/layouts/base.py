@@ -27,11 +27,16 @@ class LabeledPicture(NamedTuple):
 class Layout(Protocol):
     """One way to organize a dataset. A module with these functions is a layout; layouts.LAYOUTS lists them."""
 
+    NAME: str  # as a user calls it
+
     def detect(self, path: Path) -> bool:
         """Whether an existing path is a dataset of this layout. Layouts before it in LAYOUTS did not recognize the path."""
 
-    def read(self, path: Path) -> tuple[list[LabeledPicture], LeftOut]:
-        """The labeled pictures, in any order, and what had to be left out. Raises UserError for a malformed dataset."""
+    def read(self, path: Path, notes: list[str] | None = None) -> tuple[list[LabeledPicture], LeftOut]:
+        """The labeled pictures, in any order, and what had to be left out. Raises UserError for a malformed dataset.
+
+        notes: where given, gets lines that say how the dataset was understood.
+        """
 
     def files(self, path: Path) -> list[Path]:
         """All existing files that the result of read depends on, the pictures too; found without opening pictures."""

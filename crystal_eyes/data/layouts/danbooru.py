@@ -12,9 +12,10 @@ from pathlib import Path
 from crystal_eyes.data.cropping import LabeledBox
 from crystal_eyes.data.layouts.base import LabeledPicture, Resolver, walk, walked_files
 from crystal_eyes.data.left_out import LeftOut
-from crystal_eyes.data.names import normalize
+from crystal_eyes.data.names import label
 from crystal_eyes.errors import UserError
 
+NAME = "the Danbooru 2018 dataset"
 HEADS, TAGS = "faces.tsv", "tagIds.tsv"
 SPLITS = {"train": "train", "val": "validation", "test": "test"}  # by the start of the *Split.tsv files' names
 
@@ -23,7 +24,7 @@ def detect(path: Path) -> bool:
     return path.name == HEADS or (path / HEADS).is_file()
 
 
-def read(path: Path) -> tuple[list[LabeledPicture], LeftOut]:
+def read(path: Path, notes: list[str] | None = None) -> tuple[list[LabeledPicture], LeftOut]:
     root = _root(path)
     if not (root / TAGS).is_file():
         raise UserError(f"{root / TAGS} is missing: the Danbooru 2018 dataset needs it next to {HEADS}")
@@ -70,7 +71,7 @@ def _names(root: Path) -> dict[str, str]:
     names = {}
     for first, second in _lines(root / TAGS, 2):
         name, tag = (first, second) if second.isdigit() else (second, first)
-        names[tag] = normalize(name)
+        names[tag] = label(name)
     return names
 
 

@@ -1,4 +1,5 @@
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -6,9 +7,10 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.data.cropping import LabeledBox
-from crystal_eyes.data.layouts import COLUMNS, LAYOUTS, danbooru, dataset_files, folders, read_dataset, table
+from crystal_eyes.data.layouts import COLUMNS, LAYOUTS, danbooru, dataset_files, folders, load_dataset, read_dataset, table
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import open_picture
+from crystal_eyes.names import normalize_name
 
 
 def put(root: Path, *files: str) -> Path:
@@ -71,6 +73,113 @@ def test_names_with_spaces_and_any_letters_are_kept_and_their_normal_forms_are_o
 def test_one_name_in_two_sets_is_two_characters(tmp_path):
     found, _ = read_dataset(put(tmp_path, "Love Live/Rin/1.png", "Sekai/Rin/1.png", "Sekai/Len/1.png"), 0.85)
     assert sorted(found["character"]) == ["Len", "Rin (Love Live)", "Rin (Sekai)"]
+
+
+def understood(root: Path) -> tuple[dict[str, int], list[str]]:
+    """Pictures by character, and notes."""
+    dataset = load_dataset(root, 0.85)
+    return dataset.table.groupby("character").size().to_dict(), dataset.notes
+
+
+WHO = ("Rei", "Asuka", "Misato", "Ritsuko")
+ALL = dict.fromkeys(WHO, 2)
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("train/{}/1.png", "test/{}/1.png"),
+        ("Training/{}/1.png", "Testing/{}/1.png"),
+        ("data/train/{}/1.png", "data/test/{}/1.png"),
+        ("{}/train/1.png", "{}/test/1.png"),
+        ("faces_train/faces_train/{}/1.png", "faces_test/faces_test/{}/1.png"),
+        ("train/train/{}/1.png", "test/test/{}/1.png"),
+        ("train_set/{}/official/1.png", "test-set/{}/official/1.png"),
+        ("train/{}/1.png", "val/{}/1.png"),
+        ("train/{}/1.png", "valid/{}/1.png"),
+        ("train/{}/1.png", "validation/{}/1.png"),
+    ],
+)
+def test_folders_of_splits_are_honored(tmp_path, first, second):
+    put(tmp_path, *(path.format(name) for name in WHO for path in (first, second)))
+    counts, notes = understood(tmp_path)
+    assert counts == ALL
+    assert notes[0].endswith("8 pictures, 4 characters; splits: train 4, test 4" if "data/" not in first
+                             else "8 pictures, 4 characters, 1 sets; splits: train 4, test 4")  # fmt: skip
+    assert ("there is no test split: validation is used for it" in notes) == second.startswith("val")
+
+
+def test_three_splits_and_sets_at_once(tmp_path):
+    put(tmp_path, *(f"{split}/Eva/{name}/1.png" for name in WHO for split in ("train", "val", "test")))
+    table = load_dataset(tmp_path, 0.85).table
+    assert table.groupby(["set", "split"]).size().to_dict() == {
+        ("Eva", "test"): 4, ("Eva", "train"): 4, ("Eva", "validation"): 4,
+    }  # fmt: skip
+
+
+def test_one_split_alone_is_no_split(tmp_path):
+    put(tmp_path, *(f"train/{name}/{i}.png" for name in WHO for i in (1, 2)))
+    counts, notes = understood(tmp_path)
+    assert counts == ALL and "splits: drawn at random" in notes[0] and "all pictures are in train" in notes[1]
+
+
+def test_a_character_may_be_called_test_and_pictures_without_a_character_are_not_one(tmp_path):
+    counts, notes = understood(put(tmp_path / "one", "Test/1.png", "Rei/1.png"))
+    assert counts == {"Rei": 1, "Test": 1} and any("warning: Test is read as a character" in note for note in notes)
+    fails(put(tmp_path / "two", "train/1.png", "test/1.png"), "no labeled picture.*not in a character's folder")
+
+
+def test_train_and_test_without_a_common_character_is_doubtful(tmp_path):
+    assert any(
+        "warning: no character has" in note for note in understood(put(tmp_path, "train/Rei/1.png", "test/Asuka/1.png"))[1]
+    )
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("{}/official/1.png", "{}/fanart/1.png"),
+        ("{}/Fan Art/1.png", "{}/2021/1.png"),
+        ("{}/fan_art/2020/1.png", "{}/official/2021/1.png"),
+        ("{}/1.png", "{}/fanart/1.png"),
+        ("{}/winter/1.png", "{}/summer/1.png"),
+        ("{}/0/1.png", "{}/1/1.png"),
+    ],
+)
+def test_folders_below_a_character_are_its_own(tmp_path, first, second):
+    put(tmp_path, *(path.format(name) for name in WHO for path in (first, second)))
+    counts, notes = understood(tmp_path)
+    assert counts == ALL and any("4 characters" in note and "parts of these characters" in note for note in notes)
+    guessed = "winter" in first or "/0/" in first  # told by repetition alone
+    assert any(note.startswith("warning: ") for note in notes) == guessed
+
+
+def test_a_part_of_one_character_and_sets_beside_it(tmp_path):
+    put(tmp_path, "Rei/1.png", "Rei/swimsuit/1.png", "Games/Aqua/1.png", "Games/Megumin/1.png", "Games/misc/1.png")
+    assert understood(tmp_path)[0] == {"Aqua": 1, "Megumin": 1, "Rei": 2, "misc": 1}
+
+
+def test_sources_above_the_characters_are_neither_sets_nor_parts(tmp_path):
+    counts, notes = understood(put(tmp_path, *(f"{source}/{name}/1.png" for source in ("official", "fanart") for name in WHO)))
+    assert counts == ALL and any("fanart, official are read as sources" in note for note in notes)
+
+
+def test_one_name_in_several_sets_is_doubtful(tmp_path):
+    put(tmp_path, "Love Live/Rin/1.png", "Sekai/Rin/1.png", "Sekai/Len/1.png")
+    assert any(note.startswith("warning: 1 names stand in several sets (Rin)") for note in understood(tmp_path)[1])
+
+
+def test_loose_pictures_of_a_set_are_left_out_and_named(tmp_path):
+    put(tmp_path, "Eva/cover.png", *(f"Eva/{name}/{i}.png" for name in WHO for i in (1, 2)))
+    dataset = load_dataset(tmp_path, 0.85)
+    assert dataset.left_out == [("Eva/cover.png", "not in a character's folder")] and len(dataset.table) == 8
+    assert any("warning: pictures directly in Eva" in note for note in dataset.notes)
+
+
+def test_a_folder_whose_name_is_no_name_is_left_out(tmp_path):
+    put(tmp_path, "Rei/1.png", "\u200b/1.png", "x" * 230 + "/1.png")
+    reasons = [reason for _, reason in read_dataset(tmp_path, 0.85)[1]]
+    assert len(reasons) == 2 and "no visible character" in "".join(reasons) and "use at most 200" in "".join(reasons)
 
 
 # A table
@@ -167,6 +276,11 @@ def test_a_file_that_is_not_a_table_says_so(tmp_path):
     fails(tmp_path / "t.parquet", "can't be read as a table")
 
 
+def test_a_damaged_table_beside_characters_folders_is_not_ignored(tmp_path):
+    (put(tmp_path, "Rei/1.png") / "labels.parquet").write_bytes(b"PAR1 not really")
+    fails(tmp_path, "labels.parquet can't be read as a table")
+
+
 def test_several_tables_in_a_folder_ask_for_one(tmp_path):
     put_csv(tmp_path, "file,character\n1.png,a\n", "1.png")
     put_csv(tmp_path, "file,character\n1.png,b\n", name="other.csv")
@@ -176,6 +290,131 @@ def test_several_tables_in_a_folder_ask_for_one(tmp_path):
 def test_other_tables_beside_the_characters_folders_are_not_the_dataset(tmp_path):
     put_csv(tmp_path, "price,amount\n1,2\n", "Rei/1.png", name="shopping.csv")
     assert read_dataset(tmp_path, 0.85)[0]["character"].tolist() == ["Rei"]
+
+
+# A table of a spreadsheet
+
+PLAIN = "file{0}character\r\n1.png{0}ミク Ä\r\nsub/2.png{0}Rin\r\n"
+RIN = [("sub/2.png", "Rin"), ("1.png", "ミク Ä")]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "t.tab"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_table_is_read_whatever_its_delimiter_and_encoding(tmp_path, name, delimiter, encoding):
+    (put(tmp_path, "1.png", "sub/2.png") / name).write_bytes(PLAIN.format(delimiter).encode(encoding))
+    for given in (tmp_path, tmp_path / name):
+        found, left_out = read_dataset(given, 0.85)
+        assert list(zip(found["file"], found["character"])) == RIN and not left_out
+        assert dataset_files(given) == [tmp_path / name, tmp_path / "1.png", tmp_path / "sub/2.png"]
+
+
+@pytest.mark.parametrize(
+    "encoding, names",
+    [
+        ("cp932", ["初音ミク", "博麗霊夢", "ﾐｸ 桜", "ミクadventurer"]),
+        ("cp932", ["桜"]),
+        ("cp1252", ["Zoë", "Jeanne d’Arc", "Émile", "Señor Ñ"]),
+        ("cp1252", ["räi"]),
+    ],
+)
+def test_encodings_of_old_spreadsheets_are_told_from_their_letters(tmp_path, encoding, names):
+    files = [f"{i}.png" for i in range(len(names))]
+    text = "file;character\n" + "".join(f"{file};{name}\n" for file, name in zip(files, names))
+    (put(tmp_path, *files) / "t.csv").write_bytes(text.encode(encoding))
+    dataset = load_dataset(tmp_path, 0.85)
+    assert set(dataset.table["character"]) == {normalize_name(name) for name in names} and encoding in dataset.notes[1]
+
+
+@pytest.mark.parametrize("name", ["初音未来雷电", "Мария Ивановна"])
+@pytest.mark.parametrize("encoding", ["gb18030", "koi8-r"])
+def test_an_encoding_that_cannot_be_told_is_an_error_and_never_other_letters(tmp_path, name, encoding):
+    data = f"file,character\n1.png,{name}\n".encode(encoding, "ignore")
+    (put(tmp_path, "1.png") / "t.csv").write_bytes(data)
+    if not data.isascii():
+        fails(tmp_path, "encoding is not known")
+
+
+@pytest.mark.parametrize("header", ["File,Character", " file , character", "FILE,character,", "file,Character,Box Unit"])
+def test_case_and_spaces_of_columns_do_not_matter(tmp_path, header):
+    found, _ = read_dataset(put_csv(tmp_path, f'{header}\n1.png, "Rin, the first"\n', "1.png"), 0.85)
+    assert found["character"].tolist() == ["Rin, the first"]
+
+
+def test_a_first_line_that_names_the_delimiter_is_not_the_header(tmp_path):
+    assert len(read_dataset(put_csv(tmp_path, "sep=;\nfile;character\n1.png;Rin, Len\n", "1.png"), 0.85)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "rows, line",
+    [
+        ('1.png,a\n2.png,"b\n3.png,c\n', 3),
+        ('1.png,"a\n2.png,b\n3.png,"c\n', 2),
+        ('1.png,"a\n2.png,b"\n3.png,c\n', 2),
+        ('1.png,"a" b\n2.png,b\n', 2),
+        ('1.png,a\n"2.png,b\n3.png,c"\n', 3),
+    ],
+)
+def test_a_quotation_mark_never_swallows_rows(tmp_path, rows, line):
+    fails(put_csv(tmp_path, "file,character\n" + rows, "1.png", "2.png", "3.png"), rf"line {line}: a quotation mark")
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["C:\\me\\heads\\Miku\\001.png", "Miku\\001.png", "d:/Miku/001.png", "/gone/Miku/001.png", "\\\\nas\\x\\Miku\\001.png"],
+)
+def test_paths_of_windows_and_of_other_machines_are_found_by_their_end(tmp_path, file):
+    path = put_csv(tmp_path, f"file,character\n{file},Miku\n{file}x,Miku\n", "Miku/001.png")
+    found, left_out = read_dataset(path, 0.85)
+    assert found["file"].tolist() == ["Miku/001.png"] and dataset_files(path)[1:] == [tmp_path / "Miku/001.png"]
+    assert [reason for _, reason in left_out] == ["listed in the table but missing on disk"]
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("file,character,Character\n1.png,a,b\n", "line 1 names the column character twice"),
+        ("file,character\n\n1.png,Last, First\n", "line 3 has 3 cells, but the header has 2"),
+        ("image,label\n1.png,a\n", "names pictures, but has no column character and file"),
+        ("1.png,a\n2.png,b\n", "names pictures, but has no column character and file"),
+        ('file,character\n1.png,"a\n', "line 2: a quotation mark"),
+    ],
+)
+def test_labels_beside_characters_folders_are_never_ignored(tmp_path, text, says):
+    put_csv(tmp_path, text, "0001/1.png", "0002/2.png")
+    fails(tmp_path, says)
+
+
+def test_labels_in_a_spreadsheet_or_below_the_folder_are_not_ignored_either(tmp_path):
+    for name, member in (("labels.xlsx", "xl/sharedStrings.xml"), ("labels.ods", "content.xml")):
+        with zipfile.ZipFile(put(tmp_path / name, "Rei/1.png") / name, "w") as archive:
+            archive.writestr(member, "<t>0001/1.png</t>")
+        fails(tmp_path / name, "is a spreadsheet.*save it as CSV")
+        fails(tmp_path / name / name, "is a spreadsheet.*save it as CSV|can't be read")
+    put_csv(tmp_path / "below" / "train", "file,character\n1.png,a\n", "0001/1.png")
+    fails(tmp_path / "below", "train/table.csv is a table of labels")
+
+
+def test_every_line_of_a_table_is_read_or_left_out(tmp_path):
+    rows = "1.png,a,\n1.png,a,\n\nlost.png,a,\n2.png\n,,\n2.png,b,\n" + f"2.png,{'x' * 300},\n"
+    path = put_csv(tmp_path, "file,character,series\n" + rows, "1.png", "2.png")
+    dataset = load_dataset(path, 0.85)
+    assert len(dataset.table) + len(dataset.left_out) + 1 == len(path.read_text().splitlines()) == 9
+    assert "9 lines, 6 rows below the header" in dataset.notes[1]
+
+
+def test_many_ways_to_write_a_name_are_one_character(tmp_path):
+    names = [
+        "Pokémon Girl",
+        unicodedata.normalize("NFD", "Pokémon Girl"),
+        "Pokémon Girl ",
+        "Pokémon  Girl",
+        "Pokémon\u00a0Girl",
+    ]
+    files = [f"{i}.png" for i in range(len(names))]
+    text = "file,character,series\n" + "".join(f"{f},{n},Pok\u200bémon\n" for f, n in zip(files, names))
+    found, _ = read_dataset(put_csv(tmp_path, text, *files), 0.85)
+    assert set(zip(found["character"], found["series"])) == {("Pokémon Girl", "Pokémon")}
 
 
 # Boxes in a table
@@ -314,8 +553,8 @@ def test_tables_in_another_encoding_are_a_user_error(tmp_path):
     put_danbooru(tmp_path, FACES)
     (tmp_path / "tagIds.tsv").write_bytes("räi\t7\n".encode("latin-1"))
     fails(tmp_path, "tagIds.tsv.*UTF-8")
-    (tmp_path / "t.csv").write_bytes("file,character\n1.png,räi\n".encode("latin-1"))
-    fails(tmp_path / "t.csv", "UTF-8")
+    (tmp_path / "t.csv").write_bytes("file,character\n1.png,初音未来雷电\n".encode("gb18030"))
+    fails(tmp_path / "t.csv", "encoding is not known.*UTF-8")
 
 
 # Nothing there

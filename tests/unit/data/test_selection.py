@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from crystal_eyes.data.cropping import LabeledBox
 from crystal_eyes.data.layouts import COLUMNS
 from crystal_eyes.data.options import SelectionOptions
-from crystal_eyes.data.selection import select
+from crystal_eyes.data.selection import SAME_PICTURE, select
 from crystal_eyes.data.stable_number import stable_number
 
 OPTIONS = SelectionOptions(min_pictures=1)
@@ -84,13 +84,48 @@ def near_duplicates(picture: Image.Image) -> dict[str, Image.Image]:
 
 
 @pytest.mark.parametrize("kind", near_duplicates(blotches(0)))
-def test_near_duplicates_are_dropped_within_a_character_only(tmp_path, kind):
+def test_near_duplicates_are_dropped_within_a_character(tmp_path, kind):
     twin = near_duplicates(blotches(1))[kind]
-    pictures = {"a/1.png": blotches(1), "a/2.png": blotches(2), "a/3.png": twin, "b/1.png": twin, "b/2.png": blotches(2)}
+    pictures = {"a/1.png": blotches(1), "a/2.png": blotches(2), "a/3.png": twin, "b/1.png": blotches(3), "b/2.png": blotches(4)}
     selected = select(a_table(tmp_path, pictures), OPTIONS, 0)
     assert files(selected) == ["a/1.png", "a/2.png", "b/1.png", "b/2.png"]
     assert selected[1] == [("a/3.png", "near-duplicate of another picture of its character")]
     assert len(files(select(a_table(tmp_path, pictures), replace(OPTIONS, near_duplicate_bits=-1), 0))) == 5
+
+
+@pytest.mark.parametrize("bits", [-1, 0, 6])
+@pytest.mark.parametrize("kind", sorted(near_duplicates(blotches(0)).keys() - {"darker"}))
+def test_a_picture_under_two_characters_is_left_out_of_both(tmp_path, kind, bits):
+    twin = near_duplicates(blotches(1))[kind]
+    pictures = {"a/1.png": blotches(1), "a/2.png": blotches(2), "b/1.png": twin, "b/2.png": blotches(3), "c/1.png": blotches(4)}
+    selected = select(a_table(tmp_path, pictures), replace(OPTIONS, near_duplicate_bits=bits), 0)
+    assert files(selected) == ["a/2.png", "b/2.png", "c/1.png"]
+    assert selected[1] == [("a/1.png", f"{SAME_PICTURE} b"), ("b/1.png", f"{SAME_PICTURE} a")]
+
+
+def test_look_alikes_that_differ_in_a_color_are_different_pictures(tmp_path):
+    def sprite(eyes: str) -> Image.Image:
+        picture = blotches(1, 96)
+        for left in (30, 54):
+            ImageDraw.Draw(picture).ellipse((left, 40, left + 12, 54), fill=eyes)
+        return picture
+
+    table = a_table(tmp_path, {"a/1.png": sprite("#c03030"), "b/1.png": sprite("#306fc0")})
+    assert files(select(table, OPTIONS, 0)) == ["a/1.png", "b/1.png"]
+
+
+def test_every_twin_counts_not_only_those_that_would_be_kept(tmp_path):
+    pictures = {"a/1.png": blotches(1), "a/2.png": blotches(1), "a/3.png": blotches(2), "b/1.png": ImageOps.mirror(blotches(1))}
+    assert files(select(a_table(tmp_path, pictures), OPTIONS, 0)) == ["a/3.png"]
+
+
+@pytest.mark.parametrize("bits", [-1, 6])
+def test_a_picture_in_two_splits_of_its_character_stays_in_one(tmp_path, bits):
+    pictures = {"a/1.png": blotches(1), "a/2.png": blotches(1), "a/3.png": blotches(2)}
+    table = a_table(tmp_path, pictures).assign(split=["test", "train", "train"])
+    selected = select(table, replace(OPTIONS, near_duplicate_bits=bits), 0)
+    assert files(selected) == ["a/1.png", "a/3.png"]
+    assert selected[1] == [("a/2.png", "near-duplicate of another picture of its character, in another split")]
 
 
 def test_near_duplicates_are_what_a_naive_loop_finds(tmp_path):
