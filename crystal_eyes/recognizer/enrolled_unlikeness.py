@@ -92,6 +92,21 @@ class EnrolledUnlikeness:
             np.where(line, gray.stranger_shares(distances), color.stranger_shares(distances)),
         )
 
+    def lenient(self, other: "EnrolledUnlikeness") -> "EnrolledUnlikeness":
+        """With the larger of both calibrations' scores at each quantile: each may come from a few characters only."""
+        if self.distance != other.distance:
+            return self
+        calibrations = {}
+        for kind, counts in self.calibrations.items():
+            calibrations[kind] = dict(counts)
+            for count, one in counts.items():
+                second = other.calibration(kind, count)
+                if len(one.known) and len(second.known):
+                    shares = np.linspace(0, 1, len(one.known))
+                    known = np.maximum(one.known, np.round(np.quantile(second.known, shares), 5))
+                    calibrations[kind][count] = replace(one, known=known)
+        return EnrolledUnlikeness(self.distance, calibrations)
+
     def as_dict(self) -> dict[str, Any]:
         kinds = {
             kind: {

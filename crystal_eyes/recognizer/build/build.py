@@ -18,7 +18,6 @@ from crystal_eyes.recognizer.build.model_card import model_card
 from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
 from crystal_eyes.recognizer.calibration import Calibration
-from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
 SKETCHES = 1000  # made for each of calibration, report and strangers
@@ -73,14 +72,15 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     figures |= {f"enrol_{name}": value for name, value in enroll["report"](enrolled_logits).items()}
     trained = Calibration(1.0, np.sort(chosen(fewer.evidence(others["choose"].colored().embeddings))))
     asked = held_out["report"].colored()
-    standard = enrolled_unlikeness or EnrolledUnlikeness.from_gallery(
-        fewer.gallery.astype(np.float32), fewer.gallery_labels, fewer.means.astype(np.float32)
-    )
+    standard = fewer.enrolled_unlikeness()
+    standard = enrolled_unlikeness.lenient(standard) if enrolled_unlikeness else standard
     unknown = enrolled_called_unknown(fewer, chosen, trained, standard, asked, shown["report"])
     figures |= {f"enrol_{name}": value for name, value in unknown.items()}
 
     source = inputs.digests()
     card = model_card(data.table, roles, figures, chosen.names, data.classifier.name, source)
+    if enrolled_unlikeness:
+        enrolled_unlikeness = enrolled_unlikeness.lenient(known.enrolled_unlikeness())
     values = calibration_values(unlikeness, enrolled_logits, calibrations, enrolled_unlikeness)
     write_bundle(folder, inputs, data, known, values, card, source)
     return BuiltBundle(folder, len(known.names), figures, chosen.names, auroc, enrolled_auroc)

@@ -97,3 +97,12 @@ def test_stored_scores_are_few_and_keep_the_ends():
     few = thinned(values)
     assert len(few) == MAX_SCORES and (few[0], few[-1]) == (values[0], values[-1]) and (np.diff(few) >= 0).all()
     assert thinned(values[:10]).tolist() == values[:10].tolist()
+
+
+def test_the_lenient_one_of_two_standards_has_the_larger_scores():
+    one = EnrolledUnlikeness("mean", {"colour": by_count(n1=[0.1, 0.2, 0.6], n5=[0.1, 0.1, 0.1]), "line": by_count(n1=[0.5])})
+    other = EnrolledUnlikeness("mean", {"colour": by_count(n1=[0.2, 0.3, 0.4]), "line": by_count(n1=[])})
+    found = one.lenient(other).calibrations
+    assert found["colour"][1].known.tolist() == [0.2, 0.3, 0.6] and found["colour"][5].known.tolist() == [0.2, 0.3, 0.4]
+    assert found["line"][1].known.tolist() == [0.5]
+    assert one.lenient(EnrolledUnlikeness("ahead", other.calibrations)) is one
