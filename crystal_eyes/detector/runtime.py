@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from crystal_eyes.boxes import area, clip, nms
+from crystal_eyes.boxes import area, as_boxes, clip, nms
 from crystal_eyes.detector.defaults import CONFIDENCE, NMS_IOU
 from crystal_eyes.detector.resizing import resize
+from crystal_eyes.detector.strips import is_cut, merge, windows
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
 
@@ -14,8 +15,8 @@ FILE = "detector.onnx"
 KIND = "crystal-eyes head detector"  # metadata of every detector file
 STRIDE = 32  # pixels: sides of the network's input are multiples of it
 GRAY = 114  # value of the padding, as in ultralytics
-MAX_WINDOWS = 100  # of a long strip: one that is a pixel wide would have thousands
-MAX_ASPECT_RATIO = 3.0  # a longer strip is searched in overlapping windows
+MAX_ENLARGEMENT = 2.0  # of a window of a strip: enlarged more, heads are blurred and missed, and each costs more
+BATCH = 8  # windows in one run of the network: more take more memory and are not faster
 
 
 class HeadDetector:
@@ -44,37 +45,43 @@ class HeadDetector:
         """Heads in a uint8 RGB [h, w, 3] picture: float32 [n, 4] boxes inside it and float32 [n] confidences, highest first.
 
         confidence: only heads above it. nms_iou: of two boxes that overlap more, the less confident one is dropped.
-        A strip more than MAX_ASPECT_RATIO times as long as wide is searched in overlapping windows: scaled down as a whole,
-        its heads would be too small.
+        A strip, more than strips.MAX_ASPECT_RATIO times as long as wide, is searched in overlapping windows: scaled down as a
+        whole, its heads would be too small. There are at most strips.MAX_WINDOWS of them, whatever the picture.
         """
         height, width = picture.shape[:2]
-        found_boxes, found_scores = [], []
-        for left, top, right, bottom in windows(width, height):
-            boxes, scores = self._detect_in_window(picture[top:bottom, left:right], confidence, nms_iou)
-            # a head cut by an inner edge of this window is whole in the next one
-            cut = ((boxes[:, 0] < 1) & (left > 0)) | ((boxes[:, 1] < 1) & (top > 0))
-            cut |= (boxes[:, 2] > right - left - 1) & (right < width)
-            cut |= (boxes[:, 3] > bottom - top - 1) & (bottom < height)
-            found_boxes.append(boxes[~cut] + np.array([left, top, left, top], np.float32))
-            found_scores.append(scores[~cut])
-        if len(found_boxes) == 1:
-            return found_boxes[0], found_scores[0]
-        boxes, scores = np.concatenate(found_boxes), np.concatenate(found_scores)
-        keep = nms(boxes, scores, nms_iou)  # a head in the overlap of two windows was found twice
+        parts = windows(width, height)
+        if parts == [(0, 0, width, height)]:
+            return self._detect_in_parts([picture], self.image_size, confidence, nms_iou)[0]
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        for start in range(0, len(parts), BATCH):
+            some = [picture[top:bottom, left:right] for left, top, right, bottom in parts[start : start + BATCH]]
+            size = min(self.image_size, round_up(MAX_ENLARGEMENT * max(some[0].shape)))
+            found += self._detect_in_parts(some, size, confidence, nms_iou)
+        window = np.repeat(as_boxes(parts), [len(scores) for _, scores in found], axis=0)  # of each box
+        boxes = np.concatenate([as_boxes([]), *(boxes for boxes, _ in found)]) + np.tile(window[:, :2], 2)
+        scores = np.concatenate([np.zeros(0, np.float32), *(scores for _, scores in found)])
+        keep = merge(boxes, scores, is_cut(boxes, window, width, height), nms_iou)
         return boxes[keep], scores[keep]
 
-    def _detect_in_window(self, picture: np.ndarray, confidence: float, nms_iou: float) -> tuple[np.ndarray, np.ndarray]:
-        height, width = picture.shape[:2]
-        padded, scales, (left, top) = letterbox(picture, self.image_size)
-        raw = self.session.run(None, {"pictures": padded[None]})[0][0]  # [5, anchors]: center x, y, width, height, confidence
-        raw = raw[:, raw[4] > confidence]
-        boxes, scores = np.concatenate([raw[:2] - raw[2:4] / 2, raw[:2] + raw[2:4] / 2]).T, raw[4]
-        keep = nms(boxes, scores, nms_iou)  # before clipping, as in training
-        boxes = clip(
-            (boxes[keep] - np.array([left, top, left, top], np.float32)) / np.array(scales * 2, np.float32), width, height
-        )
-        visible = area(boxes) > 0
-        return boxes[visible], scores[keep][visible]
+    def _detect_in_parts(
+        self, parts: list[np.ndarray], size: int, confidence: float, nms_iou: float
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Boxes and confidences of each part, in one run. parts: pictures of one shape; size: longer side of the input."""
+        height, width = parts[0].shape[:2]
+        padded, scales, pads = zip(*(letterbox(part, size) for part in parts))
+        (left, top), found = pads[0], []
+        for raw in self.session.run(None, {"pictures": np.stack(padded)})[0]:  # [5, anchors]: center x, y, sides, confidence
+            raw = raw[:, raw[4] > confidence]
+            boxes, scores = np.concatenate([raw[:2] - raw[2:4] / 2, raw[:2] + raw[2:4] / 2]).T, raw[4]
+            keep = nms(boxes, scores, nms_iou)  # before clipping, as in training
+            boxes = clip(
+                (boxes[keep] - np.array([left, top, left, top], np.float32)) / np.array(scales[0] * 2, np.float32),
+                width,
+                height,
+            )
+            visible = area(boxes) > 0
+            found.append((boxes[visible], scores[keep][visible]))
+        return found
 
 
 def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, float], tuple[int, int]]:
@@ -94,13 +101,6 @@ def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, 
     return padded, (new[0] / width, new[1] / height), (left, top)
 
 
-def windows(width: int, height: int) -> list[tuple[int, int, int, int]]:
-    """Left, top, right, bottom in pixels of the parts to search: the whole picture, or squares along a strip that overlap by
-    half, at most MAX_WINDOWS of them.
-    """
-    long, short = max(width, height), min(width, height)
-    if long <= MAX_ASPECT_RATIO * short:
-        return [(0, 0, width, height)]
-    side = min(long, max(short, -(-2 * long // MAX_WINDOWS), STRIDE))
-    starts = [*range(0, long - side, side // 2), long - side]
-    return [(0, s, width, s + side) if height > width else (s, 0, s + side, height) for s in starts]
+def round_up(side: float) -> int:
+    """The next multiple of STRIDE."""
+    return -(-int(side) // STRIDE) * STRIDE

@@ -13,6 +13,7 @@ FILL_SHARE = 0.6  # of the picture's longer side: if a head's crop is at least t
 MAX_RATIO = 1.6  # of the sides of a head crop
 CROP_SIDE = 400  # px: a picture whose longer side is at most this may be a head crop
 FRAMED_SIDE = 1000  # px: larger pictures are reduced before they are framed, to save memory
+MAX_HEADS = 100  # of one picture, the most confident: naming them is what a crowd costs
 FRAME = 0.6  # of the longer side: width of the frame around a tight crop for the second detection
 PAPER = 255  # the frame's gray value
 
@@ -28,7 +29,7 @@ class FoundHead:
 
 
 def find_heads(detector: HeadDetector, picture: np.ndarray) -> list[FoundHead]:
-    """The heads in a uint8 RGB [h, w, 3] picture, most confident first.
+    """The heads in a uint8 RGB [h, w, 3] picture, most confident first, at most MAX_HEADS.
 
     A detector trained on whole pictures misses heads that fill theirs, so a small picture, or one without any head, is put
     into a frame and searched again.
@@ -53,7 +54,7 @@ def find_heads(detector: HeadDetector, picture: np.ndarray) -> list[FoundHead]:
         return [FoundHead((0.0, 0.0, float(width), float(height)), filling, True, picture)]
     return [
         FoundHead((float(box[0]), float(box[1]), float(box[2]), float(box[3])), float(score), False, crop_head(picture, box))
-        for box, score in zip(boxes, scores)
+        for box, score in zip(boxes[:MAX_HEADS], scores)
     ]
 
 

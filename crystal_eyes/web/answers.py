@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crystal_eyes.detector.strips import MAX_ASPECT_RATIO
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.recognizer import Head, Recognizer
 
@@ -58,11 +59,14 @@ def answer(recognizer: Recognizer, name: str, data: bytes, max_heads: int) -> An
 
 
 def _decode(data: bytes) -> tuple[Image.Image, float]:
-    """The picture in RGB, no side longer than WORK_SIDE, and by what factor it was larger. Raises PictureError."""
+    """The picture in RGB, scaled down to WORK_SIDE, a strip to as many pixels as a square of it, and by what factor it was
+    larger. Raises PictureError.
+    """
     with DECODING:
         picture = open_picture(data)
-        longer = max(picture.size)
-        picture.thumbnail((WORK_SIDE, WORK_SIDE))
+        longer, shorter = max(picture.size), min(picture.size)
+        side = WORK_SIDE if longer <= MAX_ASPECT_RATIO * shorter else max(WORK_SIDE, WORK_SIDE**2 // shorter)
+        picture.thumbnail((side, side))
         return flatten(picture), longer / max(picture.size)
 
 

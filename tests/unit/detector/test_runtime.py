@@ -3,41 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystal_eyes.detector.runtime import GRAY, MAX_ASPECT_RATIO, STRIDE, letterbox, windows
-
-side = st.one_of(st.integers(1, 100), st.integers(100, 20_000))
-
-
-@settings(deadline=None)
-@given(side, side)
-def test_windows_cover_the_picture_and_overlap_by_half(width, height):
-    parts = windows(width, height)
-    if max(width, height) <= MAX_ASPECT_RATIO * min(width, height):
-        assert parts == [(0, 0, width, height)]
-        return
-    if height > width:
-        assert all((left, right) == (0, width) for left, _, right, _ in parts)
-    else:
-        assert all((top, bottom) == (0, height) for _, top, _, bottom in parts)
-    spans = [(top, bottom) if height > width else (left, right) for left, top, right, bottom in parts]
-    assert spans[0][0] <= 0 and spans[-1][1] == max(width, height)
-    for (start, end), (after, _) in zip(spans, spans[1:]):
-        assert start < after and end - after >= (end - start) // 2  # nothing is skipped; half is seen twice
-    assert len({end - start for start, end in spans}) == 1
-
-
-@pytest.mark.parametrize("upright", [True, False])
-def test_a_head_on_a_long_strip_is_large_and_whole_in_some_window(upright):
-    parts = windows(600, 20_000) if upright else windows(20_000, 600)
-    assert len(parts) < 100 and all((r - x, b - y) == (600, 600) for x, y, r, b in parts)
-    for start in range(0, 19_701, 37):  # a head of half the strip's width, anywhere
-        assert any(p[upright] <= start and start + 300 <= p[2 + upright] for p in parts)
-
-
-@pytest.mark.parametrize("size", [(640, 480), (100, 300), (300, 100), (1, 1), (1, 3), (16, 16)])
-def test_other_pictures_are_searched_as_a_whole(size):
-    assert windows(*size) == [(0, 0, *size)]
-
+from crystal_eyes.boxes import area, as_boxes, intersection, iou
+from crystal_eyes.detector.runtime import BATCH, GRAY, STRIDE, HeadDetector, letterbox
+from crystal_eyes.detector.strips import MAX_WINDOWS, MIN_SIDE, windows
+from crystal_eyes.detector.training.cutouts import cast_cutouts
+from crystal_eyes.detector.training.scenes import Scene
+from tests.runs import HEAD_DETECTOR
 
 SIZES = [(640, 480), (480, 640), (100, 37), (37, 100), (16, 16), (1, 200), (200, 1), (1, 1), (1500, 900), (333, 334)]
 
@@ -76,6 +47,90 @@ def test_a_picture_of_the_right_size_goes_through_as_it_is():
     np.testing.assert_array_equal(padded, picture)
 
 
-@pytest.mark.parametrize("size", [(8, 30), (30, 8), (1, 10), (1, 31)])
-def test_windows_of_tiny_strips_lie_inside(size):
-    assert windows(*size) == [(0, 0, *size)]
+class CountingDetector(HeadDetector):
+    """Records the shape of the input of each run of its network: windows, height, width."""
+
+    def __init__(self):
+        super().__init__(HEAD_DETECTOR, threads=1)
+        self.inputs: list[tuple[int, int, int]] = []
+        self.network, self.session = self.session, self
+
+    def run(self, names, inputs):
+        self.inputs.append(inputs["pictures"].shape[:3])
+        return self.network.run(names, inputs)
+
+
+@pytest.fixture(scope="module")
+def detector() -> HeadDetector:
+    return HeadDetector(HEAD_DETECTOR, threads=1)
+
+
+EXTREME = [(1, 100_000), (100_000, 1), (15, 4000), (31, 900), (40, 2000), (16, 62_500), (130, 7600), (100, 301), (900, 300)]
+
+
+@pytest.mark.parametrize("size", EXTREME, ids=str)
+def test_what_a_picture_costs_is_bounded_by_its_area_and_by_a_number_of_windows(size):
+    """Runs of the network and their pixels, by which the time goes."""
+    width, height = size
+    counting = CountingDetector()
+    assert len(counting.detect(np.full((height, width, 3), 255, np.uint8))[0]) == 0
+    searched = sum(n * rows * columns for n, rows, columns in counting.inputs)
+    assert sum(n for n, _, _ in counting.inputs) == len(windows(*size)) <= MAX_WINDOWS
+    assert len(counting.inputs) == -(-len(windows(*size)) // BATCH)
+    assert searched <= MAX_WINDOWS * 384 * 256
+    if min(size) < MIN_SIDE:
+        assert searched == 0
+    else:  # enlarged twice in each direction, seen twice, and padded
+        assert searched <= 2 * 2 * 2 * 2.5 * width * height or searched <= 384 * 384
+
+
+def strip(width: int, height: int, places: list[tuple[float, float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Heads of the cast on a plain strip, and their boxes. places: along the strip and across it in its shorter sides, and how
+    large a head is.
+    """
+    draw, rng = cast_cutouts(2, characters=8), np.random.default_rng(1)
+    scene, short = Scene(np.full((height, width, 3), (235, 240, 250), np.uint8)), min(width, height)
+    for along, across, size in places:
+        center = (along * short, across * short) if width > height else (across * short, along * short)
+        scene.paste(draw(rng), center, size * short, 0, False)
+    return scene.picture, scene.visible_boxes()
+
+
+@pytest.mark.parametrize("size", [(9000, 500), (500, 9000), (3000, 700), (800, 20_000), (20_000, 800), (2500, 400), (40, 2000)],
+                         ids=str)  # fmt: skip
+def test_each_head_of_a_strip_is_found_once(detector, size):
+    """Small ones and ones as large as the strip, wherever the windows end."""
+    length = max(size) / min(size)
+    places = [(length * share, 0.5 + offset, head) for share, offset, head in
+              [(0.15, 0.1, 0.4), (0.34, -0.1, 0.6), (0.5, 0, 0.8), (0.71, 0.05, 0.5), (0.9, 0, 0.6)]]  # fmt: skip
+    picture, heads = strip(*size, places)
+    boxes, scores = detector.detect(picture)
+    shared = intersection(boxes, heads) > 0.3 * np.minimum(area(boxes)[:, None], area(heads)[None, :])
+    assert shared.sum(axis=0).tolist() == shared.sum(axis=1).tolist() == [1] * len(places)
+    assert (iou(boxes, heads).max(axis=0) > 0.5).all() and (np.diff(scores) <= 0).all()
+
+
+def test_a_head_is_found_once_wherever_it_is_on_the_strip(detector):
+    for along in np.linspace(1, 4, 20):
+        picture, heads = strip(1800, 300, [(along, 0.5, 0.6)])
+        boxes, _ = detector.detect(picture)
+        assert len(boxes) == 1 and iou(boxes, heads)[0, 0] > 0.6
+
+
+def test_windows_searched_together_give_what_they_give_alone(detector):
+    picture, _ = strip(1500, 400, [(1, 0.5, 0.6), (2.5, 0.5, 0.7)])
+    parts = [picture[:, x : x + 720] for x in (0, 360, 780)]
+    together = detector._detect_in_parts(parts, 384, 0.4, 0.5)
+    for part, (boxes, scores) in zip(parts, together, strict=True):
+        ((alone, alone_scores),) = detector._detect_in_parts([part], 384, 0.4, 0.5)
+        np.testing.assert_allclose(boxes, alone, atol=0.1)
+        np.testing.assert_allclose(scores, alone_scores, atol=1e-3)
+    assert sum(len(boxes) for boxes, _ in together) >= 2
+
+
+def test_an_ordinary_picture_is_searched_once_as_a_whole():
+    counting = CountingDetector()
+    for size in [(640, 480), (100, 300), (300, 100), (1, 1), (1, 3), (16, 16)]:
+        counting.detect(np.zeros((*size, 3), np.uint8))
+    assert [n for n, _, _ in counting.inputs] == [1] * 6
+    assert as_boxes([]).shape == counting.detect(np.zeros((5, 90, 3), np.uint8))[0].shape

@@ -6,7 +6,7 @@ from crystal_eyes.boxes import as_boxes, clip, iou
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.detector.training.cutouts import cast_cutouts
-from crystal_eyes.recognizer.finding import FRAME, find_heads
+from crystal_eyes.recognizer.finding import FRAME, MAX_HEADS, find_heads
 from tests.runs import HEAD_DETECTOR, draw_head
 
 
@@ -149,3 +149,35 @@ def test_the_picture_is_left_as_it_was(detector):
     before = picture.copy()
     find_heads(detector, picture)
     np.testing.assert_array_equal(picture, before)
+
+
+class Crowd:
+    """Stands for a detector that finds very many heads."""
+
+    def detect(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        left = np.arange(3 * MAX_HEADS, dtype=np.float32)
+        return np.stack([left, left * 0, left + 9, left * 0 + 9], axis=1), np.linspace(0.99, 0.4, 3 * MAX_HEADS)
+
+
+def test_of_a_crowd_the_most_confident_heads_are_taken():
+    found = find_heads(Crowd(), np.zeros((500, 500, 3), np.uint8))
+    assert len(found) == MAX_HEADS and [head.box[0] for head in found] == list(range(MAX_HEADS))
+
+
+@pytest.mark.parametrize("size", [(4000, 400), (400, 4000)], ids=str)
+def test_heads_of_a_strip_are_cut_from_where_they_are(detector, size):
+    ground = Image.new("RGB", size, (235, 240, 250))
+    places = [(120, 900), (90, 1900), (140, 3100)]
+    take, rng = cast_cutouts(2, characters=8), np.random.default_rng(0)
+    for place in places:
+        head = Image.fromarray(take(rng).picture)
+        head.thumbnail((200, 200))
+        ground.paste(head, place if size[0] == 400 else place[::-1], head)
+    picture = np.asarray(ground)
+    found = sorted(find_heads(detector, picture), key=lambda head: sum(head.box))
+    corners = [place if size[0] == 400 else place[::-1] for place in places]
+    expected = as_boxes([(x, y, x + 200, y + 200) for x, y in corners])
+    assert len(found) == 3 and not any(head.whole_picture for head in found)
+    for head, place in zip(found, expected):
+        assert iou(as_boxes([head.box]), place[None])[0, 0] > 0.4
+        np.testing.assert_array_equal(head.picture, crop_head(picture, np.array(head.box)))
