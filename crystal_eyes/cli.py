@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from crystal_eyes.artifacts import is_uri
-from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say
+from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say, say_line
 from crystal_eyes.errors import UserError, one_line
 from crystal_eyes.paths import plain_path
 from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
-from crystal_eyes.recognizer.answers import who
+from crystal_eyes.recognizer.answers import full_name, who
 from crystal_eyes.recognizer.bundle import copy_bundle
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.stores import limit_patience
@@ -89,9 +89,9 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
 
 
 def enroll(options: argparse.Namespace) -> int:
-    """Add a character to a bundle from a few pictures of its head, or remove it again."""
-    from crystal_eyes.recognizer import enrollment
-
+    """Add a character to a bundle from a few pictures of its head, add more heads to it, rename it, or remove it again."""
+    if (options.remove or options.rename is not None) and (options.heads or (options.remove and options.rename is not None)):
+        raise UserError("--remove, --rename NEW and pictures exclude each other: give one of them")
     given = bundle(options)
     source = bundle_folder(given)
     if options.output:
@@ -105,23 +105,41 @@ def enroll(options: argparse.Namespace) -> int:
     try:
         if options.output:
             copy_bundle(source, folder)
-        if options.remove:
-            enrollment.remove(folder, options.character)
-            print(f"{options.character} was removed from {options.output or folder}")
-        else:
-            result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
-            for name, why in result.left_out:
-                print(f"left out {name}: {why}")
-            for name, head in result.look_alikes:
-                best = head.candidates[0]
-                print(f"{name} looks like {who(best)} (probability {best.probability:.2f}): {head.sentence()}")
-            print(f"{options.character} was added to {options.output or folder} from {result.heads} heads")
+        _change(options, folder)
         if options.output:
             folder.rename(options.output)
     finally:
         if options.output:
             shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _change(options: argparse.Namespace, folder: Path) -> None:
+    """Do what enroll was called for in the bundle in folder, and say what was done."""
+    from crystal_eyes.recognizer import enrollment
+
+    shown = options.output or folder
+    if options.remove:
+        enrollment.remove(folder, options.character, options.series)
+        say_line(f"{options.character} was removed from {shown}")
+    elif options.rename is not None:
+        new = enrollment.rename(folder, options.character, options.series, options.rename)
+        say_line(f"{options.character} is now {new} in {shown}")
+    else:
+        result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
+        for name, why in result.left_out:
+            say_line(f"left out {name}: {why}")
+        for name, head in result.look_alikes:
+            best = head.candidates[0]
+            say_line(f"{name} looks like {who(best)} (probability {best.probability:.2f}): {head.sentence()}")
+        if result.of_others:
+            whose = ", ".join(f"{name} ({count})" for name, count in result.of_others.items())
+            say_line(f"already in the bundle under another name, and left out: {whose}")
+        if result.heads_before:
+            whole = full_name(result.character, result.series)
+            say_line(f"{whole} in {shown} now has {result.heads + result.heads_before} heads, {result.heads} of them new")
+        else:
+            say_line(f"{result.character} was added to {shown} from {result.heads} heads")
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -202,8 +220,9 @@ def arguments() -> argparse.ArgumentParser:
         one.add_argument("--json", action="store_true", help="print one line of JSON per picture")
     one = command(enroll)
     one.add_argument("--character", required=True, help="name of the character")
-    one.add_argument("--series", default="", help="series that the character comes from")
+    one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
+    one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
     one.add_argument(
         "--output", type=plain_path, help="new folder for a changed copy of the bundle (default: change the bundle itself)"
     )

@@ -22,6 +22,11 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def say_line(text: str) -> None:
+    """Print a text as one line, whatever names are in it. Raises OSError: stdout can't be written to."""
+    say(one_text_line(text))
+
+
 def one_text_line(text: str) -> str:
     """The text with its control characters written as escapes."""
     return CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)

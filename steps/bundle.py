@@ -9,6 +9,7 @@ import numpy as np
 from crystal_eyes.recognizer.build.build import BuiltBundle
 from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.bundle import CARD
+from crystal_eyes.recognizer.enrolled_unlikeness import COUNTS
 from pipeline.parameters.steps import Bundle
 from pipeline.step import run_step
 from steps.compute import bundle as compute
@@ -20,6 +21,8 @@ SUMMARY = {
     "known heads called unknown": ("colour_called_unknown_at_5", "line_called_unknown_at_5"),
     "unknown characters": ("colour_auroc", "colour_fpr_95", "colour_oscr", "line_auroc"),
     "enrolled characters": ("enrol_enrolled_top_5", "enrol_known_top_5_before", "enrol_known_top_5_after"),
+    "enrolled from 1, 3, 5 heads": tuple(f"enrol_{count}_{name}" for name in ("top_1", "top_5", "called_unknown_at_5")
+                                         for count in COUNTS),
 }  # fmt: skip
 
 
@@ -34,6 +37,7 @@ def report(built: BuiltBundle) -> None:
     """Log the figures and the model card, print the most important figures."""
     mlflow.log_metrics({name: value for name, value in built.figures.items() if np.isfinite(value)})
     auroc = {f"auroc_choose/{name.replace('+', '_and_')}": value for name, value in built.auroc_by_score.items()}
+    auroc |= {f"auroc_enrolled/{name}": value for name, value in built.auroc_by_distance.items()}
     mlflow.log_metrics(auroc)
     mlflow.log_param("unlikeness", "+".join(built.score))
     mlflow.log_artifact(str(built.folder / CARD))

@@ -21,3 +21,8 @@ def open_set(known: np.ndarray, right: np.ndarray, strangers: np.ndarray) -> dic
         "fpr_95": float(false[np.argmax(true >= 0.95)]),
         "oscr": float(np.trapezoid(np.r_[0, correct], np.r_[0, kept])),
     }
+
+
+def auroc(known: np.ndarray, strangers: np.ndarray) -> float:
+    """The probability that a stranger is more unlike than a known head, from their unlikeness [n] and [m]."""
+    return float(roc_auc_score(np.r_[np.zeros(len(known)), np.ones(len(strangers))], np.r_[known, strangers]))

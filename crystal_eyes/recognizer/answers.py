@@ -33,8 +33,9 @@ class Head:
     monochrome: bool  # line art or grayscale
     candidates: tuple[Candidate, ...]  # five, best first; fewer if the catalogue has fewer characters
     nearest: tuple[Reference, ...]  # most similar first, one per character
-    unlikeness: float  # dissimilarity to everything known, in units of this bundle; larger: less similar
-    p_value: float  # conformal: share of heads of known characters that are at least as dissimilar
+    unlikeness: float  # dissimilarity to the trained characters, in units of this bundle; larger: less similar
+    p_value: float  # conformal: share of heads of known characters that are at least as dissimilar; an enrolled character
+    # is compared with the heads of others that were enrolled from as few heads
     stranger_share: float  # share of heads of held-out characters that are at most as dissimilar; 1.0 if there are none
 
     @property
@@ -71,7 +72,11 @@ class Head:
 
 def who(one: Candidate | Reference) -> str:
     """The character and, unless the name already says it, the series."""
-    return one.character if not one.series or f"({one.series})" in one.character else f"{one.character} ({one.series})"
+    return full_name(one.character, one.series)
+
+
+def full_name(character: str, series: str) -> str:
+    return character if not series or f"({series})" in character else f"{character} ({series})"
 
 
 def _of_100(share: float) -> str:

@@ -1,6 +1,8 @@
-"""Adds a character to a bundle from a few heads, without training, and removes it without a trace.
+"""Adds a character to a bundle from a few heads, without training, renames it, and removes it without a trace.
 
-An enrolled character has its own folder in `enrolled`; apart from that, only the listing changes.
+An enrolled character has its own folder in `enrolled`; apart from that, only the listing changes. The name of the folder is a
+digest of what is in it: a change writes a new folder, then switches the listing in one step, then removes the old folder, so
+that whoever reads the bundle meanwhile, and whatever interrupts the change, finds either the old bundle or the new one.
 """
 
 import fcntl
@@ -12,21 +14,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from crystal_eyes.errors import UserError
-from crystal_eyes.image_stats import difference_hash
 from crystal_eyes.images import PictureError
+from crystal_eyes.names import normalize_name, normalize_text
 from crystal_eyes.recognizer import gallery
-from crystal_eyes.recognizer.answers import Head
-from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, read_bundle, write_listing
+from crystal_eyes.recognizer.answers import Head, full_name
+from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, LISTING, Bundle, read_bundle, write_listing
+from crystal_eyes.recognizer.characters import Known, characters_of, named, only
 from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.recognizer import Recognizer
+from crystal_eyes.recognizer.same_picture import DUPLICATE_BITS, Hashes, label_of_same_picture
 
 MAX_HEADS = 50  # of a character
-DUPLICATE_BITS = 6  # of 256: pictures whose hashes differ in at most this many bits are duplicates
 LOOK_ALIKE = 0.5  # probability from which a head looks like another character
 
 
@@ -34,100 +38,197 @@ LOOK_ALIKE = 0.5  # probability from which a head looks like another character
 class Enrollment:
     """What was done with the given pictures."""
 
+    character: str  # its name, normalized
+    series: str
     heads: int = 0  # that were enrolled
+    heads_before: int = 0  # that the character had been enrolled from already
     left_out: list[tuple[str, str]] = field(default_factory=list)  # picture, why
+    of_others: dict[str, int] = field(default_factory=dict)  # pictures left out because they are other characters', by name
     look_alikes: list[tuple[str, Head]] = field(default_factory=list)  # picture, its head named as a character known before
 
 
-def enroll(folder: Path, character: str, series: str, pictures: Sequence[Path]) -> Enrollment:
-    """Add a character to the bundle in folder from pictures with one head each.
+def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[Path]) -> Enrollment:
+    """Add a character to the bundle in folder from pictures with one head each, or more heads to an enrolled character.
 
-    Raises UserError, without any change, on an empty or known name, no usable head, or more than MAX_HEADS pictures.
+    Name and series together identify a character; without a series, it is the one with this name, or a new one. Pictures whose
+    heads the bundle already has are left out. Raises UserError, without any change, on a name that is not valid, ambiguous, or
+    that of a trained character, on no usable head, and on more than MAX_HEADS.
     """
-    with _locked(folder):
+    name, its_series = normalize_name(character), None if series is None else normalize_text(series)
+    with locked(folder):
         recognizer = Recognizer.load(folder)
-        if not character.strip():
-            raise UserError("the name of the character is empty: give one")
-        if character in recognizer.naming.series:
-            raise UserError(f"{character} is already in {folder}: choose another name, or remove it first")
-        if len(pictures) > MAX_HEADS:
-            raise UserError(f"too many pictures of {character} ({len(pictures)}): choose at most {MAX_HEADS} varied ones")
-        result = Enrollment()
-        heads: list[FoundHead] = []
-        names: list[str] = []
-        for name, head in _usable(recognizer, pictures, result):
-            heads.append(head)
-            names.append(name)
+        known = characters_of(recognizer.bundle)
+        own = only(named(known, character, series), name) or Known(name, its_series or "", folder)
+        is_new = own not in known
+        if own.folder is None:
+            raise UserError(
+                f"{own.character} is already in {folder} as a trained character ({own.series or 'no series'}), to which no "
+                "heads can be added: choose another name, or give the series if it is a character of another one"
+            )
+        before = None if is_new else gallery.Gallery([own.folder])
+        result = Enrollment(own.character, own.series, heads_before=len(before.characters) if before else 0)
+        if len(pictures) + result.heads_before > MAX_HEADS:
+            had = f" in addition to the {result.heads_before} enrolled before" if result.heads_before else ""
+            raise UserError(f"too many pictures of {name} ({len(pictures)}{had}): choose at most {MAX_HEADS} varied ones")
+        names, heads, embeddings = _usable(recognizer, pictures, None if is_new else known.index(own), result)
         if not heads:
-            why = f" ({result.left_out[0][0]}: {result.left_out[0][1]})" if result.left_out else ""
-            raise UserError(f"no usable head of {character}{why}: each picture must show exactly one head")
-        for name, named in zip(names, recognizer.name_heads(heads)):
-            if named.verdict == "known" or named.candidates[0].probability >= LOOK_ALIKE:
-                result.look_alikes.append((name, named))
+            raise UserError(_why_no_head(own, result))
+        for picture, head in zip(names, recognizer.name_heads(heads)):
+            best = head.candidates[0]
+            other = full_name(best.character, best.series) != str(own)
+            if other and (head.verdict == "known" or best.probability >= LOOK_ALIKE):
+                result.look_alikes.append((picture, head))
         result.heads = len(heads)
-
-        own = folder / ENROLLED / folder_name(character)
-        part = own.with_name(f"{own.name}.part")
-        shutil.rmtree(part, ignore_errors=True)  # partial folder from an interrupted run
-        shutil.rmtree(own, ignore_errors=True)  # complete, but from a run that was interrupted before it wrote the listing
-        embeddings = recognizer.embed([head.picture for head in heads])
-        gallery.write(part, embeddings, [character] * len(heads), [Image.fromarray(head.picture) for head in heads])
-        described = {"character": character, "series": series, "pictures": [Path(name).name for name in names]}
-        (part / CHARACTER).write_text(json.dumps(described, ensure_ascii=False), "utf-8")
-        part.rename(own)
-        listed = [*recognizer.bundle.listing["files"], *(f"{ENROLLED}/{own.name}/{file.name}" for file in own.iterdir())]
-        write_listing(folder, recognizer.bundle.listing["source"], listed)
+        described = {"character": own.character, "series": own.series, "pictures": [Path(one).name for one in names]}
+        thumbnails = [gallery.thumbnail(Image.fromarray(head.picture)) for head in heads]
+        if before:
+            described["pictures"] = [*_described(own.folder).get("pictures", []), *described["pictures"]]
+            thumbnails = [*before.thumbnails, *thumbnails]
+            embeddings = np.concatenate([before.embeddings, embeddings])
+        _replace(recognizer.bundle, None if is_new else own.folder, described, embeddings, thumbnails)
         return result
 
 
-def remove(folder: Path, character: str) -> None:
+def rename(folder: Path, character: str, series: str | None, new: str) -> str:
+    """Give an enrolled character another name; its series stays. Returns both names in full.
+
+    Raises UserError, without any change, if there is no such enrolled character, or if another one has the new name.
+    """
+    new_name = normalize_name(new)
+    with locked(folder):
+        bundle = read_bundle(folder)
+        own, its_folder = _enrolled(bundle, character, series)
+        known = characters_of(bundle)
+        taken = [one for one in named(known, new_name, own.series) if one != own]
+        if taken:
+            raise UserError(f"{taken[0]} is already in {folder}: choose another name")
+        heads = gallery.Gallery([its_folder])
+        _replace(bundle, its_folder, _described(its_folder) | {"character": new_name}, heads.embeddings, heads.thumbnails)
+        return full_name(new_name, own.series)
+
+
+def remove(folder: Path, character: str, series: str | None = None) -> None:
     """Remove an enrolled character; all files are then as they were before. Raises UserError if it was not enrolled."""
-    with _locked(folder):
-        bundle, own = read_bundle(folder), folder / ENROLLED / folder_name(character)
-        if own not in bundle.enrolled:
-            known = character in dict(bundle.characters)
-            why = "was trained, not enrolled, and can't be removed" if known else "is not in the bundle"
-            raise UserError(f"{character} {why}; enrolled in {folder}: {', '.join(enrolled_names(bundle.enrolled)) or 'none'}")
-        files = [name for name in bundle.listing["files"] if not name.startswith(f"{ENROLLED}/{own.name}/")]
-        write_listing(folder, bundle.listing["source"], files)
-        shutil.rmtree(own)
-        if not any(own.parent.iterdir()):
-            own.parent.rmdir()
+    with locked(folder):
+        bundle = read_bundle(folder)
+        _switch(bundle, _enrolled(bundle, character, series)[1], None)
+        _clean(folder)
 
 
-def enrolled_names(folders: Sequence[Path]) -> list[str]:
-    return [json.loads((one / CHARACTER).read_text("utf-8"))["character"] for one in folders]
+def _enrolled(bundle: Bundle, character: str, series: str | None) -> tuple[Known, Path]:
+    known = characters_of(bundle)
+    found = named(known, character, series)
+    own = only([one for one in found if one.folder], character)
+    if own is None or own.folder is None:
+        which = character if series is None else full_name(character, series)
+        why = "was trained, not enrolled, and can't be removed or renamed" if found else "is not in the bundle"
+        enrolled = ", ".join(str(one) for one in known if one.folder) or "none"
+        raise UserError(f"{which} {why}; enrolled in {bundle.folder}: {enrolled}")
+    return own, own.folder
 
 
-def folder_name(character: str) -> str:
-    """A folder name that is valid on any file system, the same for the same character."""
-    return hashlib.sha256(character.encode()).hexdigest()[:16]
+def _described(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / CHARACTER).read_text("utf-8"))
 
 
-def _usable(recognizer: Recognizer, pictures: Sequence[Path], result: Enrollment) -> Iterator[tuple[str, FoundHead]]:
+def _replace(
+    bundle: Bundle, old: Path | None, described: dict[str, Any], embeddings: np.ndarray, thumbnails: list[bytes]
+) -> None:
+    """Write the folder of an enrolled character, in place of its old one if there is one."""
+    part = bundle.folder / ENROLLED / f"{os.getpid()}.part"
+    try:
+        gallery.write_thumbnails(part, embeddings, [described["character"]] * len(thumbnails), thumbnails)
+        (part / CHARACTER).write_text(json.dumps(described, ensure_ascii=False), "utf-8")
+        digest = hashlib.sha256()
+        for file in sorted(part.iterdir()):
+            with open(file, "rb") as handle:
+                digest.update(hashlib.file_digest(handle, "sha256").digest())
+                os.fsync(handle.fileno())
+        own = part.with_name(digest.hexdigest()[:16])
+        if own.name not in {one.name for one in bundle.enrolled}:
+            shutil.rmtree(own, ignore_errors=True)  # from a run that was interrupted before it wrote the listing
+            part.rename(own)
+            _switch(bundle, old, own)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        _clean(bundle.folder)
+
+
+def _switch(bundle: Bundle, old: Path | None, new: Path | None) -> None:
+    """Replace the folder of an enrolled character in the listing; None: there is none."""
+    files = list(bundle.listing["files"])
+    if old:
+        files = [name for name in files if not name.startswith(f"{ENROLLED}/{old.name}/")]
+    if new:
+        files += [f"{ENROLLED}/{new.name}/{file.name}" for file in new.iterdir()]
+    write_listing(bundle.folder, bundle.listing["source"], files)
+
+
+def _clean(folder: Path) -> None:
+    """Remove folders that the listing does not name: of removed characters, and what interrupted runs left."""
+    inside = folder / ENROLLED
+    listed = {one.name for one in Bundle(folder, json.loads((folder / LISTING).read_text("utf-8"))).enrolled}
+    for one in inside.iterdir() if inside.is_dir() else ():
+        if one.name not in listed:
+            shutil.rmtree(one, ignore_errors=True)
+    if inside.is_dir() and not any(inside.iterdir()):
+        inside.rmdir()
+
+
+def _usable(
+    recognizer: Recognizer, pictures: Sequence[Path], own: int | None, result: Enrollment
+) -> tuple[list[str], list[FoundHead], np.ndarray]:
+    """The pictures that can be enrolled, their heads, and the heads' embeddings; the others go to result.left_out.
+
+    own: label of the character that they are for, None for a new one.
+    """
     hashes: dict[str, np.ndarray] = {}
-    for path in pictures:
+    heads: list[FoundHead] = []
+    embeddings: list[np.ndarray] = []
+    for path in map(str, pictures):
         try:
             found = recognizer.find(path)
         except (PictureError, OSError) as error:
-            result.left_out.append((str(path), str(error)))
+            result.left_out.append((path, str(error)))
             continue
         if len(found) != 1:
-            result.left_out.append((str(path), f"{len(found)} heads found" if found else "no head found"))
+            result.left_out.append((path, f"{len(found)} heads found" if found else "no head found"))
             continue
         picture = Image.fromarray(found[0].picture)
-        own_hashes = difference_hash(picture), difference_hash(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-        twin = next((name for name, other in hashes.items()
-                     if min(np.bitwise_count(other ^ one).sum() for one in own_hashes) <= DUPLICATE_BITS), None)  # fmt: skip
+        mine = Hashes.of(picture)
+        twin = next((name for name, other in hashes.items() if mine.differ(other) <= DUPLICATE_BITS), None)
         if twin:
-            result.left_out.append((str(path), f"duplicate of {twin}"))
+            result.left_out.append((path, f"duplicate of {twin}"))
             continue
-        hashes[str(path)] = own_hashes[0]
-        yield str(path), found[0]
+        embedding = recognizer.embed([found[0].picture])[0]
+        label = label_of_same_picture(recognizer.naming, embedding, picture)
+        if label is not None:
+            whose = full_name(*recognizer.naming.characters[label])
+            result.left_out.append((path, "already enrolled" if label == own else f"the bundle has this head as {whose}"))
+            if label != own:
+                result.of_others[whose] = result.of_others.get(whose, 0) + 1
+            continue
+        hashes[path] = mine.upright
+        heads.append(found[0])
+        embeddings.append(embedding)
+    return list(hashes), heads, np.array(embeddings, np.float32)
+
+
+def _why_no_head(own: Known, result: Enrollment) -> str:
+    if result.of_others:
+        whose = ", ".join(f"{name} ({count})" for name, count in result.of_others.items())
+        return (
+            f"no new head of {own}: the bundle has these heads as {whose}: give other pictures, or rename or remove the "
+            "character that has them if it was enrolled under the wrong name"
+        )
+    if result.left_out and all(why == "already enrolled" for _, why in result.left_out):
+        return f"no new head of {own}: all {len(result.left_out)} pictures are already enrolled"
+    why = f" ({result.left_out[0][0]}: {result.left_out[0][1]})" if result.left_out else ""
+    return f"no usable head of {own}{why}: each picture must show exactly one head"
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Context: only one process at a time changes a bundle."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: only a bundle in a folder can be changed")

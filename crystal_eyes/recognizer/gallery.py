@@ -14,11 +14,11 @@ SIDE = 96  # of a thumbnail, pixels
 
 
 class Gallery:
-    """embeddings: float32 [n, d], unit length; characters: n names; thumbnail(row): WebP."""
+    """embeddings: float32 [n, d], unit length; characters: n names; thumbnails: n WebP pictures."""
 
     def __init__(self, folders: Sequence[Path]):
         """Join the galleries of several folders."""
-        self._thumbnails: list[bytes] = []
+        self.thumbnails: list[bytes] = []  # WebP
         self.characters: list[str] = []
         arrays = []
         for folder in folders:
@@ -26,18 +26,27 @@ class Gallery:
             data, start = (folder / THUMBNAILS).read_bytes(), 0
             for character, length in json.loads((folder / ROWS).read_text("utf-8")):
                 self.characters.append(character)
-                self._thumbnails.append(data[start : start + length])
+                self.thumbnails.append(data[start : start + length])
                 start += length
         self.embeddings = np.concatenate(arrays)
 
     def thumbnail(self, row: int) -> bytes:
-        return self._thumbnails[row]
+        return self.thumbnails[row]
+
+    def picture(self, row: int) -> Image.Image:
+        """The thumbnail as an RGB picture."""
+        with Image.open(io.BytesIO(self.thumbnails[row])) as picture:
+            return picture.convert("RGB")
 
 
 def write(folder: Path, embeddings: np.ndarray, characters: Sequence[str], pictures: Sequence[Image.Image]) -> None:
     """Write a gallery. embeddings: float32 [n, d]; characters: str [n]; pictures: n of them, RGB, any size."""
+    write_thumbnails(folder, embeddings, characters, [thumbnail(picture) for picture in pictures])
+
+
+def write_thumbnails(folder: Path, embeddings: np.ndarray, characters: Sequence[str], thumbnails: Sequence[bytes]) -> None:
+    """Like write, with thumbnails that were made before."""
     folder.mkdir(parents=True, exist_ok=True)
-    thumbnails = [thumbnail(picture) for picture in pictures]
     np.save(folder / EMBEDDINGS, embeddings.astype(np.float16), allow_pickle=False)
     (folder / THUMBNAILS).write_bytes(b"".join(thumbnails))
     rows = [[str(character), len(data)] for character, data in zip(characters, thumbnails)]

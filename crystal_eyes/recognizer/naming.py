@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from crystal_eyes.errors import UserError
+from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness, cohort_of
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
 
@@ -21,7 +23,7 @@ class Named:
 
     probabilities: np.ndarray  # float32 [n, characters]
     to_gallery: np.ndarray  # float32 [n, references]
-    unlikeness: np.ndarray  # float64 [n]
+    unlikeness: np.ndarray  # float64 [n]: to the trained characters
     p_values: np.ndarray  # float64 [n]
     stranger_shares: np.ndarray  # float64 [n]
 
@@ -36,21 +38,33 @@ class Naming:
         except Exception as error:  # onnxruntime has its own exception types, none of them public
             reason = str(error).splitlines()[0]
             raise UserError(f"{bundle.folder / CLASSIFIER} can't be read ({reason}): {REBUILD}") from None
-        means = [np.load(bundle.folder / MEANS, allow_pickle=False).astype(np.float32)]
-        for folder in bundle.enrolled:
-            described = json.loads((folder / CHARACTER).read_text("utf-8"))
-            self.characters.append((described["character"], described["series"]))
-            means.append(mean_embedding(Gallery([folder]).embeddings)[None])
-        self.series = dict(self.characters)
-        self.means = np.concatenate(means)
+        self.trained = len(self.characters)
         self.gallery = Gallery([bundle.folder, *bundle.enrolled])
+        label_of = {character: label for label, (character, _) in enumerate(self.characters)}
+        own = Gallery([bundle.folder])
+        means = [np.load(bundle.folder / MEANS, allow_pickle=False).astype(np.float32)]
+        known = self._classifier.get_outputs()[0].shape[1]
+        if not known == self.trained == len(means[0]) or not label_of.keys() >= set(own.characters):
+            raise UserError(f"{bundle.folder}: its files contain different numbers of characters: {REBUILD}")
+        labels = [np.array([label_of[character] for character in own.characters], int)]
+        self._only_line: list[bool] = []  # by enrolled character: all of its heads are line art or gray
+        for folder in bundle.enrolled:
+            described, heads = json.loads((folder / CHARACTER).read_text("utf-8")), Gallery([folder])
+            labels.append(np.full(len(heads.embeddings), len(self.characters)))
+            self.characters.append((described["character"], described["series"]))
+            means.append(mean_embedding(heads.embeddings)[None])
+            self._only_line.append(all(is_monochrome(heads.picture(row)) for row in range(len(heads.embeddings))))
+        self.gallery_labels = np.concatenate(labels)  # int [references]: row of each reference head in characters
+        self.series = dict(self.characters)  # by name; of the last one where characters of several series have a name
+        self.means = np.concatenate(means)
         values = bundle.json(CALIBRATION)
         self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
         self.enrolled_logits = EnrolledLogits(**values["enrolled_logits"])
-        known = self._classifier.get_outputs()[0].shape[1]
-        if not known == len(bundle.characters) == len(means[0]):
-            raise UserError(f"{bundle.folder}: its files contain different numbers of characters: {REBUILD}")
+        if "enrolled_unlikeness" in values:
+            self.enrolled_unlikeness = EnrolledUnlikeness.from_dict(values["enrolled_unlikeness"])
+        elif bundle.enrolled:  # of a bundle that was built without it
+            self.enrolled_unlikeness = EnrolledUnlikeness.from_gallery(own.embeddings, labels[0], means[0])
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         """Evidence on n heads of embeddings float32 [n, d], unit length."""
@@ -65,18 +79,31 @@ class Naming:
         embeddings: float32 [n, d], unit length; monochrome: bool [n], whether each head is line art or gray.
         """
         evidence = self.evidence(embeddings)
-        unlikeness = self.unlikeness(evidence)
+        unlikeness = self.unlikeness(self._of_trained(evidence))
 
         def by_kind(method: str, values: np.ndarray) -> np.ndarray:
             color, line = (getattr(calibration, method)(values) for calibration in (self.color, self.line))
             return np.where(monochrome[:, None] if values.ndim == 2 else monochrome, line, color)
 
-        return Named(
-            by_kind("probabilities", evidence.logits),
-            evidence.to_gallery,
-            unlikeness,
-            by_kind("p_values", unlikeness),
-            by_kind("stranger_shares", unlikeness),
+        probabilities = by_kind("probabilities", evidence.logits)
+        p_values, shares = by_kind("p_values", unlikeness), by_kind("stranger_shares", unlikeness)
+        if added := len(self.characters) - self.trained:
+            first, cohort = probabilities.argmax(axis=1), cohort_of(evidence.to_means[:, : self.trained])
+            for number in range(added):
+                label = self.trained + number
+                own = evidence.to_gallery[:, self.gallery_labels == label]
+                line = monochrome | self._only_line[number]
+                p, share = self.enrolled_unlikeness(evidence.to_means[:, label], own, cohort, line)
+                p_values = np.maximum(p_values, p)
+                # the share that comes this close to any of the enrolled characters
+                shares = np.where(first == label, 1 - (1 - share) ** added, shares)
+        return Named(probabilities, evidence.to_gallery, unlikeness, p_values, shares)
+
+    def _of_trained(self, evidence: Evidence) -> Evidence:
+        """Without the enrolled characters: the calibration scores of the trained ones were measured without them."""
+        references = int((self.gallery_labels < self.trained).sum())
+        return Evidence(
+            evidence.logits[:, : self.trained], evidence.to_means[:, : self.trained], evidence.to_gallery[:, :references]
         )
 
 

@@ -141,17 +141,19 @@ class Recognizer:
 
     def _nearest(self, similarities: np.ndarray) -> tuple[Reference, ...]:
         """The most similar reference head of each of the nearest characters."""
-        gallery = self.naming.gallery
-        found: dict[str, int] = {}
+        labels = self.naming.gallery_labels
+        found: dict[int, int] = {}
         for row in np.argsort(-similarities, kind="stable"):
-            if gallery.characters[row] not in found:
-                found[gallery.characters[row]] = int(row)
+            if labels[row] not in found:
+                found[labels[row]] = int(row)
                 if len(found) == CANDIDATES:
                     break
-        return tuple(
-            Reference(name, self.naming.series[name], min(1.0, float(similarities[row])), gallery.thumbnail(row))
-            for name, row in found.items()
-        )
+        answers = []
+        for label, row in found.items():
+            character, series = self.naming.characters[label]
+            similarity, thumbnail = min(1.0, float(similarities[row])), self.naming.gallery.thumbnail(row)
+            answers.append(Reference(character, series, similarity, thumbnail))
+        return tuple(answers)
 
 
 def bundle_folder(source: str | Path) -> Path:

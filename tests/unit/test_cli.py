@@ -16,8 +16,8 @@ from tests.runs import ROOT, draw_head
 def folder(tmp_path) -> Path:
     """Three head crops, one below another folder, and a file that is no picture."""
     (tmp_path / "pictures" / "more").mkdir(parents=True)
-    for number, name in enumerate(("a.png", "b.png", "more/c.png")):
-        draw_head(number, 0).resize((192, 192)).save(tmp_path / "pictures" / name)
+    for number, name in enumerate(("a.png", "b.png", "more/c.png")):  # of characters that the bundle does not know
+        draw_head(number + 20, 0).resize((192, 192)).save(tmp_path / "pictures" / name)
     (tmp_path / "pictures" / "notes.txt").write_text("no picture")
     return tmp_path / "pictures"
 
@@ -141,3 +141,31 @@ def test_a_registered_bundle_is_changed_in_a_copy_only(run, bundle_folder, folde
     assert run("enroll", "--bundle", model, "--character", "Nova", "--output", tmp_path / "copy", folder / "a.png")[0] == 0
     assert "Nova" in run("recognize", "--bundle", tmp_path / "copy", folder / "a.png")[1]
     assert "Nova" not in run("recognize", "--bundle", model, folder / "a.png")[1]
+
+
+def test_heads_are_added_and_a_character_renamed(run, bundle_folder, folder, tmp_path):
+    copy = shutil.copytree(bundle_folder, tmp_path / "bundle")
+    new = ("enroll", "--bundle", copy, "--character")
+    assert run(*new, "Nova", "--series", "S", folder / "a.png")[0] == 0
+    code, said, _ = run(*new, "Nova", folder / "a.png", folder / "b.png")
+    assert code == 0 and f"Nova (S) in {copy} now has 2 heads, 1 of them new" in said and "already enrolled" in said
+    code, said, _ = run(*new, "Nova", "--rename", "Luna")
+    assert (code, said) == (0, f"Nova is now Luna (S) in {copy}\n")
+    code, said, _ = run(*new, "Stella", folder / "a.png", folder / "more")
+    assert code == 0 and "already in the bundle under another name, and left out: Luna (S) (1)" in said
+    assert run(*new, "Luna", "--series", "T", folder / "a.png")[0] == 1
+    for arguments in (("--rename", "X", "--remove"), ("--remove", folder / "a.png"), ("--rename", "X", folder / "a.png")):
+        code, said, err = run(*new, "Luna", *arguments)
+        assert (code, said) == (1, "") and "exclude each other" in err and len(err.splitlines()) == 1
+    for name in ("Luna", "Stella"):
+        assert run(*new, name, "--remove")[0] == 0
+    assert (copy / "bundle.json").read_bytes() == (bundle_folder / "bundle.json").read_bytes()
+
+
+def test_pictures_that_were_enrolled_are_not_unknown(run, folder, tmp_path):
+    out = tmp_path / "bundle"
+    assert run("enroll", "--character", "Nova", "--output", out, folder / "a.png")[0] == 0
+    code, said, _ = run("check", "--json", "--bundle", out, folder / "a.png")
+    (head,) = json.loads(said)["heads"]
+    assert head["verdict"] != "unknown" and head["p_value"] == 1.0
+    assert head["nearest"][0]["character"] == "Nova" and head["nearest"][0]["similarity"] > 0.99

@@ -9,6 +9,7 @@ from crystal_eyes.encoder.embeddings import embed_sketches
 from crystal_eyes.recognizer.build.calibrate import calibrate
 from crystal_eyes.recognizer.build.choose_unlikeness import choose_unlikeness
 from crystal_eyes.recognizer.build.enroll_again import enroll_again, fit_enrolled_logits
+from crystal_eyes.recognizer.build.enrolled_standard import enrolled_called_unknown, fit_enrolled_unlikeness
 from crystal_eyes.recognizer.build.inputs import BundleData, BundleInputs, open_inputs
 from crystal_eyes.recognizer.build.known import KnownCharacters
 from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
@@ -16,6 +17,7 @@ from crystal_eyes.recognizer.build.measure import measure_known, measure_strange
 from crystal_eyes.recognizer.build.model_card import model_card
 from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
+from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
 SKETCHES = 1000  # made for each of calibration, report and strangers
@@ -28,6 +30,7 @@ class BuiltBundle:
     figures: dict[str, float]  # measured on heads that were not used for tuning
     score: tuple[str, ...]  # names of the scores that unlikeness adds up
     auroc_by_score: dict[str, float]  # of every blend of scores that was tried
+    auroc_by_distance: dict[str, float]  # of every distance from an enrolled character that was tried
 
 
 def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> BuiltBundle:
@@ -52,12 +55,14 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     chosen, auroc = choose_unlikeness(fewer, others["choose"], strangers["choose"])
 
     test = data.table["classifier_split"].to_numpy(dtype=str)
-    enroll = {}
+    enroll, held_out, shown = {}, {}, {}
     for part in ("choose", "report"):
         rows = roles[f"strangers_{part}"]
-        held_out, shown = (labeled_heads(data, rows[test[rows] == side], options.seed, 0) for side in ("test", "train"))
-        enroll[part] = enroll_again(fewer, others[part].colored(), held_out, shown)
+        held_out[part] = labeled_heads(data, rows[test[rows] == "test"], options.seed)
+        shown[part] = labeled_heads(data, rows[test[rows] == "train"], options.seed, 0)
+        enroll[part] = enroll_again(fewer, others[part].colored(), held_out[part].colored(), shown[part])
     enrolled_logits = fit_enrolled_logits(fewer, enroll["choose"], others["choose"].colored())
+    enrolled_unlikeness, enrolled_auroc = fit_enrolled_unlikeness(fewer, held_out["choose"], shown["choose"])
 
     unlikeness = Unlikeness.fit(chosen.names, known.evidence(calibration.colored().embeddings))
     calibrations = calibrate(known, unlikeness, calibration, unlikeness_by_kind(fewer, chosen, strangers["choose"]))
@@ -65,12 +70,20 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     figures |= measure_strangers(fewer, chosen, others["report"], strangers["report"])
     # the prefix is spelled as in existing stores
     figures |= {f"enrol_{name}": value for name, value in enroll["report"](enrolled_logits).items()}
+    trained = Calibration(1.0, np.sort(chosen(fewer.evidence(others["choose"].colored().embeddings))))
+    asked = held_out["report"].colored()
+    standard = fewer.enrolled_unlikeness()
+    standard = enrolled_unlikeness.lenient(standard) if enrolled_unlikeness else standard
+    unknown = enrolled_called_unknown(fewer, chosen, trained, standard, asked, shown["report"])
+    figures |= {f"enrol_{name}": value for name, value in unknown.items()}
 
     source = inputs.digests()
     card = model_card(data.table, roles, figures, chosen.names, data.classifier.name, source)
-    values = calibration_values(unlikeness, enrolled_logits, calibrations)
+    if enrolled_unlikeness:
+        enrolled_unlikeness = enrolled_unlikeness.lenient(known.enrolled_unlikeness())
+    values = calibration_values(unlikeness, enrolled_logits, calibrations, enrolled_unlikeness)
     write_bundle(folder, inputs, data, known, values, card, source)
-    return BuiltBundle(folder, len(known.names), figures, chosen.names, auroc)
+    return BuiltBundle(folder, len(known.names), figures, chosen.names, auroc, enrolled_auroc)
 
 
 def labeled_heads(data: BundleData, rows: np.ndarray, seed: int, sketches: int = SKETCHES) -> LabeledHeads:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from crystal_eyes.classifiers.linear import Linear
+from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
 from crystal_eyes.recognizer.gallery import representative
 from crystal_eyes.recognizer.naming import mean_embedding
 from crystal_eyes.recognizer.unlikeness import Evidence
@@ -22,6 +23,7 @@ class KnownCharacters:
         self.means = np.stack([mean_embedding(embeddings[own]) for own in rows]).astype(np.float16)
         self.references = np.concatenate([own[representative(embeddings[own], references)] for own in rows])
         self.gallery = embeddings[self.references].astype(np.float16)
+        self.gallery_labels = labels[self.references]
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         """Evidence on n heads of embeddings float32 [n, d]."""
@@ -32,3 +34,9 @@ class KnownCharacters:
     def labels(self, characters: np.ndarray) -> np.ndarray:
         """int [n] of names [n], all of them known."""
         return np.searchsorted(self.names, characters)
+
+    def enrolled_unlikeness(self) -> EnrolledUnlikeness:
+        """The standard for enrolled characters that follows from the gallery alone."""
+        return EnrolledUnlikeness.from_gallery(
+            self.gallery.astype(np.float32), self.gallery_labels, self.means.astype(np.float32)
+        )

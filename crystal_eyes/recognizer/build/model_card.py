@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from crystal_eyes.recognizer.enrolled_unlikeness import COUNTS
+
 CARD = """# Crystal Eyes bundle
 
 Finds the heads of drawn characters in a picture, recognizes them among {characters} characters, and scores how dissimilar a
@@ -20,7 +22,9 @@ artworks, were used for calibration; {report} more (again from other artworks) f
 A YOLOv5 detector finds heads; an encoder (geffnet backbone, metric learning; in the recipe `best` distilled from two) embeds
 them; one linear layer ({classifier}) classifies the embeddings. Probabilities are temperature-scaled, separately for color and
 line art. The unlikeness score is {unlikeness}, selected by AUROC on the validation characters of the encoder; its p-value is
-conformal, from the calibration heads. The inputs had these digests (SHA-256):
+conformal, from the calibration heads. A head is also compared with each enrolled character; that p-value is conformal from
+heads of held-out characters that were enrolled from 1, 3 and 5 heads, and the largest one counts. The inputs had these digests
+(SHA-256):
 
 {source}
 
@@ -34,8 +38,13 @@ Some of the line art and gray heads are generated from colored ones (half of the
 art){drawn}. ECE: expected calibration error of the first answer. Unknown characters: {strangers} heads of characters that the
 encoder never saw; AUROC, FPR at 95 % TPR and OSCR were measured with a classifier fitted without them.
 
-Enrolling {enrolled} characters that had been held out, from at most 5 heads each: top-5 of their other heads is
-{enrol_found}; top-5 of the other characters changed from {enrol_before} to {enrol_after}.
+Enrolling {enrolled} characters that had been held out, next to the others:
+
+| colored heads of a character that was enrolled | from 1 head | from 3 | from 5 |
+|---|---|---|---|
+{enrolled_rows}
+
+Top-1 of the other characters changed from {enrol_before_1} to {enrol_after_1}, top-5 from {enrol_before} to {enrol_after}.
 
 ## Limits
 
@@ -62,6 +71,8 @@ ROWS = [
     ("auroc", "unknown characters: AUROC"), ("fpr_95", "unknown characters: FPR at 95 % TPR"),
     ("oscr", "unknown characters: OSCR"),
 ]  # fmt: skip
+
+ENROLLED_ROWS = [("top_1", "top-1"), ("top_5", "top-5"), ("called_unknown_at_5", "called unknown (p <= 0.05)")]
 
 
 def model_card(
@@ -96,7 +107,11 @@ def model_card(
         drawn=f"; on the {drawn:.0f} that were drawn without color, top-5 is {number('line_drawn_top_5')}" if drawn else "",
         strangers=len(roles["strangers_report"]),
         enrolled=number("enrol_characters"),
-        enrol_found=number("enrol_enrolled_top_5"),
+        enrolled_rows="\n".join(
+            f"| {title} | {' | '.join(number(f'enrol_{count}_{name}') for count in COUNTS)} |" for name, title in ENROLLED_ROWS
+        ),
+        enrol_before_1=number("enrol_known_top_1_before"),
+        enrol_after_1=number("enrol_known_top_1_after"),
         enrol_before=number("enrol_known_top_5_before"),
         enrol_after=number("enrol_known_top_5_after"),
         credits=CAST if "adventurer" in sets else "",

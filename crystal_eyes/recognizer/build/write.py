@@ -13,6 +13,7 @@ from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.build.inputs import BundleData, BundleInputs
 from crystal_eyes.recognizer.build.known import KnownCharacters
 from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
 from crystal_eyes.recognizer.naming import EnrolledLogits
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
@@ -46,11 +47,16 @@ def write_bundle(
 
 
 def calibration_values(
-    unlikeness: Unlikeness, enrolled_logits: EnrolledLogits, calibrations: Mapping[str, Calibration]
+    unlikeness: Unlikeness,
+    enrolled_logits: EnrolledLogits,
+    calibrations: Mapping[str, Calibration],
+    enrolled: EnrolledUnlikeness | None = None,
 ) -> dict[str, Any]:
     """The contents of calibration.json."""
-    kinds = {kind: calibration.as_dict() for kind, calibration in calibrations.items()}
-    return {"unlikeness": unlikeness.as_dict(), "enrolled_logits": vars(enrolled_logits), **kinds}
+    values = {"unlikeness": unlikeness.as_dict(), "enrolled_logits": vars(enrolled_logits)}
+    if enrolled:
+        values["enrolled_unlikeness"] = enrolled.as_dict()
+    return values | {kind: calibration.as_dict() for kind, calibration in calibrations.items()}
 
 
 def _write_json(path: Path, values: Any) -> None:

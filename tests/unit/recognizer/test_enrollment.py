@@ -3,11 +3,15 @@ import shutil
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.enrollment import MAX_HEADS, enroll, remove
+from crystal_eyes.recognizer.bundle import read_bundle, write_listing
+from crystal_eyes.recognizer.enrollment import MAX_HEADS, enroll, remove, rename
+from tests.bundles import add_character
 from tests.runs import draw_head
 
 NEW = 9  # a character that the bundle does not know
@@ -82,8 +86,9 @@ def test_the_logits_of_the_characters_known_before_stay_what_they_were(folder, n
 @pytest.mark.parametrize(
     ("name", "pictures", "says"),
     [
-        ("", 1, "the name of the character is empty"),
-        ("Character 3", 1, "Character 3 is already in .*: choose another name"),
+        ("", 1, "the name is empty"),
+        ("N" * 201, 1, "the name 'N*...' has 201 characters"),
+        ("Character 3", 1, "Character 3 is already in .* as a trained character .Series 3.,.*: choose another name"),
         ("Nova", 0, "no usable head of Nova"),
         ("Nova", MAX_HEADS + 1, f"too many pictures of Nova .{MAX_HEADS + 1}.: choose at most {MAX_HEADS}"),
     ],
@@ -95,15 +100,109 @@ def test_what_cannot_be_enrolled_is_refused_in_a_line_and_nothing_changes(folder
     assert contents(folder) == before
 
 
-def test_a_name_that_was_enrolled_is_refused_a_second_time(folder, new):
-    enroll(folder, "Nova", "", new[:1])
-    with pytest.raises(UserError, match="Nova is already in"):
-        enroll(folder, "Nova", "", new[1:2])
+def test_more_heads_are_added_to_an_enrolled_character(folder, new, tmp_path):
+    before = contents(folder)
+    enroll(folder, "Nova", "S", new[:2])
+    result = enroll(folder, "Nova", None, [new[1], *new[2:4]])
+    assert (result.character, result.series, result.heads, result.heads_before) == ("Nova", "S", 2, 2)
+    assert result.left_out == [(str(new[1]), "already enrolled")] and not result.of_others
+    naming = Recognizer.load(folder, threads=1).naming
+    assert naming.characters[8:] == [("Nova", "S")] and naming.gallery.characters[16:] == ["Nova"] * 4
+    other = shutil.copytree(folder, tmp_path / "other")
+    with pytest.raises(UserError, match="no new head of Nova .S.: all 1 pictures are already enrolled"):
+        enroll(folder, "Nova", "S", new[2:3])
+    with pytest.raises(UserError, match="too many pictures of Nova .47 in addition to the 4 enrolled before."):
+        enroll(folder, "Nova", "S", new[:1] * 47)
+    assert contents(folder) == contents(other)
+    remove(folder, "Nova")
+    assert contents(folder) == before
+
+
+def test_heads_that_are_added_count_like_heads_that_came_together(folder, new, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    enroll(folder, "Nova", "", new[:2])
+    enroll(folder, "Nova", "", new[2:4])
+    enroll(other, "Nova", "", new[:4])
+    one, two = (Recognizer.load(path, threads=1).naming for path in (folder, other))
+    np.testing.assert_allclose(one.means, two.means, atol=1e-3)
+
+
+def test_an_enrolled_character_is_renamed_and_its_series_stays(folder, new):
+    before = contents(folder)
+    enroll(folder, "Nova", "S", new[:2])
+    assert rename(folder, "Nova", None, " Stella  Nova ") == "Stella Nova (S)"
+    naming = Recognizer.load(folder, threads=1).naming
+    assert naming.characters[8:] == [("Stella Nova", "S")] and naming.gallery.characters[16:] == ["Stella Nova"] * 2
+    enroll(folder, "Luna", "S", new[2:3])
+    after = contents(folder)
+    for old, given, says in (("Luna", "Stella Nova", "Stella Nova .S. is already in"), ("Nova", "X", "Nova is not in"),
+                             ("Character 1", "X", "Character 1 was trained"), ("Luna", "", "the name is empty")):  # fmt: skip
+        with pytest.raises(UserError, match=says):
+            rename(folder, old, None, given)
+    assert contents(folder) == after
+    remove(folder, "Luna")
+    remove(folder, "Stella Nova (S)")
+    assert contents(folder) == before
+
+
+def test_a_name_of_another_series_is_another_character(folder, new):
+    """Also the name of a trained character; Character 2 has no series."""
+    before = contents(folder)
+    for number, series in enumerate(("One", "Two")):
+        enroll(folder, "Character 2", series, new[number : number + 1])
+    recognizer = Recognizer.load(folder, threads=1)
+    assert sorted(recognizer.naming.characters[8:]) == [("Character 2", "One"), ("Character 2", "Two")]
+    for number, series in enumerate(("One", "Two")):
+        (head,) = recognizer.recognize(new[number])
+        assert (head.nearest[0].character, head.nearest[0].series) == ("Character 2", series)
+    with pytest.raises(UserError, match="Character 2 is ambiguous.* 3 characters, of the series none, '.*': give the"):
+        enroll(folder, "Character 2", None, new[4:5])
+    with pytest.raises(UserError, match="Character 2 is already in .* as a trained character .no series."):
+        enroll(folder, "Character 2", "", new[4:5])
+    with pytest.raises(UserError, match="Character 2 is ambiguous, it names 2 characters"):
+        remove(folder, "Character 2")
+    assert enroll(folder, "Character 2", "Two", new[4:5]).heads_before == 1
+    assert rename(folder, "Character 2", "One", "Nova") == "Nova (One)"
+    remove(folder, "Character 2")  # the trained one can't be meant
+    remove(folder, "Nova", "One")
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("given", ["E\u0301mile  X", " \u00c9mile\tX\n", "\u00c9mile X"])
+def test_one_name_however_it_is_typed(folder, new, given):
+    enroll(folder, "\u00c9mile X", " S ", new[:1])
+    result = enroll(folder, given, "S", new[1:2])
+    assert (result.character, result.series, result.heads_before) == ("\u00c9mile X", "S", 1)
+    remove(folder, given)
+    assert len(Recognizer.load(folder, threads=1).naming.characters) == 8
+
+
+def test_a_name_that_was_enrolled_before_names_were_normalized_can_be_removed(folder):
+    before = contents(folder)
+    add_character(folder, "\uff2eova", "", np.eye(16, dtype=np.float32)[:1], [draw_head(1, 0)])
+    remove(folder, "\uff2eova")
+    assert contents(folder) == before
+
+
+def test_heads_that_the_bundle_has_already_are_left_out_and_their_character_is_named(folder, new, tmp_path):
+    enroll(folder, "Nova", "S", new[:3])
+    before = contents(folder)
+    with pytest.raises(UserError, match=r"no new head of Luna: the bundle has these heads as Nova \(S\) \(2\): give other"):
+        enroll(folder, "Luna", "", new[:2])
+    assert contents(folder) == before
+    mirrored = tmp_path / "mirrored.png"
+    Image.open(new[1]).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mirrored)
+    result = enroll(folder, "Luna", "", [new[0], new[3], new[3]])
+    assert result.heads == 1 and result.of_others == {"Nova (S)": 1}
+    assert (str(new[0]), "the bundle has this head as Nova (S)") in result.left_out
+    (trained,) = heads(tmp_path, 0, [0])  # one of the reference heads of Character 0
+    with pytest.raises(UserError, match=r"the bundle has these heads as Character 0 \(1\)"):
+        enroll(folder, "Luna", "", [trained])
 
 
 def test_a_character_that_was_not_enrolled_cannot_be_removed(folder):
     before = contents(folder)
-    with pytest.raises(UserError, match="Character 3 was trained, not enrolled, and can't be removed"):
+    with pytest.raises(UserError, match="Character 3 was trained, not enrolled, and can't be removed or renamed"):
         remove(folder, "Character 3")
     with pytest.raises(UserError, match="Nobody is not in the bundle; enrolled in .*: none"):
         remove(folder, "Nobody")
@@ -124,7 +223,7 @@ def test_duplicates_broken_files_and_pictures_without_a_head_are_pointed_out(fol
 
 def test_heads_that_look_like_a_known_character_are_pointed_out(folder, tmp_path):
     recognizer = Recognizer.load(folder, threads=1)
-    known = [path for character in range(8) for path in heads(tmp_path / "old", character, range(6))]
+    known = [path for character in range(8) for path in heads(tmp_path / "old", character, range(6, 12))]
     sure = [path for path in known for found in [recognizer.recognize(path)]
             if len(found) == 1 and found[0].candidates[0].probability >= 0.5]  # fmt: skip
     assert sure, "the small bundle is sure of nobody"
@@ -156,3 +255,39 @@ def test_two_enrollments_at_once_are_both_kept(folder, new):
     for thread in threads:
         thread.join()
     assert {name for name, _ in Recognizer.load(folder, threads=1).naming.characters} >= set("ABCD")
+
+
+def test_new_files_come_first_the_listing_is_switched_last_and_old_files_go_after_that(folder, new, monkeypatch):
+    enroll(folder, "Nova", "", new[:1])
+    (old,) = read_bundle(folder).enrolled
+    seen = []
+
+    def watched(path: Path, source: dict, files: list[str]) -> None:
+        assert all((path / name).is_file() for name in files) and (seen or old.is_dir())
+        read_bundle(path)
+        write_listing(path, source, files)
+        read_bundle(path)
+        seen.append(old.is_dir())
+
+    monkeypatch.setattr("crystal_eyes.recognizer.enrollment.write_listing", watched)
+    enroll(folder, "Nova", "", new[1:2])
+    rename(folder, "Nova", None, "Luna")
+    remove(folder, "Luna")
+    assert seen == [True, False, False] and not (folder / "enrolled").exists()
+
+
+@pytest.mark.parametrize("change", ["add", "new", "rename"])
+def test_a_change_that_fails_leaves_the_bundle_as_it_was(folder, new, monkeypatch, change):
+    enroll(folder, "Nova", "", new[:1])
+    before = contents(folder)
+
+    def full(*_) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("crystal_eyes.recognizer.enrollment.write_listing", full)
+    with pytest.raises(OSError, match="No space left"):
+        if change == "rename":
+            rename(folder, "Nova", "", "Luna")
+        else:
+            enroll(folder, "Nova" if change == "add" else "Luna", "", new[1:2])
+    assert contents(folder) == before and read_bundle(folder)

@@ -84,6 +84,9 @@ def test_figures_and_scores_are_reported_and_stand_on_the_card(built):
     for name in ("colour_top_1", "colour_top_5", "line_ece_after", "line_called_unknown_at_5", "colour_auroc"):
         assert 0 <= built.figures[name] <= 1
     assert built.figures["enrol_characters"] == 2
+    for count in (1, 3, 5):
+        for name in ("top_1", "top_5", "called_unknown_at_5"):
+            assert 0 <= built.figures[f"enrol_{count}_{name}"] <= 1
     assert built.auroc_by_score.keys() == {"+".join(names) for names in BLENDS}
     assert built.auroc_by_score["+".join(built.score)] == max(built.auroc_by_score.values())
     assert f"{built.figures['colour_top_5']:.3f}" in card(built) and "one linear layer (perceptron)" in card(built)

@@ -8,26 +8,30 @@ from tests.unit.recognizer.build.made_up import heads
 
 
 def naive_enroll(known, familiar, strangers, shown, slope: float, intercept: float, names: list[str]) -> dict[str, float]:
-    means = {}
-    for name in names:
-        mean = np.mean([x for x, c in zip(shown.embeddings.astype(float), shown.characters) if c == name][:5], axis=0)
-        means[name] = mean / np.linalg.norm(mean)
+    def means_of(count: int, draw: int) -> dict[str, np.ndarray]:
+        means = {}
+        for name in names:
+            own = [x for x, c in zip(shown.embeddings.astype(float), shown.characters) if c == name]
+            mean = np.mean([own[(draw * count + number) % len(own)] for number in range(count)], axis=0)
+            means[name] = mean / np.linalg.norm(mean)
+        return means
 
-    def top_5(some: LabeledHeads, wanted: list[str], with_new: bool) -> float:
+    def top(k: int, some: LabeledHeads, wanted: list[str], means: dict[str, np.ndarray]) -> float:
         hits = []
         for x, logits, character in zip(some.embeddings, known.classifier.logits(some.embeddings), some.characters):
             if character in wanted:
                 scores = dict(zip(known.names.tolist(), logits.tolist()))
-                if with_new:
-                    scores |= {name: slope * float(x @ mean) + intercept for name, mean in means.items()}
-                hits.append(character in sorted(scores, key=lambda name: -scores[name])[:5])
+                scores |= {name: slope * float(x @ mean) + intercept for name, mean in means.items()}
+                hits.append(character in sorted(scores, key=lambda name: -scores[name])[:k])
         return float(np.mean(hits))
 
-    old = known.names.tolist()
-    return {
-        "known_top_5_before": top_5(familiar, old, False), "known_top_5_after": top_5(familiar, old, True),
-        "enrolled_top_5": top_5(strangers, names, True), "characters": len(names),
-    }  # fmt: skip
+    old, five = known.names.tolist(), means_of(5, 0)
+    figures = {"enrolled_top_5": top(5, strangers, names, five), "characters": len(names)}
+    for k in (1, 5):
+        figures |= {f"known_top_{k}_before": top(k, familiar, old, {}), f"known_top_{k}_after": top(k, familiar, old, five)}
+        for count in (1, 3, 5):
+            figures[f"{count}_top_{k}"] = np.mean([top(k, strangers, names, means_of(count, draw)) for draw in range(4)])
+    return figures
 
 
 @pytest.mark.parametrize(("slope", "intercept"), [(8.0, 0.0), (0.0, -100.0), (0.0, 100.0), (5.0, -3.0)])
@@ -64,9 +68,16 @@ def test_the_line_that_is_fitted_finds_the_enrolled_and_costs_the_known_next_to_
         return tried[-1][1]
 
     chosen = fit_enrolled_logits(known, watched, familiar)
-    losses = {one: found["known_top_5_before"] - found["known_top_5_after"] for one, found in tried}
-    fair = [one for one, loss in losses.items() if loss <= 0.0025]
+
+    def found(figures: dict[str, float]) -> float:
+        return np.mean([figures[f"{count}_top_{k}"] for count in (1, 3, 5) for k in (1, 5)])
+
+    def is_fair(figures: dict[str, float]) -> bool:
+        losses = [figures[f"known_top_{k}_before"] - figures[f"known_top_{k}_after"] for k in (1, 5)]
+        return losses[0] <= 0.03 and losses[1] <= 0.0025
+
+    fair = [one for one, figures in tried if is_fair(figures)]
     assert chosen in fair and len(fair) < len(tried)
-    assert measure(chosen)["enrolled_top_5"] == max(dict(tried)[one]["enrolled_top_5"] for one in fair) > 0.8
-    assert max(found["enrolled_top_5"] for _, found in tried) > measure(chosen)["enrolled_top_5"]  # at too high a price
+    assert found(measure(chosen)) == max(found(dict(tried)[one]) for one in fair) > 0.5
+    assert max(found(figures) for _, figures in tried) > found(measure(chosen))  # at too high a price
     assert chosen.slope > 0
