@@ -58,7 +58,9 @@ def _require_answer(uri: str) -> None:
     """Any answer is good enough: a server behind a login refuses this request."""
     without_login = uri.replace(urlsplit(uri).netloc, urlsplit(uri).netloc.rpartition("@")[2])
     try:
-        urllib.request.urlopen(f"{without_login.rstrip('/')}/health", timeout=_seconds()).close()
+        # an opener of its own: the shared one keeps the proxies that were set when it was first used
+        opener = urllib.request.build_opener()
+        opener.open(f"{without_login.rstrip('/')}/health", timeout=_seconds()).close()
     except (urllib.error.HTTPError, http.client.HTTPException, ValueError):
         return
     except urllib.error.URLError as error:

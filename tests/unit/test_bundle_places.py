@@ -13,7 +13,7 @@ from tests.runs import draw_head
 @pytest.fixture
 def copy(bundle_folder, tmp_path, monkeypatch) -> Path:
     monkeypatch.delenv(cli.VARIABLE, raising=False)
-    draw_head(0, 0).resize((192, 192)).save(tmp_path / "head.png")
+    draw_head(20, 0).resize((192, 192)).save(tmp_path / "head.png")
     return Path(shutil.copytree(bundle_folder, tmp_path / "my bündle #1"))
 
 

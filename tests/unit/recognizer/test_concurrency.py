@@ -43,7 +43,7 @@ def copy(bundle_folder, tmp_path) -> Path:
 def writer(copy, tmp_path):
     for number in (0, 1):
         for picture in range(1 + number):
-            draw_head(number, picture).resize((192, 192)).save(tmp_path / f"{number}-{picture}.png")
+            draw_head(20 + number, picture).resize((192, 192)).save(tmp_path / f"{number}-{picture}.png")
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, copy, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ
     )
