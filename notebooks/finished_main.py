@@ -1,10 +1,13 @@
 """Shared by both notebooks: finds a finished run of main, and the runs that its results came from."""
 
 import os
+import sys
 from pathlib import Path
 
 import mlflow
 from mlflow.entities import Run
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the pipeline is not installed, it is used from the checkout
 
 
 class Stop(Exception):
