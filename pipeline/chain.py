@@ -11,10 +11,9 @@ from crystal_eyes.artifacts import local_path
 from crystal_eyes.classifiers.registry import CLASSIFIERS, LINEAR, option_fields
 from crystal_eyes.errors import UserError
 from pipeline.cache.key import PENDING, ROOT
-from pipeline.parameters.declare import own_fields
+from pipeline.parameters.declare import own_values
 from pipeline.parameters.entry_points import Main
 from pipeline.parameters.recipes import RECIPES
-from pipeline.parameters.steps import StepParameters
 from pipeline.tuned import read_tuned, with_values
 
 HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project
@@ -68,7 +67,7 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
     if naming not in LINEAR:
         raise UserError(f"parameter naming={naming}: choose one of {', '.join(LINEAR)}")
 
-    prepare, detector = _own(main.prepare), options.detector
+    prepare, detector = own_values(main.prepare), options.detector
     if detector:
         local_path(detector)  # needed late: say now that it does not exist
     if main.crop.illustrations:
@@ -76,17 +75,17 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
             raise UserError(
                 "dataset and illustrations are both given: give dataset for heads, or illustrations for whole pictures"
             )
-        detector = detector or run("detector", _own(main.detector)).output("detector")
-        prepare["dataset"] = run("crop", {"detector": detector, **_own(main.crop)}).output("heads")
+        detector = detector or run("detector", own_values(main.detector)).output("detector")
+        prepare["dataset"] = run("crop", {"detector": detector, **own_values(main.crop)}).output("heads")
     catalogue = run("prepare", prepare).output("catalogue")
-    encoder = run("train", {"catalogue": catalogue, **_own(train)}).output("encoder")
+    encoder = run("train", {"catalogue": catalogue, **own_values(train)}).output("encoder")
     if distill.distill_epochs:
         other_seed = (train.seed + 1) % 2**31
-        other = run("train", {"catalogue": catalogue, **_own(train), "seed": other_seed}).output("encoder")
+        other = run("train", {"catalogue": catalogue, **own_values(train), "seed": other_seed}).output("encoder")
         both = {"catalogue": catalogue, "encoder": encoder, "other": other}
-        encoder = run("distill", both | _own(distill)).output("encoder")
+        encoder = run("distill", both | own_values(distill)).output("encoder")
     onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")
-    embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **_own(main.embed)}).output("embeddings")
+    embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own_values(main.embed)}).output("embeddings")
 
     classifiers = {}
     for name in dict.fromkeys([*compared, naming]):
@@ -102,13 +101,8 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
             "embeddings": embeddings,
             "classifier": classifiers[naming].output("classifier"),
             "catalogue": catalogue,
-            **_own(main.bundle),
+            **own_values(main.bundle),
         },
     )
     evaluation = run("evaluate", {"bundle": bundle.output("bundle"), "catalogue": catalogue})
     return ChainResult(classifiers, naming, bundle, evaluation, catalogue)
-
-
-def _own(parameters: StepParameters) -> dict[str, Any]:
-    """The values that the user of main gives to a step."""
-    return {field.name: getattr(parameters, field.name) for field in own_fields(type(parameters))}

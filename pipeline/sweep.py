@@ -26,7 +26,7 @@ from pipeline.cache.workspace import cache_home
 from pipeline.chain import Runner, StepResult
 from pipeline.experiment import name_experiment
 from pipeline.get_or_run import _get_or_run, key_of
-from pipeline.parameters.declare import as_text, own_fields
+from pipeline.parameters.declare import as_text, own_fields, own_values
 from pipeline.parameters.entry_points import Sweep
 from pipeline.parameters.steps import Prepare, Train
 from pipeline.presentation import ENTRY_POINT
@@ -56,8 +56,8 @@ def run_sweep(sweep: Sweep, parent: Run) -> None:
         return StepResult(_get_or_run(step, parameters, use_cache))
 
     storage = study.open_storage(options.storage or f"sqlite:///{_made(cache_home()) / 'sweeps.db'}")
-    catalogue = run("prepare", _own(sweep.prepare)).output("catalogue")
-    shared = {**_own(train), "catalogue": catalogue}
+    catalogue = run("prepare", own_values(sweep.prepare)).output("catalogue")
+    shared = {**own_values(train), "catalogue": catalogue}
     name = f"{file.name} {_digest(file, shared)}"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     found = study.open_study(file, storage, name, train.seed)
@@ -92,10 +92,6 @@ def run_sweep(sweep: Sweep, parent: Run) -> None:
     given = [f"-P {name}={shlex.quote(as_text(value))}" for name, value in changed.items() if name not in best]
     command = f"mlflow run . -e main --env-manager local -P params=runs:/{parent.info.run_id}/{report.BEST}"
     print("To use it: ", command, *given)
-
-
-def _own(parameters: Prepare | Train) -> dict[str, Any]:
-    return {field.name: getattr(parameters, field.name) for field in own_fields(type(parameters))}
 
 
 def _changed(parameters: Prepare | Train) -> dict[str, Any]:

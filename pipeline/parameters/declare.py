@@ -143,6 +143,11 @@ def own_fields(parameters: type) -> list[dataclasses.Field]:
     return [field for field in dataclasses.fields(parameters) if not field.metadata["chained"]]
 
 
+def own_values(parameters: Any) -> dict[str, Any]:
+    """The values of own_fields, by field."""
+    return {field.name: getattr(parameters, field.name) for field in own_fields(type(parameters))}
+
+
 def merged_fields(classes: Iterable[type]) -> dict[str, dataclasses.Field]:
     """The fields of several classes by name.
 
