@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crystal_eyes import cli
+from crystal_eyes.recognizer import places
 from tests.runs import ROOT, draw_head
 
 
@@ -84,6 +85,7 @@ def test_a_picture_without_a_head_says_so(run, tmp_path):
 def test_no_bundle_says_how_to_get_one(capsys, folder, monkeypatch, tmp_path):
     monkeypatch.delenv("CRYSTAL_EYES_BUNDLE", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(places, "FOLDERS", ())
     monkeypatch.chdir(tmp_path)
     assert cli.main(["recognize", str(folder)]) == 1
     assert "no bundle: use --bundle FOLDER" in capsys.readouterr().err

@@ -75,10 +75,10 @@ def test_as_dict_is_json_that_holds_everything_but_the_thumbnails():
     fields = one.as_dict()
     again = json.loads(json.dumps(fields))
     assert again["verdict"] == one.verdict == "known" and again["sentence"] == one.sentence()
-    assert again["candidates"][1] == {"character": "セナ", "series": "", "probability": 0.2}
+    assert again["candidates"][1] == {"character": "セナ", "series": "", "probability": 0.2, "original_name": ""}
     assert again["nearest"] == [
-        {"character": "Rumi", "series": "", "similarity": 0.9},
-        {"character": "Mika", "series": "Tower", "similarity": 0.8},
+        {"character": "Rumi", "series": "", "similarity": 0.9, "original_name": ""},
+        {"character": "Mika", "series": "Tower", "similarity": 0.8, "original_name": ""},
     ]
     kept = {"confidence": 0.9, "whole_picture": False, "monochrome": False, "unlikeness": 0.5, "p_value": 0.5}
     assert {name: again[name] for name in kept} == kept and again["stranger_share"] == 0.01
