@@ -11,6 +11,7 @@ from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer.answers import LikelySeries
 from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.characters import characters_of
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness, cohort_of
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
@@ -33,8 +34,9 @@ class Naming:
     """Names embeddings: logits, class means and gallery of a bundle, with its calibration."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None):
+        self.known = characters_of(bundle)  # by label
+        self.original_names = [one.original_name for one in self.known]  # by label, "" where unknown
         self.characters = bundle.characters  # (character, series) by label
-        self.original_names = bundle.original_names  # by label, "" where unknown
         try:
             self._classifier = open_session((bundle.trained / CLASSIFIER).read_bytes(), threads)
         except Exception as error:  # onnxruntime has its own exception types, none of them public
@@ -54,7 +56,6 @@ class Naming:
             described, heads = json.loads((folder / CHARACTER).read_text("utf-8")), Gallery([folder])
             labels.append(np.full(len(heads.embeddings), len(self.characters)))
             self.characters.append((described["character"], described["series"]))
-            self.original_names.append("")
             means.append(mean_embedding(heads.embeddings)[None])
             self._only_line.append(all(is_monochrome(heads.picture(row)) for row in range(len(heads.embeddings))))
         self.gallery_labels = np.concatenate(labels)  # int [references]: row of each reference head in characters

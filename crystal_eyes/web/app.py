@@ -25,8 +25,9 @@ NAME_LENGTH = 80
 
 
 def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts: Sequence[str]) -> ASGIApp:
-    """GET / is the page, GET /characters lists whom it knows. POST /recognize?name=NAME with a picture as the body gives JSON ({"picture", "found", "heads"} or
-    {"picture", "error"}), POST /card the same as HTML. hosts: whose Host headers are answered.
+    """GET / is the page, GET /characters lists whom it knows. POST /recognize?name=NAME with a picture as the body gives JSON
+    ({"picture", "found", "heads"} or {"picture", "error"}), POST /card the same as HTML. hosts: whose Host headers are
+    answered.
     """
 
     def page(_: Request) -> Response:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.characters import characters_of, search
+from crystal_eyes.recognizer.characters import search
 from crystal_eyes.web.answers import Answer
 from crystal_eyes.web.settings import Settings
 
@@ -29,8 +29,7 @@ def page(recognizer: Recognizer, settings: Settings) -> str:
 
 def characters(recognizer: Recognizer) -> str:
     """The page that lists whom a recognizer knows, by series."""
-    known = search(characters_of(recognizer.bundle))
-    return _TEMPLATES.get_template("characters.html").render(known=known)
+    return _TEMPLATES.get_template("characters.html").render(known=search(recognizer.naming.known))
 
 
 def card(answer: Answer) -> str:
