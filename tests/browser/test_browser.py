@@ -161,7 +161,7 @@ def test_everything_can_be_reached_with_the_keyboard(visit):
     for _ in range(12):
         tab.keyboard.press("Tab")
         reached.append(tab.evaluate("(e => e.id || e.dataset.act || e.dataset.example || e.tagName)(document.activeElement)"))
-    assert reached[:7] == [INPUT[1:], "paste", "camera", "three heads", "two heads", "one head", "line art"]
+    assert reached[:8] == ["A", INPUT[1:], "paste", "camera", "three heads", "two heads", "one head", "line art"]
     assert "SUMMARY" in reached
     tab.focus("[data-example='one head']")
     tab.keyboard.press("Enter")
