@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from crystal_eyes.recognizer.answers import LEVEL, Candidate, Head, Reference
+from crystal_eyes.recognizer.answers import LEVEL, Candidate, Head, LikelySeries, Reference
 
 
 def head(**changes) -> Head:
@@ -52,6 +52,17 @@ def test_the_sentence_for_an_unsure_head_has_the_first_candidate_and_says_it_may
 def test_a_character_without_series_is_named_without_brackets():
     text = head(candidates=(Candidate("セナ", "", 0.9),)).sentence()
     assert "Close to セナ:" in text and "()" not in text
+
+
+def test_probabilities_of_an_unknown_head_are_called_conditional_in_json():
+    series = LikelySeries("Tower", 0.75)
+    known, unknown = (head(p_value=p, series=series).as_dict() for p in (0.5, 0.01))
+    assert known["series"] == {"name": "Tower", "probability": 0.75}
+    assert unknown["series"] == {"name": "Tower", "probability_if_known": 0.75}
+    assert [one["probability"] for one in known["candidates"]] == [0.7, 0.2]
+    assert [one["probability_if_known"] for one in unknown["candidates"]] == [0.7, 0.2]
+    assert not any("probability" in one for one in unknown["candidates"])
+    assert head().as_dict()["series"] is None
 
 
 @pytest.mark.parametrize(
