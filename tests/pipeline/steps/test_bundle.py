@@ -165,7 +165,7 @@ def test_the_champion_moves_only_to_a_challenger_that_is_not_worse_and_main_says
     def alias(name: str) -> int:
         return int(own.client.get_model_version_by_alias("crystal-eyes", name).version)
 
-    parameters = {**PARAMETERS, "references": 1}  # the same names, another gallery
+    parameters = {**PARAMETERS, "references": 1, "thumbnails": "false"}  # the same names, another gallery
     output = own.run("main", parameters)
     assert "crystal-eyes version 2 is the challenger" in output
     assert "crystal-eyes version 2 is the new champion: its top-5" in output and "on the same heads" in output
