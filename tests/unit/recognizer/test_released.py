@@ -111,7 +111,8 @@ def test_a_model_of_a_newer_format_says_so_in_a_line(run, released):
 
 def test_what_is_enrolled_into_the_released_bundle_is_kept_apart_and_used_from_then_on(run, released, own):
     before = contents(released)
-    code, out, _ = run("enroll", "--character", "Nova", "--series", "S", "0.png", "1.png")
+    code, out, err = run("enroll", "--character", "Nova", "--series", "S", "0.png", "1.png")
+    assert err == f"crystal-eyes: using the released recognizer and 1 enrolled character in {own} (the default)\n"
     assert code == 0 and f"Nova was added to {own} from 2 heads" in out
     assert contents(released) == before
     code, out, err = run("recognize", "2.png")
