@@ -4,12 +4,15 @@ bundle.json       format, digests of all files and of what the bundle was made f
 detector.onnx     picture -> heads
 encoder.onnx      head -> embedding
 classifier.onnx   embedding -> one logit per character: one linear layer, whichever classifier it comes from
-characters.json   [character, series], in the order of the logits
+characters.json   [character, series, original name, training heads], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
 gallery.*, thumbnails.bin   reference heads
 calibration.json  temperatures and calibration scores, separately for color and line art
 README.md         the model card
 enrolled/ID/      one folder per character that was added later
+
+The characters that a user enrolls into the released bundle have a listing of their own, in the user's folder: it names only the
+files in `enrolled`, and with `"trained": "released"` the bundle whose other files they share.
 """
 
 import hashlib
@@ -25,9 +28,11 @@ from typing import Any, TypeVar
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import gallery
+from crystal_eyes.recognizer.places import LISTING, RELEASED, released_folder
 
-FORMAT = 2
-LISTING, DETECTOR, ENCODER, CLASSIFIER = "bundle.json", "detector.onnx", "encoder.onnx", "classifier.onnx"
+FORMAT = 3
+OLDEST = 2  # that is read: its characters.json has only character and series
+DETECTOR, ENCODER, CLASSIFIER = "detector.onnx", "encoder.onnx", "classifier.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
 ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
 REBUILD = "rebuild or re-download the bundle"
@@ -42,11 +47,27 @@ class Bundle:
 
     folder: Path
     listing: dict[str, Any]
+    base: "Bundle | None" = None  # the bundle that it shares the trained files of: its own folder has enrolled characters only
+
+    @property
+    def trained(self) -> Path:
+        """The folder of all files that have nothing to do with enrolled characters."""
+        return self.base.folder if self.base else self.folder
 
     @property
     def characters(self) -> list[tuple[str, str]]:
         """(character, series) in the order of the classifier's logits."""
-        return [(character, series) for character, series in self.json(CHARACTERS)]
+        return [(row[0], row[1]) for row in self.json(CHARACTERS)]
+
+    @property
+    def original_names(self) -> list[str]:
+        """The characters' names in their own script, in the order of the logits; "" where unknown."""
+        return [row[2] if len(row) > 2 else "" for row in self.json(CHARACTERS)]
+
+    @property
+    def training_heads(self) -> list[int | None]:
+        """How many heads each character was trained from, in the order of the logits; None where unknown."""
+        return [row[3] if len(row) > 3 else None for row in self.json(CHARACTERS)]
 
     @property
     def enrolled(self) -> list[Path]:
@@ -55,7 +76,21 @@ class Bundle:
         return [self.folder / ENROLLED / name for name in sorted(names)]
 
     def json(self, name: str) -> Any:
-        return json.loads((self.folder / name).read_text("utf-8"))
+        """The contents of one of the trained files."""
+        return json.loads((self.trained / name).read_text("utf-8"))
+
+    def relist(self, files: list[str]) -> None:
+        """Write the listing of its folder anew, for other files of enrolled characters."""
+        trained = {"trained": RELEASED} if self.base else {}
+        write_listing(self.folder, self.listing["source"], files, self.listing["format"], **trained)
+
+
+class OutdatedError(UserError):
+    """The enrolled characters of `bundle` were embedded with another encoder than that of its base."""
+
+    def __init__(self, bundle: Bundle):
+        super().__init__(f"the characters in {bundle.folder} were enrolled with an earlier release")
+        self.bundle = bundle
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -103,20 +138,31 @@ def _read(folder: Path) -> Bundle:
         version, files = listing["format"], dict(listing["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} is not a bundle ({LISTING}: {error})") from None
-    if version != FORMAT:
-        remedy = REBUILD if version in range(FORMAT) else "update crystal-eyes"
-        raise UserError(f"{folder / LISTING} has format {version}, this version reads {FORMAT}: {remedy}")
+    if version not in range(OLDEST, FORMAT + 1):
+        remedy = REBUILD if version in range(OLDEST) else "update crystal-eyes"
+        raise UserError(f"{folder / LISTING} has format {version}, this version reads {OLDEST} to {FORMAT}: {remedy}")
     for name in files:
         if not SAFE.fullmatch(name):
             raise UserError(f"{folder / LISTING} names {name!r}, which is not a valid file name of a bundle: {REBUILD}")
-    missing = {DETECTOR, ENCODER, CLASSIFIER, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
+    base = _base(folder) if listing.get("trained") == RELEASED else None
+    missing = set() if base else {DETECTOR, ENCODER, CLASSIFIER, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
     for folder_name in {name.rsplit("/", 1)[0] for name in files if name.startswith(f"{ENROLLED}/")}:
         missing |= {f"{folder_name}/{name}" for name in (CHARACTER, *gallery.FILES)} - files.keys()
     if missing:
         raise UserError(f"{folder / LISTING} does not list {', '.join(sorted(missing))}: {REBUILD}")
-    bundle = Bundle(folder, listing)
+    bundle = Bundle(folder, listing, base)
     _check(bundle, files)
+    if base and base.listing["files"][ENCODER] != listing.get("source", {}).get("encoder"):
+        raise OutdatedError(bundle)
     return bundle
+
+
+def _base(folder: Path) -> Bundle:
+    """The bundle that the characters in a folder were enrolled into."""
+    released = released_folder()
+    if released is None:
+        raise UserError(f"{folder} holds characters enrolled into the released recognizer, which is not installed")
+    return _read(released)
 
 
 def _check(bundle: Bundle, names: Iterable[str]) -> None:
@@ -139,22 +185,37 @@ def copy_bundle(source: Path, folder: Path) -> None:
 
     def copy(bundle: Bundle) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        for name in bundle.listing["files"]:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle.folder / name, folder / name)
-        write_listing(folder, bundle.listing["source"], list(bundle.listing["files"]))
-        _check(Bundle(folder, bundle.listing), bundle.listing["files"])
+        files: dict[str, str] = {}
+        for one in filter(None, (bundle.base, bundle)):
+            files |= one.listing["files"]
+            for name in one.listing["files"]:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(one.folder / name, folder / name)
+        listing = (bundle.base or bundle).listing
+        write_listing(folder, listing["source"], list(files), listing["format"])
+        _check(Bundle(folder, listing | {"files": files}), files)
 
     open_bundle(source, copy)
 
 
-def write_listing(folder: Path, source: dict[str, Any], files: list[str]) -> None:
-    """Write bundle.json for these files of the folder. source: digests of what the bundle was made from, plain values."""
+def write_characters(folder: Path, rows: list[list[str | int]]) -> None:
+    """Write characters.json. rows: character, series, original name ("" where unknown), training heads."""
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (folder / CHARACTERS).write_text(f"[\n{lines}\n]\n", "utf-8")
+
+
+def write_listing(folder: Path, source: dict[str, Any], files: list[str], version: int = FORMAT, **more: str) -> None:
+    """Write bundle.json for these files of the folder.
+
+    source: digests of what the bundle was made from, plain values; more: other entries of the listing.
+    """
     digests = {}
     for name in sorted(files):
         with open(folder / name, "rb") as file:
             digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    text = json.dumps({"format": FORMAT, "source": source, "files": digests}, indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(
+        {"format": version, "source": source, "files": digests} | more, indent=1, sort_keys=True, ensure_ascii=False
+    )
     part = folder / f"{LISTING}.part"
     try:
         with open(part, "w", encoding="utf-8") as file:

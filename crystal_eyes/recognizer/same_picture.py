@@ -31,15 +31,23 @@ class Hashes:
 
 
 def label_of_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.Image) -> int | None:
-    """The label of the character that has a reference head from the same picture, or None. embedding: float32 [d]."""
+    """The label of the character that has a reference head from the same picture, or None. embedding: float32 [d].
+
+    Reference heads without a picture are not compared.
+    """
     similar = cosines(embedding[None], naming.gallery.embeddings)[0]
-    rows = np.flatnonzero(similar >= SIMILAR)
+    rows = np.flatnonzero((similar >= SIMILAR) & np.array([bool(one) for one in naming.gallery.thumbnails]))
     if not len(rows):
         return None
-    small = picture.copy()
-    small.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
-    hashes = Hashes.of(small)
+    hashes = Hashes.of(_small(picture))
     for row in rows[np.argsort(-similar[rows], kind="stable")]:
-        if hashes.differ(difference_hash(naming.gallery.picture(row))) <= SAME_BITS:
+        if hashes.differ(difference_hash(_small(naming.gallery.picture(row)))) <= SAME_BITS:
             return int(naming.gallery_labels[row])
     return None
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    """As large as a trained character's thumbnail."""
+    small = picture.copy()
+    small.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
+    return small
