@@ -11,9 +11,11 @@ from crystal_eyes.artifacts import local_path
 from crystal_eyes.classifiers.registry import CLASSIFIERS, LINEAR, option_fields
 from crystal_eyes.errors import UserError
 from pipeline.cache.key import PENDING, ROOT
-from pipeline.parameters.declare import own_values
+from pipeline.parameters.declare import input_path, own_fields, own_values
+from pipeline.parameters.encoders import encoder_backbone
 from pipeline.parameters.entry_points import Main
 from pipeline.parameters.recipes import RECIPES
+from pipeline.parameters.steps import Bundle, Classify, Distill, Embed, Prepare, Train
 from pipeline.tuned import read_tuned, with_values
 
 HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project
@@ -57,15 +59,17 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
     unknown = sorted(set(compared) - set(CLASSIFIERS))
     if unknown or not compared:
         raise UserError(f"parameter classifiers={options.classifiers}: choose one or more of {', '.join(CLASSIFIERS)}")
-    # a step is called with, and known by, its resolved values, wherever they came from
     train = main.train
     if options.params:
         train = with_values(train, read_tuned(options.params), "params")
-    recipe = RECIPES[train.recipe]
-    train, distill = train.resolved(), dataclasses.replace(main.distill, recipe=train.recipe).resolved()
-    naming = options.naming or recipe.classifier
+    distill = dataclasses.replace(main.distill, recipe=train.recipe)
+    naming = options.naming or RECIPES[train.recipe].classifier
     if naming not in LINEAR:
         raise UserError(f"parameter naming={naming}: choose one of {', '.join(LINEAR)}")
+    if options.encoder:
+        _require_encoder(main)
+    else:  # a step is called with, and known by, its resolved values, wherever they came from
+        train, distill = train.resolved(), distill.resolved()
 
     prepare, detector = own_values(main.prepare), options.detector
     if detector:
@@ -78,12 +82,7 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
         detector = detector or run("detector", own_values(main.detector)).output("detector")
         prepare["dataset"] = run("crop", {"detector": detector, **own_values(main.crop)}).output("heads")
     catalogue = run("prepare", prepare).output("catalogue")
-    encoder = run("train", {"catalogue": catalogue, **own_values(train)}).output("encoder")
-    if distill.distill_epochs:
-        other_seed = (train.seed + 1) % 2**31
-        other = run("train", {"catalogue": catalogue, **own_values(train), "seed": other_seed}).output("encoder")
-        both = {"catalogue": catalogue, "encoder": encoder, "other": other}
-        encoder = run("distill", both | own_values(distill)).output("encoder")
+    encoder = options.encoder or _trained(train, distill, catalogue, run)
     onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")
     embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own_values(main.embed)}).output("embeddings")
 
@@ -106,3 +105,29 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
     )
     evaluation = run("evaluate", {"bundle": bundle.output("bundle"), "catalogue": catalogue})
     return ChainResult(classifiers, naming, bundle, evaluation, catalogue)
+
+
+def _trained(train: Train, distill: Distill, catalogue: str, run: Runner) -> str:
+    """The URI of an encoder that is trained on the catalogue, and distilled if the resolved parameters say so."""
+    encoder = run("train", {"catalogue": catalogue, **own_values(train)}).output("encoder")
+    if not distill.distill_epochs:
+        return encoder
+    other_seed = (train.seed + 1) % 2**31
+    other = run("train", {"catalogue": catalogue, **own_values(train), "seed": other_seed}).output("encoder")
+    both = {"catalogue": catalogue, "encoder": encoder, "other": other}
+    return run("distill", both | own_values(distill)).output("encoder")
+
+
+def _require_encoder(main: Main) -> None:
+    """Raise UserError where the given encoder is none, or a parameter is given that only a training has."""
+    given = main.options.encoder
+    encoder_backbone(input_path(main.options, "encoder"))
+    shared = {field.name for part in (Prepare, Embed, Classify, Bundle) for field in own_fields(part)} | {"recipe", "wandb"}
+    for part in (main.train, main.distill):
+        for field in own_fields(type(part)):
+            value = getattr(part, field.name)
+            idle = field.name in shared or (field.name == "distill_epochs" and value == 0)
+            if value != field.default and not idle:
+                raise UserError(f"encoder={given} trains no encoder: leave {field.name}={value} out")
+    if main.options.params:
+        raise UserError(f"encoder={given} trains no encoder: leave params={main.options.params} out")

@@ -6,6 +6,7 @@ from typing import Self
 
 from crystal_eyes.classifiers.registry import CLASSIFIERS, LINEAR
 from pipeline.parameters.declare import parameter, parse_together
+from pipeline.parameters.encoders import RELEASED
 from pipeline.parameters.steps import Bundle, Classify, Crop, Detector, Distill, Embed, Prepare, Train
 
 
@@ -16,6 +17,10 @@ class MainOptions:
     detector: str = parameter(
         "", "detector that finds heads; empty: one is trained for illustrations, otherwise models/head-detector"
     )
+    encoder: str = parameter(
+        "", "finished encoder to use instead of training one: released, or a folder with encoder.safetensors and encoder.json",
+        input="files", optional=True, places=RELEASED,
+    )  # fmt: skip
     classifiers: str = parameter(",".join(CLASSIFIERS), "classifiers to compare, separated by commas")
     naming: str | None = parameter(
         None, f"classifier that names heads in the bundle, one of {', '.join(LINEAR)}; empty: the recipe's choice"
@@ -29,7 +34,7 @@ class MainOptions:
 
 @dataclass(frozen=True)
 class Main:
-    """Prepare, train, distill, export, embed, compare classifiers, bundle, evaluate; reuses finished steps."""
+    """Prepare, train and distill (or take an encoder), export, embed, compare classifiers, bundle; reuses finished steps."""
 
     options: MainOptions
     detector: Detector

@@ -10,7 +10,9 @@ from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOption
 from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
-from pipeline.parameters.declare import from_option, parameter, step_result, values
+from crystal_eyes.errors import UserError
+from pipeline.parameters.declare import from_option, input_path, parameter, step_result, values
+from pipeline.parameters.encoders import RELEASED, encoder_backbone
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
 
 CATALOGUE = "catalogue written by prepare (runs:/ID/catalogue or a folder)"
@@ -127,10 +129,12 @@ class Train(StepParameters):
 
     catalogue: str = step_result(CATALOGUE)
     recipe: str = _recipe()
-    backbone: str | None = parameter(None, f"name of a geffnet network, such as mixnet_s; {EMPTY}")
-    weights: str = parameter(
-        "pretrained", "pretrained, none, or a local .safetensors or .pth file",
-        input="files", choices=("pretrained", "none"),
+    backbone: str | None = parameter(
+        None, f"name of a geffnet network, such as mixnet_s; {EMPTY}, or the released encoder's with its weights"
+    )
+    weights: str | None = parameter(
+        None, f"initial weights: of ImageNet (pretrained), of the released encoder, none, those of an encoder's folder, or a "
+        f".safetensors or .pth file; {EMPTY}", input="files", choices=("pretrained", "none"), places=RELEASED,
     )  # fmt: skip
     embedding_size: int | None = parameter(None, f"dimension of the embeddings; {EMPTY}", low=MIN_EMBEDDING_SIZE, high=4096)
     image_size: int | None = parameter(
@@ -149,7 +153,16 @@ class Train(StepParameters):
     seed: int = _seed()
 
     def resolved(self) -> Self:
-        return with_recipe_defaults(self)
+        own = with_recipe_defaults(self)
+        if own.weights not in RELEASED:
+            return own
+        backbone = encoder_backbone(input_path(own, "weights"))
+        if self.backbone not in (None, backbone):
+            raise UserError(
+                f"weights={own.weights}: its backbone is {backbone}, but {self.backbone} is given: leave backbone out, "
+                "or give weights=pretrained"
+            )
+        return dataclasses.replace(own, backbone=backbone)
 
     def options(self) -> TrainingOptions:
         """The options of the training, of resolved parameters."""
@@ -205,7 +218,7 @@ class Distill(StepParameters):
 class Export(StepParameters):
     """Export the encoder to ONNX and check it against torch on real heads."""
 
-    encoder: str = step_result("encoder written by train or distill (runs:/ID/encoder or a folder)")
+    encoder: str = step_result("encoder written by train or distill (runs:/ID/encoder, a folder, or released)", RELEASED)
     catalogue: str = step_result("catalogue with the heads for the check")
 
 
