@@ -27,7 +27,7 @@ SUMMARY = {
 
 
 def bundle(parameters: Bundle, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
-    options = BundleOptions(references=parameters.references, seed=parameters.seed)
+    options = BundleOptions(parameters.references, parameters.thumbnails, parameters.seed)
     built = compute.bundle(compute.BundleFolders(**inputs), options, workspace)
     report(built)
     return {"bundle": built.folder}

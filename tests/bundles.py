@@ -25,6 +25,7 @@ from tests.runs import HEAD_DETECTOR
 
 REFERENCES = 2
 TEMPERATURES = {"colour": 1.5, "line": 4.0}
+ORIGINAL = {1: "キャラクター １"}  # original names by number of the character
 PERCEPTRON = {"perceptron_epochs": 300, "perceptron_learning_rate": 1e-1}
 
 
@@ -66,8 +67,10 @@ def make_bundle(folder: Path, catalogue: Catalogue, encoder: Path) -> Path:
     values = calibration_values(unlikeness, EnrolledLogits(20.0, -12.0), calibrations)
     write_bundle(folder, inputs, data, known, values, "# A small bundle\n", inputs.digests())
 
-    series = [[name, f"Series {label}" if label % 2 else ""] for label, name in enumerate(known.names.tolist())]
-    (folder / bundle.CHARACTERS).write_text(json.dumps(series))
+    rows = json.loads((folder / bundle.CHARACTERS).read_text("utf-8"))
+    for label, row in enumerate(rows):
+        row[1:3] = f"Series {label}" if label % 2 else "", ORIGINAL.get(label, "")
+    bundle.write_characters(folder, rows)
     listing = json.loads((folder / bundle.LISTING).read_text())
     bundle.write_listing(folder, listing["source"], list(listing["files"]))
     return folder

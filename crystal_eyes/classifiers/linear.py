@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from crystal_eyes.classifiers.base import Candidates, Classifier, best_of_logits, in_chunks
+from crystal_eyes.onnx_storage import rounded, store_half
 
 FILE = "linear.safetensors"
 
@@ -37,8 +38,15 @@ class Linear(Classifier):
         tensors = load_file(folder / FILE)
         self.weight, self.bias = tensors["weight"], tensors["bias"]
 
+    def round_to_stored(self) -> None:
+        """Round weights and biases to the numbers that export_onnx stores."""
+        self.weight, self.bias = rounded(self.weight), rounded(self.bias)
+
     def export_onnx(self, path: Path) -> None:
-        """Write an ONNX model: input `embeddings` float32 [n, d], output `logits` float32 [n, classes]."""
+        """Write an ONNX model: input `embeddings` float32 [n, d], output `logits` float32 [n, classes].
+
+        Weights and biases are stored in 16 bits where they fit.
+        """
         import onnx
         from onnx import TensorProto, helper, numpy_helper
 
@@ -51,5 +59,6 @@ class Linear(Classifier):
             [numpy_helper.from_array(self.weight, "weight"), numpy_helper.from_array(self.bias, "bias")],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        store_half(model)
         onnx.checker.check_model(model)
         onnx.save(model, path)

@@ -39,6 +39,10 @@ SCHEMA = pa.schema(
 )
 
 
+# the character's name in its own script, "" where unknown: a column that only catalogues of datasets with such names have
+ORIGINAL = pa.field("original_name", pa.string())
+
+
 class PictureChanged(UserError):
     """The bytes of a picture differ from those that the catalogue was written with."""
 
@@ -64,8 +68,13 @@ class Catalogue:
         return self._parquet.metadata.num_rows
 
     def table(self) -> pd.DataFrame:
-        """The whole table, one row per picture, in the order of the file."""
+        """The whole table (SCHEMA, and ORIGINAL if it has one), one row per picture, in the order of the file."""
         return self._parquet.read().to_pandas()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """SCHEMA, with ORIGINAL if the table has one."""
+        return _schema(ORIGINAL.name in self._parquet.schema_arrow.names)
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         """The table in batches of at most `rows` rows, in order, so that memory does not grow with the table."""
@@ -96,10 +105,18 @@ def artworks(table: pd.DataFrame) -> np.ndarray:
     return np.where(table["artwork"] != "", table["artwork"], "\0" + table["file"])
 
 
+def original_names(table: pd.DataFrame) -> dict[str, str]:
+    """The original name of each character that has one; the first one where its pictures have several."""
+    if ORIGINAL.name not in table:
+        return {}
+    given = table[table[ORIGINAL.name].fillna("") != ""]
+    return given.groupby("character")[ORIGINAL.name].first().to_dict()
+
+
 def write(folder: Path, table: pd.DataFrame, pictures: Iterable[bytes]) -> None:
     """Write a catalogue folder. Equal tables and pictures give equal bytes.
 
-    table: SCHEMA without offset, length and digest; pictures: encoded bytes in the order of its rows.
+    table: SCHEMA without offset, length and digest, and perhaps ORIGINAL; pictures: encoded bytes in the order of its rows.
     """
     folder.mkdir(parents=True, exist_ok=True)
     offsets, lengths, digests, offset = [], [], [], 0
@@ -111,5 +128,11 @@ def write(folder: Path, table: pd.DataFrame, pictures: Iterable[bytes]) -> None:
             digests.append(hashlib.sha256(data).hexdigest())
             offset += len(data)
     table = table.assign(offset=offsets, length=lengths, digest=digests)
-    arrow = pa.Table.from_pandas(table[SCHEMA.names], schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
+    # only where it says something: the catalogues of other datasets stay what they were, and what was trained on them valid
+    schema = _schema(bool(original_names(table)))
+    arrow = pa.Table.from_pandas(table[schema.names], schema=schema, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(arrow, folder / TABLE, compression="zstd")
+
+
+def _schema(with_original: bool) -> pa.Schema:
+    return SCHEMA.append(ORIGINAL) if with_original else SCHEMA

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from crystal_eyes.data.catalogue import SCHEMA, Catalogue, PictureChanged
+from crystal_eyes.data.catalogue import Catalogue, PictureChanged
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.encoder.sketches import SketchMaker, gray, lines
 from crystal_eyes.errors import UserError
@@ -40,7 +40,7 @@ def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, ba
     with (
         ThreadPoolExecutor() as pool,
         open(folder / EMBEDDINGS, "wb") as array,
-        pq.ParquetWriter(folder / TABLE, SCHEMA, compression="zstd") as tables,
+        pq.ParquetWriter(folder / TABLE, catalogue.schema, compression="zstd") as tables,
     ):
         _header(array, 0, encoder.embedding_size)
         for rows in track(catalogue.batches(batch), -(-len(catalogue) // batch), "embed", "batches"):
@@ -52,7 +52,7 @@ def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, ba
             if any(good):
                 stack = np.stack([found for found in loaded if not isinstance(found, str)])
                 array.write(encoder(stack).astype("<f4").tobytes())
-                tables.write_batch(rows.select(SCHEMA.names).filter(pa.array(good)).cast(SCHEMA))
+                tables.write_batch(rows.select(catalogue.schema.names).filter(pa.array(good)).cast(catalogue.schema))
                 written += sum(good)
         array.seek(0)
         _header(array, written, encoder.embedding_size)

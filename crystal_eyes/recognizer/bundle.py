@@ -4,7 +4,7 @@ bundle.json       format, digests of all files and of what the bundle was made f
 detector.onnx     picture -> heads
 encoder.onnx      head -> embedding
 classifier.onnx   embedding -> one logit per character: one linear layer, whichever classifier it comes from
-characters.json   [character, series], in the order of the logits
+characters.json   [character, series, original name, training heads], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
 gallery.*, thumbnails.bin   reference heads
 calibration.json  temperatures and calibration scores, separately for color and line art
@@ -26,7 +26,8 @@ from typing import Any, TypeVar
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import gallery
 
-FORMAT = 2
+FORMAT = 3
+OLDEST = 2  # that is read: its characters.json has only character and series
 LISTING, DETECTOR, ENCODER, CLASSIFIER = "bundle.json", "detector.onnx", "encoder.onnx", "classifier.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
 ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
@@ -46,7 +47,17 @@ class Bundle:
     @property
     def characters(self) -> list[tuple[str, str]]:
         """(character, series) in the order of the classifier's logits."""
-        return [(character, series) for character, series in self.json(CHARACTERS)]
+        return [(row[0], row[1]) for row in self.json(CHARACTERS)]
+
+    @property
+    def original_names(self) -> list[str]:
+        """The characters' names in their own script, in the order of the logits; "" where unknown."""
+        return [row[2] if len(row) > 2 else "" for row in self.json(CHARACTERS)]
+
+    @property
+    def training_heads(self) -> list[int | None]:
+        """How many heads each character was trained from, in the order of the logits; None where unknown."""
+        return [row[3] if len(row) > 3 else None for row in self.json(CHARACTERS)]
 
     @property
     def enrolled(self) -> list[Path]:
@@ -103,9 +114,9 @@ def _read(folder: Path) -> Bundle:
         version, files = listing["format"], dict(listing["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} is not a bundle ({LISTING}: {error})") from None
-    if version != FORMAT:
-        remedy = REBUILD if version in range(FORMAT) else "update crystal-eyes"
-        raise UserError(f"{folder / LISTING} has format {version}, this version reads {FORMAT}: {remedy}")
+    if version not in range(OLDEST, FORMAT + 1):
+        remedy = REBUILD if version in range(OLDEST) else "update crystal-eyes"
+        raise UserError(f"{folder / LISTING} has format {version}, this version reads {OLDEST} to {FORMAT}: {remedy}")
     for name in files:
         if not SAFE.fullmatch(name):
             raise UserError(f"{folder / LISTING} names {name!r}, which is not a valid file name of a bundle: {REBUILD}")
@@ -142,19 +153,25 @@ def copy_bundle(source: Path, folder: Path) -> None:
         for name in bundle.listing["files"]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.folder / name, folder / name)
-        write_listing(folder, bundle.listing["source"], list(bundle.listing["files"]))
+        write_listing(folder, bundle.listing["source"], list(bundle.listing["files"]), bundle.listing["format"])
         _check(Bundle(folder, bundle.listing), bundle.listing["files"])
 
     open_bundle(source, copy)
 
 
-def write_listing(folder: Path, source: dict[str, Any], files: list[str]) -> None:
+def write_characters(folder: Path, rows: list[list[str | int]]) -> None:
+    """Write characters.json. rows: character, series, original name ("" where unknown), training heads."""
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (folder / CHARACTERS).write_text(f"[\n{lines}\n]\n", "utf-8")
+
+
+def write_listing(folder: Path, source: dict[str, Any], files: list[str], version: int = FORMAT) -> None:
     """Write bundle.json for these files of the folder. source: digests of what the bundle was made from, plain values."""
     digests = {}
     for name in sorted(files):
         with open(folder / name, "rb") as file:
             digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    text = json.dumps({"format": FORMAT, "source": source, "files": digests}, indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps({"format": version, "source": source, "files": digests}, indent=1, sort_keys=True, ensure_ascii=False)
     part = folder / f"{LISTING}.part"
     try:
         with open(part, "w", encoding="utf-8") as file:

@@ -161,7 +161,7 @@ def _switch(bundle: Bundle, old: Path | None, new: Path | None) -> None:
         files = [name for name in files if not name.startswith(f"{ENROLLED}/{old.name}/")]
     if new:
         files += [f"{ENROLLED}/{new.name}/{file.name}" for file in new.iterdir()]
-    write_listing(bundle.folder, bundle.listing["source"], files)
+    write_listing(bundle.folder, bundle.listing["source"], files, bundle.listing["format"])
 
 
 def _clean(folder: Path) -> None:

@@ -1,4 +1,9 @@
-"""Reference heads: embeddings, characters and thumbnails, in three files of one folder."""
+"""Reference heads: embeddings, characters and thumbnails, in three files of one folder.
+
+gallery.npy      float16 or int8 [n, d]: embeddings
+gallery.json     [character, bytes of the thumbnail]; 0 bytes where the gallery holds no pictures
+thumbnails.bin   the thumbnails, one after the other
+"""
 
 import io
 import json
@@ -11,10 +16,11 @@ from PIL import Image
 EMBEDDINGS, ROWS, THUMBNAILS = "gallery.npy", "gallery.json", "thumbnails.bin"
 FILES = (EMBEDDINGS, ROWS, THUMBNAILS)
 SIDE = 96  # of a thumbnail, pixels
+MIN_8_BITS = 256  # dimensions of an embedding from which 8 bits are precise enough
 
 
 class Gallery:
-    """embeddings: float32 [n, d], unit length; characters: n names; thumbnails: n WebP pictures."""
+    """embeddings: float32 [n, d], unit length; characters: n names; thumbnails: n WebP pictures, empty where there are none."""
 
     def __init__(self, folders: Sequence[Path]):
         """Join the galleries of several folders."""
@@ -22,7 +28,7 @@ class Gallery:
         self.characters: list[str] = []
         arrays = []
         for folder in folders:
-            arrays.append(np.load(folder / EMBEDDINGS, allow_pickle=False).astype(np.float32))
+            arrays.append(from_stored(np.load(folder / EMBEDDINGS, allow_pickle=False)))
             data, start = (folder / THUMBNAILS).read_bytes(), 0
             for character, length in json.loads((folder / ROWS).read_text("utf-8")):
                 self.characters.append(character)
@@ -34,20 +40,41 @@ class Gallery:
         return self.thumbnails[row]
 
     def picture(self, row: int) -> Image.Image:
-        """The thumbnail as an RGB picture."""
+        """The thumbnail as an RGB picture. Only where there is one."""
         with Image.open(io.BytesIO(self.thumbnails[row])) as picture:
             return picture.convert("RGB")
 
 
+def compact(embeddings: np.ndarray) -> np.ndarray:
+    """int8 [n, d] of unit-length embeddings float32 [n, d]: their direction, to which a length of 1 belongs.
+
+    With 512 dimensions, a cosine changes by less than 0.002. With less than MIN_8_BITS dimensions the change would be larger
+    and little is saved: float16.
+    """
+    if embeddings.shape[1] < MIN_8_BITS:
+        return embeddings.astype(np.float16)
+    return np.round(embeddings * (127 / np.abs(embeddings).max(axis=1, keepdims=True).clip(1e-12))).astype(np.int8)
+
+
+def from_stored(stored: np.ndarray) -> np.ndarray:
+    """float32 [n, d] of stored embeddings, float16 or int8 (see compact)."""
+    embeddings = stored.astype(np.float32)
+    if stored.dtype == np.int8:
+        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True).clip(1e-12)
+    return embeddings
+
+
 def write(folder: Path, embeddings: np.ndarray, characters: Sequence[str], pictures: Sequence[Image.Image]) -> None:
-    """Write a gallery. embeddings: float32 [n, d]; characters: str [n]; pictures: n of them, RGB, any size."""
+    """Write a gallery. embeddings: [n, d], stored as they are if int8, else as float16; characters: str [n]; pictures: n of
+    them, RGB, any size."""
     write_thumbnails(folder, embeddings, characters, [thumbnail(picture) for picture in pictures])
 
 
 def write_thumbnails(folder: Path, embeddings: np.ndarray, characters: Sequence[str], thumbnails: Sequence[bytes]) -> None:
     """Like write, with thumbnails that were made before."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / EMBEDDINGS, embeddings.astype(np.float16), allow_pickle=False)
+    stored = embeddings if embeddings.dtype == np.int8 else embeddings.astype(np.float16)
+    np.save(folder / EMBEDDINGS, stored, allow_pickle=False)
     (folder / THUMBNAILS).write_bytes(b"".join(thumbnails))
     rows = [[str(character), len(data)] for character, data in zip(characters, thumbnails)]
     (folder / ROWS).write_text(json.dumps(rows, ensure_ascii=False), "utf-8")

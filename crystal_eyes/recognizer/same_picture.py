@@ -31,9 +31,12 @@ class Hashes:
 
 
 def label_of_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.Image) -> int | None:
-    """The label of the character that has a reference head from the same picture, or None. embedding: float32 [d]."""
+    """The label of the character that has a reference head from the same picture, or None. embedding: float32 [d].
+
+    Reference heads without a picture are not compared.
+    """
     similar = cosines(embedding[None], naming.gallery.embeddings)[0]
-    rows = np.flatnonzero(similar >= SIMILAR)
+    rows = np.array([row for row in np.flatnonzero(similar >= SIMILAR) if naming.gallery.thumbnail(row)], int)
     if not len(rows):
         return None
     small = picture.copy()

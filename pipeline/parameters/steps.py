@@ -11,6 +11,7 @@ from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from crystal_eyes.errors import UserError
+from crystal_eyes.recognizer.build.options import BundleOptions
 from pipeline.parameters.declare import from_option, input_path, parameter, step_result, values
 from pipeline.parameters.encoders import RELEASED, encoder_backbone
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
@@ -272,7 +273,8 @@ class Bundle(StepParameters):
     embeddings: str = step_result(EMBEDDINGS)
     classifier: str = step_result("linear classifier written by classify (runs:/ID/classifier or a folder)")
     catalogue: str = step_result("catalogue with the pictures for thumbnails and sketches")
-    references: int = parameter(5, "reference heads per character in the gallery", low=1, high=1000)
+    references: int = from_option(BundleOptions, "references")
+    thumbnails: bool = from_option(BundleOptions, "thumbnails")
     seed: int = _seed()
 
 

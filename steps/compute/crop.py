@@ -18,7 +18,7 @@ from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.progress import track
 
-LABELS = ["character", "series", "set", "split"]
+LABELS = ["character", "series", "set", "split", "original_name"]
 # not left, top, right, bottom: the manifest's file is the head alone, and these are not coordinates in it
 COORDINATES = ("illustration_left", "illustration_top", "illustration_right", "illustration_bottom")
 LEAVE_OUT, ALL = "leave-out", "all"  # what happens to an illustration with several heads; otherwise the largest is cut

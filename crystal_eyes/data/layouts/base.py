@@ -23,6 +23,7 @@ class LabeledPicture(NamedTuple):
     split: str = ""  # train | validation | test, where the dataset has splits
     box: LabeledBox | None = None  # where the head is a part of the picture
     confidence: float = 1.0  # that the box holds a head
+    original_name: str = ""  # the character's name in its own script
 
 
 class Layout(Protocol):

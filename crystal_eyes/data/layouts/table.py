@@ -2,6 +2,7 @@
 
     file, character                 needed; the file is named relative to the table
     series, set, artwork            texts; heads of one artwork come from one drawing
+    original_name                   the character's name in its own script
     monochrome                      1, true or yes for line art and grayscale; empty: decided by the pixels
     split                           train, validation (val, valid) or test
     left, top, right, bottom        where in the file the head is; empty: the file is a picture of the head
@@ -36,9 +37,12 @@ from crystal_eyes.images import SUFFIXES as PICTURES
 NAME = "a table"
 NEEDED = ("file", "character")
 SIDES = ("left", "top", "right", "bottom")
+LABELS = ("character", "series", "set", "original_name")
 YES = ("1", "true", "1.0", "yes")
 
-KNOWN = (*NEEDED, "series", "set", "artwork", "monochrome", "split", *SIDES, "box_unit", "box_kind", "illustration")
+KNOWN = (
+    *NEEDED, "series", "set", "original_name", "artwork", "monochrome", "split", *SIDES, "box_unit", "box_kind", "illustration"
+)  # fmt: skip
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 MAX_SEARCHED = 4 * 2**20  # bytes of a part of a spreadsheet
 START = 20  # rows that show whether a table names pictures
@@ -77,7 +81,7 @@ def read(path: Path, notes: list[str] | None = None) -> tuple[list[LabeledPictur
         file, picture = find_listed(folder, _file(record["file"]))
         split = normalize(record.get("split", "")).casefold()
         try:
-            character, series, set_ = (label(_text(record.get(column))) for column in ("character", "series", "set"))
+            character, series, set_, original = (label(_text(record.get(column))) for column in LABELS)
         except UserError as error:
             left_out.append((file, str(error)))
             continue
@@ -96,6 +100,7 @@ def read(path: Path, notes: list[str] | None = None) -> tuple[list[LabeledPictur
                     character,
                     series=series,
                     set=set_,
+                    original_name=original,
                     artwork=normalize(record.get("artwork", "")),
                     monochrome=monochrome in YES if monochrome else None,
                     split=SPLITS.get(split, ""),

@@ -6,14 +6,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from crystal_eyes.detector.runtime import KIND
-
-MIN_HALVED = 65  # numbers: smaller tensors stay in 32 bits
+from crystal_eyes.onnx_storage import store_half
 
 
 class PixelInput(torch.nn.Module):
@@ -53,7 +51,7 @@ def export_onnx(network: Any, path: Path, metadata: dict[str, str]) -> None:
             dynamo=False,  # the newer exporter makes the sizes of the grids constant
         )
     model = onnx.load_from_string(buffer.getvalue())
-    _store_half(model)
+    store_half(model)
     helper.set_model_props(model, {"kind": KIND, "color_order": "RGB", **metadata})
     onnx.checker.check_model(model)
     _save(model, path)
@@ -70,20 +68,3 @@ def _save(model: onnx.ModelProto, path: Path) -> None:
     incomplete = path.with_suffix(".part")
     onnx.save(model, incomplete)
     incomplete.replace(path)
-
-
-def _store_half(model: onnx.ModelProto) -> None:
-    """Replace float32 weights by float16 ones and a cast, which onnxruntime does once, when it loads the file.
-
-    Own code: onnxconverter-common's float16 converts the arithmetic too, and onnxruntime rejects what it makes of this graph.
-    """
-    casts = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size >= MIN_HALVED and np.abs(values).max() < 65504:
-            name = tensor.name
-            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_16"))
-            casts.append(helper.make_node("Cast", [f"{name}_16"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)

@@ -78,11 +78,11 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     figures |= {f"enrol_{name}": value for name, value in unknown.items()}
 
     source = inputs.digests()
-    card = model_card(data.table, roles, figures, chosen.names, data.classifier.name, source)
+    card = model_card(data.table, roles, figures, chosen.names, data.classifier.name, source, options.thumbnails)
     if enrolled_unlikeness:
         enrolled_unlikeness = enrolled_unlikeness.lenient(known.enrolled_unlikeness())
     values = calibration_values(unlikeness, enrolled_logits, calibrations, enrolled_unlikeness)
-    write_bundle(folder, inputs, data, known, values, card, source)
+    write_bundle(folder, inputs, data, known, values, card, source, options.thumbnails)
     return BuiltBundle(folder, len(known.names), figures, chosen.names, auroc, enrolled_auroc)
 
 

@@ -81,6 +81,7 @@ def open_inputs(inputs: BundleInputs) -> BundleData:
             f"{len(fitted.characters)} characters and {classifier.weight.shape[1]} dimensions, "
             f"but their training part has {len(known)} and {embeddings.shape[1]}"
         )
+    classifier.round_to_stored()  # calibrated and measured is what the bundle's file holds
     return BundleData(encoder, embeddings, table, characters, roles, catalogue, classifier)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
-from crystal_eyes.recognizer.gallery import representative
+from crystal_eyes.recognizer.gallery import compact, from_stored, representative
 from crystal_eyes.recognizer.naming import mean_embedding
 from crystal_eyes.recognizer.unlikeness import Evidence
 
@@ -22,13 +22,13 @@ class KnownCharacters:
         rows = [np.flatnonzero(labels == label) for label in range(len(self.names))]
         self.means = np.stack([mean_embedding(embeddings[own]) for own in rows]).astype(np.float16)
         self.references = np.concatenate([own[representative(embeddings[own], references)] for own in rows])
-        self.gallery = embeddings[self.references].astype(np.float16)
+        self.gallery = compact(embeddings[self.references])
         self.gallery_labels = labels[self.references]
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         """Evidence on n heads of embeddings float32 [n, d]."""
-        # computed from the 16-bit numbers that the bundle's files hold
-        means, gallery = self.means.astype(np.float32), self.gallery.astype(np.float32)
+        # computed from the numbers that the bundle's files hold
+        means, gallery = self.means.astype(np.float32), from_stored(self.gallery)
         return Evidence(self.classifier.logits(embeddings), embeddings @ means.T, embeddings @ gallery.T)
 
     def labels(self, characters: np.ndarray) -> np.ndarray:
@@ -38,5 +38,5 @@ class KnownCharacters:
     def enrolled_unlikeness(self) -> EnrolledUnlikeness:
         """The standard for enrolled characters that follows from the gallery alone."""
         return EnrolledUnlikeness.from_gallery(
-            self.gallery.astype(np.float32), self.gallery_labels, self.means.astype(np.float32)
+            from_stored(self.gallery), self.gallery_labels, self.means.astype(np.float32)
         )

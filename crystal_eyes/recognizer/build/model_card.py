@@ -58,9 +58,13 @@ Top-1 of the other characters changed from {enrol_before_1} to {enrol_after_1}, 
 
 ## Licenses
 
-The code is part of Crystal Eyes. The detector's weights were trained with ultralytics (AGPL-3.0). Thumbnails in the gallery
-belong to the artists of the pictures in the dataset: you need their permission to pass this folder on.
+The code is part of Crystal Eyes. The detector's weights were trained with ultralytics (AGPL-3.0). {pictures}
 {credits}"""
+
+THUMBNAILS = """Thumbnails in the gallery
+belong to the artists of the pictures in the dataset: you need their permission to pass this folder on."""
+NO_THUMBNAILS = """This folder
+contains no picture: the gallery holds embeddings only."""
 
 CAST = "The built-in cast is a remix of art by Lisa Wischofsky (CC BY 4.0, CC0 1.0) and The Visual Team (CC BY 4.0).\n"
 # figure's name without its kind, title
@@ -82,11 +86,12 @@ def model_card(
     unlikeness: Sequence[str],
     classifier: str,
     source: Mapping[str, str],
+    thumbnails: bool = True,
 ) -> str:
     """Markdown.
 
     table: of the embeddings; roles: rows_by_role of it; figures: as build_bundle measures them; unlikeness: names of its
-    scores; source: digests of the inputs by name.
+    scores; source: digests of the inputs by name; thumbnails: whether the gallery shows the reference heads.
     """
 
     def number(name: str) -> str:
@@ -114,5 +119,6 @@ def model_card(
         enrol_after_1=number("enrol_known_top_1_after"),
         enrol_before=number("enrol_known_top_5_before"),
         enrol_after=number("enrol_known_top_5_after"),
+        pictures=THUMBNAILS if thumbnails else NO_THUMBNAILS,
         credits=CAST if "adventurer" in sets else "",
     )

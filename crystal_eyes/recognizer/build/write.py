@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from crystal_eyes.data.catalogue import original_names
+from crystal_eyes.encoder.embeddings import load_heads
+from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.onnx_storage import store_file_half
 from crystal_eyes.recognizer import bundle as files
 from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.build.inputs import BundleData, BundleInputs
@@ -16,6 +20,9 @@ from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
 from crystal_eyes.recognizer.naming import EnrolledLogits
 from crystal_eyes.recognizer.unlikeness import Unlikeness
+
+TOLERANCE = 1e-3  # largest difference of one coordinate of an embedding, for 16-bit weights to be used
+COMPARED = 32  # heads
 
 
 def write_bundle(
@@ -26,21 +33,27 @@ def write_bundle(
     calibration: dict[str, Any],
     card: str,
     source: Mapping[str, str],
+    thumbnails: bool = True,
 ) -> None:
     """Write a bundle (recognizer/bundle.py says what it holds). Equal arguments give equal bytes.
 
-    calibration: as calibration_values returns it; source: digests of the inputs.
+    calibration: as calibration_values returns it; source: digests of the inputs; thumbnails: whether the gallery shows the
+    reference heads.
     """
     shutil.rmtree(folder, ignore_errors=True)  # partial bundle from an interrupted run
     folder.mkdir(parents=True)
     shutil.copy(inputs.detector, folder / files.DETECTOR)
-    shutil.copy(inputs.encoder, folder / files.ENCODER)
+    _write_encoder(inputs.encoder, data, folder / files.ENCODER)
     known.classifier.export_onnx(folder / files.CLASSIFIER)
-    series = data.table.groupby("character")["series"].first()
-    _write_json(folder / files.CHARACTERS, [[name, series[name]] for name in known.names])
+    train = data.table.iloc[data.roles["train"]]
+    series, heads = train.groupby("character")["series"].first(), train["character"].value_counts()
+    originals = original_names(data.table)
+    rows = [[name, series[name], originals.get(name, ""), int(heads[name])] for name in known.names.tolist()]
+    files.write_characters(folder, rows)
     np.save(folder / files.MEANS, known.means, allow_pickle=False)
     shown = data.roles["train"][known.references]
-    gallery.write(folder, known.gallery, data.characters[shown].tolist(), list(data.pictures(shown, "make thumbnails")))
+    small = [gallery.thumbnail(one) for one in data.pictures(shown, "make thumbnails")] if thumbnails else [b""] * len(shown)
+    gallery.write_thumbnails(folder, known.gallery, data.characters[shown].tolist(), small)
     _write_json(folder / files.CALIBRATION, calibration)
     (folder / files.CARD).write_text(card, "utf-8")
     files.write_listing(folder, dict(source), [path.name for path in folder.iterdir()])
@@ -57,6 +70,17 @@ def calibration_values(
     if enrolled:
         values["enrolled_unlikeness"] = enrolled.as_dict()
     return values | {kind: calibration.as_dict() for kind, calibration in calibrations.items()}
+
+
+def _write_encoder(source: Path, data: BundleData, path: Path) -> None:
+    """Store the encoder's weights in 16 bits, or in 32 if that would change embeddings by more than TOLERANCE."""
+    store_file_half(source, path)
+    rows = data.table.iloc[np.linspace(0, len(data.table) - 1, min(COMPARED, len(data.table))).astype(int)]
+    heads = load_heads(data.catalogue, rows, data.encoder.image_size)
+    difference = float(np.abs(OnnxEncoder(path)(heads) - data.encoder(heads)).max())
+    if not difference <= TOLERANCE:
+        shutil.copy(source, path)
+        print(f"the encoder keeps 32-bit weights: with 16 bits its embeddings would differ by {difference:.1e}", flush=True)
 
 
 def _write_json(path: Path, values: Any) -> None:

@@ -244,6 +244,9 @@ def test_equal_scores_are_in_the_order_of_the_labels():
 def test_the_onnx_file_of_a_linear_classifier_gives_its_logits(name, classes, count, tmp_path):
     classifier, x = fitted(name, *separable(classes)), np.resize(separable(classes, seed=1)[0], (count, 24))
     classifier.export_onnx(tmp_path / "linear.onnx")
+    unrounded = classifier.logits(x)
+    classifier.round_to_stored()
+    np.testing.assert_allclose(classifier.logits(x), unrounded, rtol=1e-2, atol=1e-2)
     found = open_session((tmp_path / "linear.onnx").read_bytes(), 1).run(None, {"embeddings": x})[0]
     assert found.shape == (count, classes) and found.dtype == np.float32
     np.testing.assert_allclose(found, classifier.logits(x), rtol=1e-4, atol=1e-4)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crystal_eyes.data.catalogue import PICTURES, SCHEMA, TABLE, Catalogue, PictureChanged, write
+from crystal_eyes.data.catalogue import PICTURES, SCHEMA, TABLE, Catalogue, PictureChanged, original_names, write
 from crystal_eyes.errors import UserError
 
 HEADS = [b"first", b"", b"third " * 1000, "häkchen".encode()]
@@ -49,6 +49,18 @@ def test_what_was_written_is_read_back(folder):
     for name in a_table():
         assert table[name].tolist() == a_table()[name].tolist(), name
     assert read_all(catalogue) == HEADS
+
+
+def test_original_names_are_kept_where_a_dataset_has_them(folder, tmp_path):
+    names = ["", "初音ミク", *[""] * (len(HEADS) - 2)]
+    write(tmp_path / "named", a_table().assign(original_name=names), HEADS)
+    named = Catalogue(tmp_path / "named")
+    assert named.table()["original_name"].tolist() == names and named.schema.names == [*SCHEMA.names, "original_name"]
+    assert original_names(named.table()) == {a_table()["character"][1]: "初音ミク"}
+    assert original_names(Catalogue(folder).table()) == {}
+    # a dataset with an empty column is one without: what was trained on its catalogue stays valid
+    write(tmp_path / "empty", a_table().assign(original_name=""), HEADS)
+    assert (tmp_path / "empty" / TABLE).read_bytes() == (folder / TABLE).read_bytes()
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 100])

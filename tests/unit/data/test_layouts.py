@@ -187,18 +187,18 @@ def test_a_folder_whose_name_is_no_name_is_left_out(tmp_path):
 
 def test_a_table_is_read_with_all_its_columns(tmp_path):
     text = (
-        "file,character,series,set,artwork,monochrome,split\n"
-        'a b.png,"Yui, the first",K-On!,fan art,drawing 1,1,Train\n'
-        "sub/c.png,Mio,K-On!,,,0,val\n"
-        "d.png,Mio,K-On!,,,,TEST\n"
+        "file,character,series,set,artwork,monochrome,split,original_name\n"
+        'a b.png,"Yui, the first",K-On!,fan art,drawing 1,1,Train,\n'
+        "sub/c.png,Mio,K-On!,,,0,val, 秋山　澪\n"
+        "d.png,Mio,K-On!,,,,TEST,\n"
     )
     path = put_csv(tmp_path, text, "a b.png", "sub/c.png", "d.png")
     for given in (path, tmp_path):  # a folder with one such table is that table
         found, left_out = read_dataset(given, 0.85)
         assert found.drop(columns=["path", "box"]).to_numpy().tolist() == [
-            ["d.png", "Mio", "K-On!", "", "", None, "test"],
-            ["sub/c.png", "Mio", "K-On!", "", "", False, "validation"],
-            ["a b.png", "Yui, the first", "K-On!", "fan art", "drawing 1", True, "train"],
+            ["d.png", "Mio", "K-On!", "", "", None, "test", ""],
+            ["sub/c.png", "Mio", "K-On!", "", "", False, "validation", "秋山 澪"],
+            ["a b.png", "Yui, the first", "K-On!", "fan art", "drawing 1", True, "train", ""],
         ]
         assert not left_out
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer, bundle, gallery
-from crystal_eyes.recognizer.bundle import FORMAT, LISTING, read_bundle, write_listing
+from crystal_eyes.recognizer.bundle import FORMAT, LISTING, OLDEST, read_bundle, write_listing
 from tests.bundles import add_character
 from tests.runs import draw_head
 
@@ -108,8 +108,8 @@ def test_a_newer_format_asks_for_an_update(copy):
 
 
 def test_an_older_format_asks_for_another_bundle(copy):
-    change(copy, lambda listing: listing.update(format=FORMAT - 1))
-    refused(copy, f"format {FORMAT - 1}", "rebuild or re-download the bundle")
+    change(copy, lambda listing: listing.update(format=OLDEST - 1))
+    refused(copy, f"format {OLDEST - 1}", "rebuild or re-download the bundle")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,24 @@ def test_what_was_written_is_read_in_its_order(tmp_path):
     assert {path.name for path in (tmp_path / "new" / "one").iterdir()} == set(gallery.FILES)
 
 
+@pytest.mark.parametrize(("d", "kind"), [(512, np.int8), (16, np.float16)])
+def test_compact_embeddings_keep_their_cosines(tmp_path, d, kind):
+    x, queries = unit(0, 200, d), unit(1, 100, d)
+    gallery.write_thumbnails(tmp_path, gallery.compact(x), ["A"] * 200, [b""] * 200)
+    read = Gallery([tmp_path])
+    assert np.load(tmp_path / gallery.EMBEDDINGS).dtype == kind
+    np.testing.assert_allclose(queries @ read.embeddings.T, queries @ x.T, atol=2e-3)
+    np.testing.assert_allclose((read.embeddings * x).sum(axis=1), 1, atol=1e-3)
+
+
+def test_a_gallery_without_pictures_has_embeddings_only(tmp_path):
+    gallery.write_thumbnails(tmp_path / "trained", unit(0, 2), ["A", "B"], [b"", b""])
+    gallery.write(tmp_path / "enrolled", unit(1, 1), ["C"], plain("red"))
+    read = Gallery([tmp_path / "trained", tmp_path / "enrolled"])
+    assert [bool(read.thumbnail(row)) for row in range(3)] == [False, False, True]
+    assert (tmp_path / "trained" / gallery.THUMBNAILS).read_bytes() == b""
+
+
 def test_galleries_of_several_folders_follow_each_other(tmp_path):
     parts = [(["A", "B"], plain("red", "lime")), (["C"], plain("blue")), (["D", "E"], plain("white", "black"))]
     for place, (names, pictures) in enumerate(parts):

@@ -12,13 +12,16 @@ import pytest
 
 from crystal_eyes.classifiers import fitted, registry
 from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder.embeddings import load_heads
+from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer import Recognizer
+from crystal_eyes.recognizer.build import write
 from crystal_eyes.recognizer.build.build import BuiltBundle, build_bundle
 from crystal_eyes.recognizer.build.inputs import BundleInputs, content_digest
 from crystal_eyes.recognizer.build.options import BundleOptions
-from crystal_eyes.recognizer.bundle import read_bundle
+from crystal_eyes.recognizer.bundle import FORMAT, read_bundle
 from crystal_eyes.recognizer.unlikeness import BLENDS
 from tests.bundles import make_inputs
 from tests.runs import draw_head
@@ -77,7 +80,44 @@ def test_a_built_bundle_names_the_characters_of_the_catalogue(built, inputs):
 def test_the_classifier_that_names_is_the_one_that_was_given(built, inputs):
     x = np.load(inputs.embeddings / "embeddings.npy")[:20]
     logits = open_session((built.folder / "classifier.onnx").read_bytes(), 1).run(None, {"embeddings": x})[0]
-    np.testing.assert_allclose(logits, registry.read(inputs.classifier).classifier.logits(x), atol=1e-4)
+    given = registry.read(inputs.classifier).classifier
+    given.round_to_stored()
+    np.testing.assert_allclose(logits, given.logits(x), atol=1e-4)
+
+
+def test_weights_are_stored_in_16_bits_and_embeddings_hardly_differ(built, inputs, catalogue):
+    assert (built.folder / "encoder.onnx").stat().st_size < 0.6 * inputs.encoder.stat().st_size
+    heads = load_heads(catalogue, catalogue.table(), 32)
+    stored, given = OnnxEncoder(built.folder / "encoder.onnx", 1), OnnxEncoder(inputs.encoder, 1)
+    assert 0 < np.abs(stored(heads) - given(heads)).max() < 1e-3
+    assert stored.metadata == given.metadata
+
+
+def test_an_encoder_that_16_bits_would_change_keeps_its_32(inputs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(write, "TOLERANCE", 1e-12)
+    build_bundle(inputs, OPTIONS, tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "encoder.onnx").read_bytes() == inputs.encoder.read_bytes()
+    assert "the encoder keeps 32-bit weights" in capsys.readouterr().out
+
+
+def test_a_bundle_without_thumbnails_holds_no_picture_and_names_the_nearest_all_the_same(built, inputs, tmp_path):
+    options = replace(OPTIONS, thumbnails=False)
+    bare = build_bundle(inputs, options, tmp_path / "bundle")
+    assert (bare.folder / "thumbnails.bin").read_bytes() == b"" and "no picture" in card(bare)
+    assert "Thumbnails in the gallery" in card(built) and "Thumbnails in the gallery" not in card(bare)
+    picture = draw_head(1, 0).resize((192, 192))
+    ((one,), (other,)) = (Recognizer.load(folder, threads=1).recognize(picture) for folder in (built.folder, bare.folder))
+    assert [(r.character, r.similarity) for r in one.nearest] == [(r.character, r.similarity) for r in other.nearest]
+    assert all(r.thumbnail for r in one.nearest) and not any(r.thumbnail for r in other.nearest)
+
+
+def test_original_names_and_training_heads_go_into_the_bundle(inputs, tmp_path):
+    def named(table):
+        return table.assign(original_name=np.where(table["character"] == "Character 3", "三", ""))
+
+    read = read_bundle(build_bundle(with_embeddings(inputs, tmp_path / "in", edit=named), OPTIONS, tmp_path / "out").folder)
+    assert read.original_names == ["三" if number == 3 else "" for number in range(8)]
+    assert read.training_heads == [4] * 8
 
 
 def test_figures_and_scores_are_reported_and_stand_on_the_card(built):
@@ -170,4 +210,4 @@ def test_what_an_interrupted_build_left_is_replaced(built, inputs, tmp_path):
     (tmp_path / "bundle" / "stray.bin").write_bytes(b"partial")
     build_bundle(inputs, OPTIONS, tmp_path / "bundle")
     assert contents(tmp_path / "bundle") == contents(built.folder)
-    assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["format"] == 2
+    assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["format"] == FORMAT
