@@ -16,8 +16,8 @@ LIBRARY = "crystal_eyes"
 # in the order of the data: a package imports only those before it, and the helpers; all may measure what they make
 ROOMS = ("evaluation", "data", "detector", "encoder", "classifiers", "recognizer", "web")
 HELPERS = {
-    "artifacts", "boxes", "console", "errors", "image_stats", "images", "machine", "names", "onnx_session", "onnx_storage", "options",
-    "paths", "picture_files", "progress", "stores",
+    "artifacts", "boxes", "console", "errors", "image_stats", "images", "machine", "names", "onnx_session", "onnx_storage",
+    "options", "paths", "picture_files", "progress", "stores",
 }  # fmt: skip
 MOST_LINES = 300
 

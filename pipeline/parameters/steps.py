@@ -275,6 +275,8 @@ class Bundle(StepParameters):
     catalogue: str = step_result("catalogue with the pictures for thumbnails and sketches")
     references: int = from_option(BundleOptions, "references")
     thumbnails: bool = from_option(BundleOptions, "thumbnails")
+    fit_all_heads: bool = from_option(BundleOptions, "fit_all_heads")
+    released: bool = from_option(BundleOptions, "released")
     seed: int = _seed()
 
 
