@@ -50,6 +50,8 @@ class ChainResult:
     bundle: StepResult
     evaluation: StepResult
     catalogue: str
+    encoder: str  # URI or folder, as export was given it
+    bundle_parameters: dict[str, Any]  # as the step bundle was given them
 
 
 def run_chain(main: Main, run: Runner) -> ChainResult:
@@ -92,19 +94,17 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
         own = {option: getattr(main.classify, option) for option in ("seed", *option_fields(name))}
         given = {"embeddings": embeddings, "catalogue": catalogue, "classifier": name}
         classifiers[name] = run("classify", given | own)
-    bundle = run(
-        "bundle",
-        {
-            "detector": detector or HEAD_DETECTOR,
-            "onnx": onnx,
-            "embeddings": embeddings,
-            "classifier": classifiers[naming].output("classifier"),
-            "catalogue": catalogue,
-            **own_values(main.bundle),
-        },
-    )
+    bundled = {
+        "detector": detector or HEAD_DETECTOR,
+        "onnx": onnx,
+        "embeddings": embeddings,
+        "classifier": classifiers[naming].output("classifier"),
+        "catalogue": catalogue,
+        **own_values(main.bundle),
+    }
+    bundle = run("bundle", bundled)
     evaluation = run("evaluate", {"bundle": bundle.output("bundle"), "catalogue": catalogue})
-    return ChainResult(classifiers, naming, bundle, evaluation, catalogue)
+    return ChainResult(classifiers, naming, bundle, evaluation, catalogue, encoder, bundled)
 
 
 def _trained(train: Train, distill: Distill, catalogue: str, run: Runner) -> str:

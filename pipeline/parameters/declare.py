@@ -51,6 +51,12 @@ def from_option(options: type, name: str) -> Any:
     return parameter(field.default, **{key: field.metadata[key] for key in ("help", "low", "high", "choices")})
 
 
+def same_as(parameters: type, name: str) -> Any:
+    """A field that is declared like one of other parameters."""
+    field = next(field for field in dataclasses.fields(parameters) if field.name == name)
+    return dataclasses.field(default=field.default, metadata=field.metadata)
+
+
 def step_result(help: str, places: Mapping[str, Path] | None = None) -> Any:
     """A field that names the result of another step; main fills it in."""
     return parameter("", help, input="files", chained=True, places=places)

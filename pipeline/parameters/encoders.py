@@ -19,3 +19,14 @@ def encoder_backbone(folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise UserError(f"{folder} is not an encoder ({reason}): it needs {WEIGHTS} and {DESCRIPTION}") from None
+
+
+def required_backbone(given: str | None, weights: str, encoder: Path) -> str:
+    """The backbone of a training that starts with an encoder's weights. Raises UserError where another one is given."""
+    backbone = encoder_backbone(encoder)
+    if given not in (None, backbone):
+        raise UserError(
+            f"weights={weights}: its backbone is {backbone}, but {given} is given: leave backbone out, or give "
+            "weights=pretrained"
+        )
+    return backbone

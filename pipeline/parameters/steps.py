@@ -10,10 +10,9 @@ from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOption
 from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
-from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer.build.options import BundleOptions
 from pipeline.parameters.declare import from_option, input_path, parameter, step_result, values
-from pipeline.parameters.encoders import RELEASED, encoder_backbone
+from pipeline.parameters.encoders import RELEASED, required_backbone
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
 
 CATALOGUE = "catalogue written by prepare (runs:/ID/catalogue or a folder)"
@@ -157,13 +156,7 @@ class Train(StepParameters):
         own = with_recipe_defaults(self)
         if own.weights not in RELEASED:
             return own
-        backbone = encoder_backbone(input_path(own, "weights"))
-        if self.backbone not in (None, backbone):
-            raise UserError(
-                f"weights={own.weights}: its backbone is {backbone}, but {self.backbone} is given: leave backbone out, "
-                "or give weights=pretrained"
-            )
-        return dataclasses.replace(own, backbone=backbone)
+        return dataclasses.replace(own, backbone=required_backbone(self.backbone, own.weights, input_path(own, "weights")))
 
     def options(self) -> TrainingOptions:
         """The options of the training, of resolved parameters."""

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.parameters.entry_points import MainOptions, SweepOptions
+from pipeline.parameters.entry_points import MainOptions, ReleaseOptions, SweepOptions
 from pipeline.parameters.steps import STEPS
 
-ENTRY_POINTS: dict[str, type] = {"main": MainOptions, "sweep": SweepOptions, **STEPS}
+ENTRY_POINTS: dict[str, type] = {"main": MainOptions, "release": ReleaseOptions, "sweep": SweepOptions, **STEPS}
 START, END = "<!-- parameters -->", "<!-- /parameters -->"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from crystal_eyes.recognizer.build.by_set import MEASURES
 from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.enrolled_unlikeness import COUNTS
 
@@ -189,9 +190,8 @@ def _by_set(table: pd.DataFrame) -> str:
     def number(value: float) -> str:
         return "-" if np.isnan(value) else f"{value:.3f}"
 
-    rows = [
-        f"| {row.set or 'all'} | {row.characters} | {row.heads} | {row.tested} | {number(row.top_1)} | {number(row.top_5)} | "
-        f"{number(row.series_top_1)} |"
-        for row in table.itertuples()
-    ]
+    rows = []
+    for row in table.to_dict("records"):
+        counts = [row["set"] or "all", *(str(row[name]) for name in ("characters", "heads", "tested"))]
+        rows.append(f"| {' | '.join([*counts, *(number(row[name]) for name in MEASURES)])} |")
     return BY_SET.format(tested=table["tested"].iloc[0], rows="\n".join(rows))
