@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PINS = sed -n 's/^ \{6\}- \([A-Za-z].*\)$$/\1/p' conda.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env main release ui page test test-fast lint wheel
+.PHONY: help env main release ui page test test-fast lint wheel wheel-check
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -47,6 +47,17 @@ lint: env  ## check style and types
 	$(BIN)/mypy
 
 # setuptools packs whatever an earlier build left in build/, deleted modules included
-wheel: env  ## build dist/crystal_eyes-*.whl: the library, without pipeline and steps
-	rm -rf build
+wheel: env  ## build dist/crystal_eyes-*.whl: the library and the released model, without pipeline and steps
+	rm -rf build dist/crystal_eyes-*.whl
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+# in a folder of its own, so that neither the checkout nor a store in it is used
+BARE = build/bare
+EXAMPLE = $(CURDIR)/crystal_eyes/web/examples/3 one head.webp
+wheel-check: wheel  ## install the wheel into a bare environment and recognize an example with it
+	$(PYTHON) -m venv --clear $(BARE)
+	$(BARE)/bin/python -m pip install --quiet --disable-pip-version-check dist/crystal_eyes-*.whl
+	cd $(BARE) && bin/crystal-eyes --help > /dev/null
+	if [ -f models/recognizer/bundle.json ]; then \
+		cd $(BARE) && env -u CRYSTAL_EYES_BUNDLE -u MLFLOW_TRACKING_URI -u PYTHONPATH bin/crystal-eyes recognize "$(EXAMPLE)"; \
+	fi

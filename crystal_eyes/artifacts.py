@@ -51,6 +51,23 @@ def local_path(value: str) -> Path:
         raise UserError(f"{value} can't be fetched ({reason}): check in the MLflow UI that it exists") from None
 
 
+def has_model(uri: str) -> bool:
+    """Whether the MLflow store of this process has a registered model; False where MLflow is not installed.
+
+    Also True where the store does not say: then fetching the model tells what is wrong. Raises UnreachableError.
+    """
+    try:
+        exceptions = importlib.import_module("mlflow.exceptions")
+    except ImportError:
+        return False
+    _require_stores()
+    try:
+        _artifact_uri(uri)
+    except exceptions.MlflowException as error:
+        return error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+    return True
+
+
 def _require_stores() -> None:
     mlflow = importlib.import_module("mlflow")
     for uri in dict.fromkeys((str(mlflow.get_tracking_uri()), str(mlflow.get_registry_uri()))):

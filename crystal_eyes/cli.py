@@ -1,4 +1,4 @@
-"""The command line: crystal-eyes recognize | check | enroll | serve."""
+"""The command line: crystal-eyes recognize | check | characters | enroll | serve."""
 
 import argparse
 import os
@@ -16,12 +16,13 @@ from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
 from crystal_eyes.recognizer.answers import full_name, who
-from crystal_eyes.recognizer.bundle import copy_bundle
+from crystal_eyes.recognizer.bundle import Bundle, copy_bundle, read_bundle
+from crystal_eyes.recognizer.characters import Known, characters_of, search
+from crystal_eyes.recognizer.default import CHAMPION, VARIABLE, Chosen, NoBundleError, choose_bundle
+from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
+from crystal_eyes.recognizer.released import enrollment_folder
 from crystal_eyes.stores import limit_patience
-
-CHAMPION = "models:/crystal-eyes@champion"
-VARIABLE = "CRYSTAL_EYES_BUNDLE"
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -70,7 +71,9 @@ def check(options: argparse.Namespace) -> int:
 def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]) -> int:
     files = find_pictures(options.pictures)
     _report_skipped(files)
-    paths, recognizer, failed = files.paths, Recognizer.load(bundle(options)), 0
+    chosen = bundle(options)
+    paths, recognizer, failed = files.paths, Recognizer.load(chosen.source), 0
+    _say_which(chosen, recognizer.bundle)
     answers = zip(paths, recognizer.recognize_many(paths))
     for path, heads in track(answers, len(paths), "recognize", "pictures") if len(paths) > 1 else answers:
         name = str(path)
@@ -92,25 +95,25 @@ def enroll(options: argparse.Namespace) -> int:
     """Add a character to a bundle from a few pictures of its head, add more heads to it, rename it, or remove it again."""
     if (options.remove or options.rename is not None) and (options.heads or (options.remove and options.rename is not None)):
         raise UserError("--remove, --rename NEW and pictures exclude each other: give one of them")
-    given = bundle(options)
-    source = bundle_folder(given)
+    chosen = bundle(options)
+    given, source = chosen.source, bundle_folder(chosen.source)
     if options.output:
         if options.output.exists():
             raise UserError(f"{options.output} already exists: choose a new folder")
-        folder = options.output.with_name(f"{options.output.name}.part")
+        part = options.output.with_name(f"{options.output.name}.part")
+        try:
+            copy_bundle(source, part)
+            _change(options, part)
+            part.rename(options.output)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    elif given == RELEASED:
+        with enrollment_folder() as folder:
+            _change(options, folder)
     elif is_uri(given) or source not in (plain_path(given), plain_path(given).parent):  # inside a registered model
         raise UserError(f"{given} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy")
     else:
-        folder = source
-    try:
-        if options.output:
-            copy_bundle(source, folder)
-        _change(options, folder)
-        if options.output:
-            folder.rename(options.output)
-    finally:
-        if options.output:
-            shutil.rmtree(folder, ignore_errors=True)
+        _change(options, source)
     return 0
 
 
@@ -151,17 +154,46 @@ def serve(options: argparse.Namespace) -> int:
         raise UserError(
             f"the web page needs starlette, uvicorn and jinja2 ({error}): pip install 'crystal-eyes[page]'"
         ) from None
-    server.serve(bundle(options), Settings(host=options.host, port=options.port))
+    chosen = bundle(options)
+    server.serve(chosen.source, Settings(host=options.host, port=options.port), lambda loaded: _say_which(chosen, loaded))
     return 0
 
 
-def bundle(options: argparse.Namespace) -> str:
-    """The bundle to use: --bundle, else the environment variable, else the champion of the MLflow store in this folder."""
-    if given := options.bundle or os.environ.get(VARIABLE):
-        return given
-    if not os.environ.get("MLFLOW_TRACKING_URI") and not Path("mlflow.db").exists():
-        raise UserError(f"no bundle: use --bundle FOLDER or set {VARIABLE}; `make main` builds one")
-    return CHAMPION
+def characters(options: argparse.Namespace) -> int:
+    """List the characters that a bundle knows: all of them, those of a series, or those whose names contain words."""
+    chosen = bundle(options)
+    read = read_bundle(bundle_folder(chosen.source))
+    known = characters_of(read)
+    found = search(known, options.words, options.series)
+    _say_which(chosen, read)
+    if not options.json:
+        say(f"{len(found):,} of {len(known):,} characters" if len(found) < len(known) else f"{len(known):,} characters")
+    for one in found:
+        if options.json:
+            say(as_json({"character": one.character, "original_name": one.original_name, "series": one.series,
+                         "heads": one.heads, "enrolled": one.folder is not None}))  # fmt: skip
+        else:
+            say_line(_listed(one))
+    return 0
+
+
+def _listed(one: Known) -> str:
+    more = [one.original_name, "" if one.heads is None else "1 head" if one.heads == 1 else f"{one.heads} heads",
+            "enrolled" if one.folder else ""]  # fmt: skip
+    return ", ".join([str(one), *filter(None, more)])
+
+
+def bundle(options: argparse.Namespace) -> Chosen:
+    """The bundle to use: --bundle, else as choose_bundle says."""
+    try:
+        return choose_bundle(options.bundle or "")
+    except NoBundleError:
+        why = "this installation has no released recognizer"
+        raise UserError(f"no bundle: use --bundle FOLDER or set {VARIABLE}; `make main` builds one ({why})") from None
+
+
+def _say_which(chosen: Chosen, loaded: Bundle) -> None:
+    print(f"crystal-eyes: {one_text_line(chosen.describe(loaded))}", file=sys.stderr)
 
 
 def pictures(given: Sequence[str]) -> list[Path]:
@@ -188,8 +220,12 @@ def _place(number: int, head: Head) -> str:
 
 def _candidates(number: int, head: Head) -> list[str]:
     lines = [_place(number, head)]
-    for one in head.candidates:
-        lines.append(f"     {one.probability:5.1%}  {who(one)}")
+    if head.verdict == "unknown":  # percentages would read like an answer
+        lines += [f"     nearest  {who(one)}" for one in head.nearest]
+    else:
+        lines += [f"     {one.probability:5.1%}  {who(one)}" for one in head.candidates]
+        if head.series:
+            lines.append(f"     most likely series: {head.series.name} ({head.series.probability:.1%})")
     return [*lines, f"     {head.sentence()}"]
 
 
@@ -210,7 +246,10 @@ def arguments() -> argparse.ArgumentParser:
 
     def command(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         one = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
-        one.add_argument("--bundle", help=f"folder or URI of a bundle (default: ${VARIABLE}, else {CHAMPION})")
+        one.add_argument(
+            "--bundle",
+            help=f"folder or URI of a bundle, or {RELEASED} (default: ${VARIABLE}, else {CHAMPION}, else {RELEASED})",
+        )
         one.set_defaults(run=run)
         return one
 
@@ -218,13 +257,20 @@ def arguments() -> argparse.ArgumentParser:
         one = command(run)
         one.add_argument("pictures", nargs="+", help="pictures, folders or patterns")
         one.add_argument("--json", action="store_true", help="print one line of JSON per picture")
+    one = command(characters)
+    one.add_argument("words", nargs="*", help="parts of names, original names or series; all have to occur")
+    one.add_argument("--series", help="whole name of a series")
+    one.add_argument("--json", action="store_true", help="print one line of JSON per character")
     one = command(enroll)
     one.add_argument("--character", required=True, help="name of the character")
     one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
     one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
     one.add_argument(
-        "--output", type=plain_path, help="new folder for a changed copy of the bundle (default: change the bundle itself)"
+        "--output",
+        type=plain_path,
+        help="new folder for a changed copy of the bundle (default: change the bundle itself, or of the released one a part in "
+        "your own folder)",
     )
     one.add_argument("heads", nargs="*", help="pictures with one head each, or folders or patterns of such pictures")
     one = command(serve)

@@ -13,8 +13,8 @@ from mlflow.models import infer_signature
 
 from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
-from crystal_eyes.recognizer import Candidate, Head, Reference
-from crystal_eyes.recognizer.bundle import CARD, LISTING, read_bundle
+from crystal_eyes.recognizer import Candidate, Head, LikelySeries, Reference
+from crystal_eyes.recognizer.bundle import CARD, LISTING, Bundle, read_bundle
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.stores import UnreachableError
@@ -25,6 +25,7 @@ from pipeline.chain import ChainResult, Runner
 
 NAME = "crystal-eyes"
 DIGEST, RUN = "bundle", "bundle_run"  # tags of a version
+MAX_DESCRIPTION = 5000  # characters: what a registry's database takes
 SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pillow")
 
 
@@ -102,10 +103,10 @@ def _registered(client: MlflowClient, digest: str) -> ModelVersion | None:
 def _register(client: MlflowClient, chained: ChainResult, digest: str) -> ModelVersion:
     """Log the bundle as a model that MLflow can serve, and register it."""
     bundle = read_bundle(local_path(chained.bundle.output("bundle")))
-    example = pd.DataFrame({"picture": [base64.b64encode(Gallery([bundle.folder]).thumbnail(0)).decode()]})
+    example = pd.DataFrame({"picture": [base64.b64encode(_picture(bundle)).decode()]})
     # the shape of an answer; its numbers mean nothing
     candidate, reference = Candidate("name", "series", 1.0), Reference("name", "series", 1.0, b"")
-    head = Head((0.0, 0.0, 1.0, 1.0), 1.0, True, False, (candidate,), (reference,), 0.0, 1.0, 1.0)
+    head = Head((0.0, 0.0, 1.0, 1.0), 1.0, True, False, (candidate,), (reference,), 0.0, 1.0, 1.0, LikelySeries("name", 1.0))
     answer = json.loads(json.dumps([{"heads": [head.as_dict()], "error": ""}]))
     info = mlflow.pyfunc.log_model(
         name=NAME,
@@ -120,5 +121,17 @@ def _register(client: MlflowClient, chained: ChainResult, digest: str) -> ModelV
     version = client.get_model_version(NAME, str(info.registered_model_version))
     client.set_model_version_tag(NAME, version.version, DIGEST, digest)
     client.set_model_version_tag(NAME, version.version, RUN, chained.bundle.finished.info.run_id)
-    client.update_model_version(NAME, version.version, description=(bundle.folder / CARD).read_text("utf-8"))
+    card = (bundle.folder / CARD).read_text("utf-8")
+    client.update_model_version(NAME, version.version, description=shortened(card))
     return version
+
+
+def shortened(card: str) -> str:
+    """The whole sections of a model card that fit into a description."""
+    return card if len(card) <= MAX_DESCRIPTION else card[: card.rindex("\n## ", 0, MAX_DESCRIPTION)]
+
+
+def _picture(bundle: Bundle) -> bytes:
+    """A picture that shows how the model is called: a reference head, or if it has no pictures an example of the page."""
+    thumbnail = Gallery([bundle.folder]).thumbnail(0)
+    return thumbnail or min((ROOT / "crystal_eyes" / "web" / "examples").glob("*.webp")).read_bytes()

@@ -80,10 +80,18 @@ def log_results(done: Released, bundle: Path) -> None:
     for step, name in ((done.chained.bundle, "per_set_split.csv"), (done.final, PER_SET)):
         table = local_path(f"runs:/{step.finished.info.run_id}/{PER_SET}")
         mlflow.log_text(table.read_text("utf-8"), name)
-    mlflow.set_tags({"bundle_run": done.final.finished.info.run_id, "mlflow.note.content": (bundle / CARD).read_text("utf-8")})
-    for title, some in (("on the splits", metrics), ("fitted on all but the artworks asked about", held_out(final))):
+    lines = []
+    for title, some in (
+        ("on the splits", metrics),
+        ("fitted on all heads but half of the test heads' artworks", held_out(final)),
+    ):
         figures = (f"{name.replace('_', '-')} {some[name]:.3f}" for name in ("top_1", "top_5", "series_top_1") if name in some)
-        print(f"{title}: {', '.join(figures)}")
+        lines.append(f"{title}: {', '.join(figures)}")
+    print("\n".join(lines))
+    note = "\n".join(
+        [Release.__doc__ or "", "", *(f"- {line}" for line in lines), "", f"Artifacts: the model card {CARD}, {PER_SET}"]
+    )
+    mlflow.set_tags({"bundle_run": done.final.finished.info.run_id, "mlflow.note.content": note})
 
 
 def held_out(metrics: dict[str, float]) -> dict[str, float]:

@@ -74,11 +74,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def isolated_state(tmp_path_factory):
-    """No test reads or writes the user's cache folder or tracking store."""
+    """No test reads or writes the user's cache folder, tracking store or enrolled characters."""
     folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRYSTAL_EYES_CACHE", str(folder / "cache"))
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.setenv("XDG_DATA_HOME", str(folder / "data"))
         yield
 
 

@@ -10,7 +10,8 @@ LEVEL = 0.05  # p-values and shares up to this count as rare
 class Candidate:
     character: str
     series: str  # "" where unknown
-    probability: float  # calibrated; sums to 1 over all characters of the catalogue
+    probability: float  # calibrated, if the character is in the catalogue; sums to 1 over all of its characters
+    original_name: str = ""  # in the character's own script, "" where unknown
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,16 @@ class Reference:
     character: str
     series: str
     similarity: float  # cosine, from -1 to 1
-    thumbnail: bytes  # WebP
+    thumbnail: bytes  # WebP; empty in a bundle without pictures
+    original_name: str = ""
+
+
+@dataclass(frozen=True)
+class LikelySeries:
+    """The series that a head's character most likely comes from."""
+
+    name: str
+    probability: float  # the sum over all of its characters in the catalogue, not only over the candidates
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Head:
     p_value: float  # conformal: share of heads of known characters that are at least as dissimilar; an enrolled character
     # is compared with the heads of others that were enrolled from as few heads
     stranger_share: float  # share of heads of held-out characters that are at most as dissimilar; 1.0 if there are none
+    series: LikelySeries | None = None  # None: no character of the catalogue has a series
 
     @property
     def verdict(self) -> str:
@@ -64,9 +75,15 @@ class Head:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; the thumbnails are left out."""
+        """For JSON; the thumbnails are left out.
+
+        Where the verdict is unknown, probabilities are called `probability_if_known`: they are no answer.
+        """
         fields = asdict(self) | {"verdict": self.verdict, "sentence": self.sentence()}
         fields["nearest"] = [{k: v for k, v in one.items() if k != "thumbnail"} for one in fields["nearest"]]
+        if self.verdict == "unknown":
+            for one in (*fields["candidates"], *([fields["series"]] if self.series else [])):
+                one["probability_if_known"] = one.pop("probability")
         return fields
 
 

@@ -10,6 +10,9 @@ gallery.*, thumbnails.bin   reference heads
 calibration.json  temperatures and calibration scores, separately for color and line art
 README.md         the model card
 enrolled/ID/      one folder per character that was added later
+
+The characters that a user enrolls into the released bundle have a listing of their own, in the user's folder: it names only the
+files in `enrolled`, and with `"trained": "released"` the bundle whose other files they share.
 """
 
 import hashlib
@@ -25,10 +28,11 @@ from typing import Any, TypeVar
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import gallery
+from crystal_eyes.recognizer.places import LISTING, RELEASED, released_folder
 
 FORMAT = 3
 OLDEST = 2  # that is read: its characters.json has only character and series
-LISTING, DETECTOR, ENCODER, CLASSIFIER = "bundle.json", "detector.onnx", "encoder.onnx", "classifier.onnx"
+DETECTOR, ENCODER, CLASSIFIER = "detector.onnx", "encoder.onnx", "classifier.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
 ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
 REBUILD = "rebuild or re-download the bundle"
@@ -43,6 +47,12 @@ class Bundle:
 
     folder: Path
     listing: dict[str, Any]
+    base: "Bundle | None" = None  # the bundle that it shares the trained files of: its own folder has enrolled characters only
+
+    @property
+    def trained(self) -> Path:
+        """The folder of all files that have nothing to do with enrolled characters."""
+        return self.base.folder if self.base else self.folder
 
     @property
     def characters(self) -> list[tuple[str, str]]:
@@ -66,7 +76,21 @@ class Bundle:
         return [self.folder / ENROLLED / name for name in sorted(names)]
 
     def json(self, name: str) -> Any:
-        return json.loads((self.folder / name).read_text("utf-8"))
+        """The contents of one of the trained files."""
+        return json.loads((self.trained / name).read_text("utf-8"))
+
+    def relist(self, files: list[str]) -> None:
+        """Write the listing of its folder anew, for other files of enrolled characters."""
+        trained = {"trained": RELEASED} if self.base else {}
+        write_listing(self.folder, self.listing["source"], files, self.listing["format"], **trained)
+
+
+class OutdatedError(UserError):
+    """The enrolled characters of `bundle` were embedded with another encoder than that of its base."""
+
+    def __init__(self, bundle: Bundle):
+        super().__init__(f"the characters in {bundle.folder} were enrolled with an earlier release")
+        self.bundle = bundle
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -120,14 +144,25 @@ def _read(folder: Path) -> Bundle:
     for name in files:
         if not SAFE.fullmatch(name):
             raise UserError(f"{folder / LISTING} names {name!r}, which is not a valid file name of a bundle: {REBUILD}")
-    missing = {DETECTOR, ENCODER, CLASSIFIER, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
+    base = _base(folder) if listing.get("trained") == RELEASED else None
+    missing = set() if base else {DETECTOR, ENCODER, CLASSIFIER, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
     for folder_name in {name.rsplit("/", 1)[0] for name in files if name.startswith(f"{ENROLLED}/")}:
         missing |= {f"{folder_name}/{name}" for name in (CHARACTER, *gallery.FILES)} - files.keys()
     if missing:
         raise UserError(f"{folder / LISTING} does not list {', '.join(sorted(missing))}: {REBUILD}")
-    bundle = Bundle(folder, listing)
+    bundle = Bundle(folder, listing, base)
     _check(bundle, files)
+    if base and base.listing["files"][ENCODER] != listing.get("source", {}).get("encoder"):
+        raise OutdatedError(bundle)
     return bundle
+
+
+def _base(folder: Path) -> Bundle:
+    """The bundle that the characters in a folder were enrolled into."""
+    released = released_folder()
+    if released is None:
+        raise UserError(f"{folder} holds characters enrolled into the released recognizer, which is not installed")
+    return _read(released)
 
 
 def _check(bundle: Bundle, names: Iterable[str]) -> None:
@@ -150,11 +185,15 @@ def copy_bundle(source: Path, folder: Path) -> None:
 
     def copy(bundle: Bundle) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        for name in bundle.listing["files"]:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle.folder / name, folder / name)
-        write_listing(folder, bundle.listing["source"], list(bundle.listing["files"]), bundle.listing["format"])
-        _check(Bundle(folder, bundle.listing), bundle.listing["files"])
+        files = {}
+        for one in filter(None, (bundle.base, bundle)):
+            files |= one.listing["files"]
+            for name in one.listing["files"]:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(one.folder / name, folder / name)
+        listing = (bundle.base or bundle).listing
+        write_listing(folder, listing["source"], list(files), listing["format"])
+        _check(Bundle(folder, listing | {"files": files}), files)
 
     open_bundle(source, copy)
 
@@ -165,13 +204,18 @@ def write_characters(folder: Path, rows: list[list[str | int]]) -> None:
     (folder / CHARACTERS).write_text(f"[\n{lines}\n]\n", "utf-8")
 
 
-def write_listing(folder: Path, source: dict[str, Any], files: list[str], version: int = FORMAT) -> None:
-    """Write bundle.json for these files of the folder. source: digests of what the bundle was made from, plain values."""
+def write_listing(folder: Path, source: dict[str, Any], files: list[str], version: int = FORMAT, **more: str) -> None:
+    """Write bundle.json for these files of the folder.
+
+    source: digests of what the bundle was made from, plain values; more: other entries of the listing.
+    """
     digests = {}
     for name in sorted(files):
         with open(folder / name, "rb") as file:
             digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    text = json.dumps({"format": version, "source": source, "files": digests}, indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(
+        {"format": version, "source": source, "files": digests} | more, indent=1, sort_keys=True, ensure_ascii=False
+    )
     part = folder / f"{LISTING}.part"
     try:
         with open(part, "w", encoding="utf-8") as file:

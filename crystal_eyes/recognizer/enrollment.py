@@ -24,13 +24,14 @@ from crystal_eyes.images import PictureError
 from crystal_eyes.names import normalize_name, normalize_text
 from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.answers import Head, full_name
-from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, LISTING, Bundle, read_bundle, write_listing
+from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, LISTING, Bundle, read_bundle
 from crystal_eyes.recognizer.characters import Known, characters_of, named, only
 from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.recognizer import Recognizer
 from crystal_eyes.recognizer.same_picture import DUPLICATE_BITS, Hashes, label_of_same_picture
 
 MAX_HEADS = 50  # of a character
+SIDE, QUALITY = 256, 90  # of a head's picture: enough to embed it again with another encoder
 LOOK_ALIKE = 0.5  # probability from which a head looks like another character
 
 
@@ -76,16 +77,17 @@ def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[
         for picture, head in zip(names, recognizer.name_heads(heads)):
             best = head.candidates[0]
             other = full_name(best.character, best.series) != str(own)
-            if other and (head.verdict == "known" or best.probability >= LOOK_ALIKE):
+            likely = head.verdict == "unsure" and best.probability >= LOOK_ALIKE
+            if other and (likely or head.verdict == "known"):
                 result.look_alikes.append((picture, head))
         result.heads = len(heads)
-        described = {"character": own.character, "series": own.series, "pictures": [Path(one).name for one in names]}
-        thumbnails = [gallery.thumbnail(Image.fromarray(head.picture)) for head in heads]
+        description = {"character": own.character, "series": own.series, "pictures": [Path(one).name for one in names]}
+        thumbnails = [gallery.thumbnail(Image.fromarray(head.picture), SIDE, QUALITY) for head in heads]
         if before:
-            described["pictures"] = [*_described(own.folder).get("pictures", []), *described["pictures"]]
+            description["pictures"] = [*described(own.folder).get("pictures", []), *description["pictures"]]
             thumbnails = [*before.thumbnails, *thumbnails]
             embeddings = np.concatenate([before.embeddings, embeddings])
-        _replace(recognizer.bundle, None if is_new else own.folder, described, embeddings, thumbnails)
+        _replace(recognizer.bundle, None if is_new else own.folder, description, embeddings, thumbnails)
         return result
 
 
@@ -103,7 +105,7 @@ def rename(folder: Path, character: str, series: str | None, new: str) -> str:
         if taken:
             raise UserError(f"{taken[0]} is already in {folder}: choose another name")
         heads = gallery.Gallery([its_folder])
-        _replace(bundle, its_folder, _described(its_folder) | {"character": new_name}, heads.embeddings, heads.thumbnails)
+        _replace(bundle, its_folder, described(its_folder) | {"character": new_name}, heads.embeddings, heads.thumbnails)
         return full_name(new_name, own.series)
 
 
@@ -112,7 +114,7 @@ def remove(folder: Path, character: str, series: str | None = None) -> None:
     with locked(folder):
         bundle = read_bundle(folder)
         _switch(bundle, _enrolled(bundle, character, series)[1], None)
-        _clean(folder)
+        remove_unlisted(folder)
 
 
 def _enrolled(bundle: Bundle, character: str, series: str | None) -> tuple[Known, Path]:
@@ -127,18 +129,29 @@ def _enrolled(bundle: Bundle, character: str, series: str | None) -> tuple[Known
     return own, own.folder
 
 
-def _described(folder: Path) -> dict[str, Any]:
+def described(folder: Path) -> dict[str, Any]:
+    """What is known of an enrolled character, besides its heads."""
     return json.loads((folder / CHARACTER).read_text("utf-8"))
 
 
 def _replace(
-    bundle: Bundle, old: Path | None, described: dict[str, Any], embeddings: np.ndarray, thumbnails: list[bytes]
+    bundle: Bundle, old: Path | None, description: dict[str, Any], embeddings: np.ndarray, thumbnails: list[bytes]
 ) -> None:
     """Write the folder of an enrolled character, in place of its old one if there is one."""
+    try:
+        own = write_character(bundle, description, embeddings, thumbnails)
+        if own.name not in {one.name for one in bundle.enrolled}:
+            _switch(bundle, old, own)
+    finally:
+        remove_unlisted(bundle.folder)
+
+
+def write_character(bundle: Bundle, description: dict[str, Any], embeddings: np.ndarray, thumbnails: list[bytes]) -> Path:
+    """Write the folder of an enrolled character, which the listing does not name yet, and return it."""
     part = bundle.folder / ENROLLED / f"{os.getpid()}.part"
     try:
-        gallery.write_thumbnails(part, embeddings, [described["character"]] * len(thumbnails), thumbnails)
-        (part / CHARACTER).write_text(json.dumps(described, ensure_ascii=False), "utf-8")
+        gallery.write_thumbnails(part, embeddings, [description["character"]] * len(thumbnails), thumbnails)
+        (part / CHARACTER).write_text(json.dumps(description, ensure_ascii=False), "utf-8")
         digest = hashlib.sha256()
         for file in sorted(part.iterdir()):
             with open(file, "rb") as handle:
@@ -148,10 +161,14 @@ def _replace(
         if own.name not in {one.name for one in bundle.enrolled}:
             shutil.rmtree(own, ignore_errors=True)  # from a run that was interrupted before it wrote the listing
             part.rename(own)
-            _switch(bundle, old, own)
+        return own
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        _clean(bundle.folder)
+
+
+def listed_files(own: Path) -> list[str]:
+    """The files of an enrolled character as the listing names them."""
+    return [f"{ENROLLED}/{own.name}/{file.name}" for file in own.iterdir()]
 
 
 def _switch(bundle: Bundle, old: Path | None, new: Path | None) -> None:
@@ -160,11 +177,11 @@ def _switch(bundle: Bundle, old: Path | None, new: Path | None) -> None:
     if old:
         files = [name for name in files if not name.startswith(f"{ENROLLED}/{old.name}/")]
     if new:
-        files += [f"{ENROLLED}/{new.name}/{file.name}" for file in new.iterdir()]
-    write_listing(bundle.folder, bundle.listing["source"], files, bundle.listing["format"])
+        files += listed_files(new)
+    bundle.relist(files)
 
 
-def _clean(folder: Path) -> None:
+def remove_unlisted(folder: Path) -> None:
     """Remove folders that the listing does not name: of removed characters, and what interrupted runs left."""
     inside = folder / ENROLLED
     listed = {one.name for one in Bundle(folder, json.loads((folder / LISTING).read_text("utf-8"))).enrolled}

@@ -80,12 +80,12 @@ def write_thumbnails(folder: Path, embeddings: np.ndarray, characters: Sequence[
     (folder / ROWS).write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
 
 
-def thumbnail(picture: Image.Image) -> bytes:
-    """WebP of at most SIDE x SIDE pixels."""
+def thumbnail(picture: Image.Image, side: int = SIDE, quality: int = 80) -> bytes:
+    """WebP of at most side x side pixels."""
     small = picture.copy()
-    small.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
+    small.thumbnail((side, side), Image.Resampling.BICUBIC)
     out = io.BytesIO()
-    small.save(out, "WEBP", quality=80)
+    small.save(out, "WEBP", quality=quality)
     return out.getvalue()
 
 

@@ -8,8 +8,10 @@ import numpy as np
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.onnx_session import open_session
+from crystal_eyes.recognizer.answers import LikelySeries
 from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.characters import characters_of
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness, cohort_of
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
@@ -32,20 +34,22 @@ class Naming:
     """Names embeddings: logits, class means and gallery of a bundle, with its calibration."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None):
+        self.known = characters_of(bundle)  # by label
+        self.original_names = [one.original_name for one in self.known]  # by label, "" where unknown
         self.characters = bundle.characters  # (character, series) by label
         try:
-            self._classifier = open_session((bundle.folder / CLASSIFIER).read_bytes(), threads)
+            self._classifier = open_session((bundle.trained / CLASSIFIER).read_bytes(), threads)
         except Exception as error:  # onnxruntime has its own exception types, none of them public
             reason = str(error).splitlines()[0]
-            raise UserError(f"{bundle.folder / CLASSIFIER} can't be read ({reason}): {REBUILD}") from None
+            raise UserError(f"{bundle.trained / CLASSIFIER} can't be read ({reason}): {REBUILD}") from None
         self.trained = len(self.characters)
-        self.gallery = Gallery([bundle.folder, *bundle.enrolled])
+        self.gallery = Gallery([bundle.trained, *bundle.enrolled])
         label_of = {character: label for label, (character, _) in enumerate(self.characters)}
-        own = Gallery([bundle.folder])
-        means = [np.load(bundle.folder / MEANS, allow_pickle=False).astype(np.float32)]
+        own = Gallery([bundle.trained])
+        means = [np.load(bundle.trained / MEANS, allow_pickle=False).astype(np.float32)]
         known = self._classifier.get_outputs()[0].shape[1]
         if not known == self.trained == len(means[0]) or not label_of.keys() >= set(own.characters):
-            raise UserError(f"{bundle.folder}: its files contain different numbers of characters: {REBUILD}")
+            raise UserError(f"{bundle.trained}: its files contain different numbers of characters: {REBUILD}")
         labels = [np.array([label_of[character] for character in own.characters], int)]
         self._only_line: list[bool] = []  # by enrolled character: all of its heads are line art or gray
         for folder in bundle.enrolled:
@@ -56,6 +60,7 @@ class Naming:
             self._only_line.append(all(is_monochrome(heads.picture(row)) for row in range(len(heads.embeddings))))
         self.gallery_labels = np.concatenate(labels)  # int [references]: row of each reference head in characters
         self.series = dict(self.characters)  # by name; of the last one where characters of several series have a name
+        self._series_names, self._series_labels = np.unique([series for _, series in self.characters], return_inverse=True)
         self.means = np.concatenate(means)
         values = bundle.json(CALIBRATION)
         self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
@@ -98,6 +103,15 @@ class Naming:
                 # the share that comes this close to any of the enrolled characters
                 shares = np.where(first == label, 1 - (1 - share) ** added, shares)
         return Named(probabilities, evidence.to_gallery, unlikeness, p_values, shares)
+
+    def likely_series(self, probabilities: np.ndarray) -> LikelySeries | None:
+        """The series with the largest sum over its characters; None if none has a series. probabilities: [characters]."""
+        sums = np.bincount(self._series_labels, probabilities, len(self._series_names))
+        named = np.flatnonzero(self._series_names != "")
+        if not len(named):
+            return None
+        best = named[sums[named].argmax()]
+        return LikelySeries(str(self._series_names[best]), min(1.0, float(sums[best])))
 
     def _of_trained(self, evidence: Evidence) -> Evidence:
         """Without the enrolled characters: the calibration scores of the trained ones were measured without them."""

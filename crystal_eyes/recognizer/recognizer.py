@@ -1,6 +1,7 @@
 """The recognizer: picture in, named heads out."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,10 +18,12 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.images import PictureError, fit
 from crystal_eyes.recognizer.answers import Candidate, Head, Reference
-from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, LISTING, Bundle, open_bundle
+from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, open_bundle
+from crystal_eyes.recognizer.default import choose_bundle
 from crystal_eyes.recognizer.finding import FoundHead, find_heads
 from crystal_eyes.recognizer.naming import Naming
 from crystal_eyes.recognizer.pictures import Picture, pixels
+from crystal_eyes.recognizer.places import LISTING, RELEASED
 
 CANDIDATES = 5
 BATCH = 32  # heads per call of the encoder: larger batches are slower per head and take more memory
@@ -34,22 +37,29 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, threads: int | None = None):
         self.bundle = bundle
-        self._detector = HeadDetector(bundle.folder / DETECTOR, threads=threads)
-        self._encoder = OnnxEncoder(bundle.folder / ENCODER, threads)
+        self._detector = HeadDetector(bundle.trained / DETECTOR, threads=threads)
+        self._encoder = OnnxEncoder(bundle.trained / ENCODER, threads)
         self.naming = Naming(bundle, threads)
 
     @classmethod
-    def load(cls, source: str | Path, threads: int | None = None) -> Self:
-        """Open a bundle: a folder, or with MLflow installed `models:/crystal-eyes@champion` or `runs:/ID/bundle`.
+    def load(cls, source: str | Path | None = None, threads: int | None = None) -> Self:
+        """Open a bundle: a folder, `released` (the one that comes with Crystal Eyes, with what was enrolled into it), or with
+        MLflow installed `models:/crystal-eyes@champion` or `runs:/ID/bundle`.
 
+        None: the default, see default.choose_bundle; which one that is is said on stderr.
         threads: for one call of a network; None: one per core. A bundle that another process changes meanwhile is read as it
         was before or after that change. Raises UserError if there is no intact bundle.
         """
+        chosen = choose_bundle() if source is None else None
+        source = chosen.source if chosen else str(source)
         folder = bundle_folder(source)
         try:
-            return open_bundle(folder, lambda bundle: cls(bundle, threads))
+            loaded = open_bundle(folder, lambda bundle: cls(bundle, threads))
         except UserError as error:  # of a download, the user knows the source rather than the temporary folder
-            raise UserError(str(error).replace(str(folder), str(source)) if is_uri(str(source)) else str(error)) from None
+            raise UserError(str(error).replace(str(folder), source) if is_uri(source) else str(error)) from None
+        if chosen:
+            print(chosen.describe(loaded.bundle), file=sys.stderr)
+        return loaded
 
     def recognize(self, picture: Picture) -> list[Head]:
         """The heads in a picture, most confident first; empty: none was found.
@@ -68,7 +78,7 @@ class Recognizer:
         if isinstance(pictures, (str, bytes, bytearray, Path, Image.Image)):
             raise TypeError(f"one {type(pictures).__name__} instead of several pictures: put it into a list")
         # one thread a picture: parallel calls that each use all cores wait for each other
-        detector = HeadDetector(self.bundle.folder / DETECTOR, threads=1)
+        detector = HeadDetector(self.bundle.trained / DETECTOR, threads=1)
 
         def find(picture: Picture) -> Found:
             try:
@@ -130,14 +140,17 @@ class Recognizer:
                         float(named.unlikeness[row]),
                         float(named.p_values[row]),
                         float(named.stranger_shares[row]),
+                        self.naming.likely_series(named.probabilities[row]),
                     )
                 )
         return heads
 
     def _candidates(self, probabilities: np.ndarray) -> tuple[Candidate, ...]:
         best = np.argsort(-probabilities, kind="stable")[:CANDIDATES]
-        named = ((*self.naming.characters[label], float(probabilities[label])) for label in best)
-        return tuple(Candidate(character, series, probability) for character, series, probability in named)
+        naming = self.naming
+        return tuple(
+            Candidate(*naming.characters[label], float(probabilities[label]), naming.original_names[label]) for label in best
+        )
 
     def _nearest(self, similarities: np.ndarray) -> tuple[Reference, ...]:
         """The most similar reference head of each of the nearest characters."""
@@ -150,17 +163,20 @@ class Recognizer:
                     break
         answers = []
         for label, row in found.items():
-            character, series = self.naming.characters[label]
             similarity, thumbnail = min(1.0, float(similarities[row])), self.naming.gallery.thumbnail(row)
-            answers.append(Reference(character, series, similarity, thumbnail))
+            answers.append(Reference(*self.naming.characters[label], similarity, thumbnail, self.naming.original_names[label]))
         return tuple(answers)
 
 
 def bundle_folder(source: str | Path) -> Path:
-    """The folder of the bundle that a path (also that of its bundle.json) or a URI names.
+    """The folder of the bundle that a path (also that of its bundle.json), a URI, or `released` names.
 
     A registered model holds it in `artifacts/bundle`.
     """
+    if str(source) == RELEASED:
+        from crystal_eyes.recognizer.released import released_bundle  # which needs a recognizer
+
+        return released_bundle()
     folder = local_path(str(source))
     if folder.name == LISTING and folder.is_file():
         folder = folder.parent

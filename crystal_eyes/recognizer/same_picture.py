@@ -39,10 +39,15 @@ def label_of_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.
     rows = np.array([row for row in np.flatnonzero(similar >= SIMILAR) if naming.gallery.thumbnail(row)], int)
     if not len(rows):
         return None
-    small = picture.copy()
-    small.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
-    hashes = Hashes.of(small)
+    hashes = Hashes.of(_small(picture))
     for row in rows[np.argsort(-similar[rows], kind="stable")]:
-        if hashes.differ(difference_hash(naming.gallery.picture(row))) <= SAME_BITS:
+        if hashes.differ(difference_hash(_small(naming.gallery.picture(row)))) <= SAME_BITS:
             return int(naming.gallery_labels[row])
     return None
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    """As large as a trained character's thumbnail."""
+    small = picture.copy()
+    small.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC)
+    return small

@@ -25,12 +25,16 @@ NAME_LENGTH = 80
 
 
 def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts: Sequence[str]) -> ASGIApp:
-    """GET / is the page. POST /recognize?name=NAME with a picture as the body gives JSON ({"picture", "found", "heads"} or
-    {"picture", "error"}), POST /card the same as HTML. hosts: whose Host headers are answered.
+    """GET / is the page, GET /characters lists whom it knows. POST /recognize?name=NAME with a picture as the body gives JSON
+    ({"picture", "found", "heads"} or {"picture", "error"}), POST /card the same as HTML. hosts: whose Host headers are
+    answered.
     """
 
     def page(_: Request) -> Response:
         return HTMLResponse(rendering.page(live.get(), settings))
+
+    def characters(_: Request) -> Response:
+        return HTMLResponse(rendering.characters(live.get()))
 
     async def card(request: Request) -> Response:
         found = await answer_to(request)
@@ -60,6 +64,7 @@ def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts
     app = Starlette(
         routes=[
             Route("/", page),
+            Route("/characters", characters),
             Route("/card", card, methods=["POST"]),
             Route("/recognize", recognize, methods=["POST"]),
             Mount("/static", StaticFiles(directory=rendering.FOLDER / "static")),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.bundle import listing_version
+from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
 
 RETRY_SECONDS = 2.0  # between attempts to load a bundle that is being written
@@ -18,6 +19,7 @@ class LiveRecognizer:
 
     def __init__(self, source: str | Path):
         """source: as Recognizer.load takes it. Raises UserError: no intact bundle there."""
+        self._is_released = str(source) == RELEASED
         self._folder = bundle_folder(source)
         self._lock = threading.Lock()
         self._version = listing_version(self._folder)
@@ -30,6 +32,8 @@ class LiveRecognizer:
         Callers keep what they got for the length of one request. Blocks while a changed bundle is loaded.
         """
         with self._lock:
+            if self._is_released:  # its folder becomes another one with the first enrollment
+                self._folder = bundle_folder(RELEASED)
             version = listing_version(self._folder)  # read before the load: a change during the load is noticed next time
             if version != self._version and time.monotonic() >= self._next_attempt:
                 try:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from crystal_eyes.recognizer import Recognizer
+from crystal_eyes.recognizer.characters import search
 from crystal_eyes.web.answers import Answer
 from crystal_eyes.web.settings import Settings
 
@@ -24,6 +25,11 @@ def page(recognizer: Recognizer, settings: Settings) -> str:
         examples=[(f"examples/{quote(path.name)}", path.stem.split(maxsplit=1)[1]) for path in EXAMPLES],
         settings=settings,
     )
+
+
+def characters(recognizer: Recognizer) -> str:
+    """The page that lists whom a recognizer knows, by series."""
+    return _TEMPLATES.get_template("characters.html").render(known=search(recognizer.naming.known))
 
 
 def card(answer: Answer) -> str:

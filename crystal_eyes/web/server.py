@@ -2,12 +2,14 @@
 
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
 
 from crystal_eyes.errors import UserError
+from crystal_eyes.recognizer.bundle import Bundle
 from crystal_eyes.web.app import create_app
 from crystal_eyes.web.guard import allowed_hosts
 from crystal_eyes.web.live import LiveRecognizer
@@ -26,12 +28,12 @@ class Server(uvicorn.Server):
     def __init__(self, bundle: str | Path, settings: Settings):
         """bundle: as Recognizer.load takes it."""
         self.uploads = Uploads(settings)
-        live = LiveRecognizer(bundle)
+        self.live = LiveRecognizer(bundle)
         self._listening = _listen(settings.host, settings.port)
         address, port = self._listening.getsockname()[:2]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"http://{host}:{port}/"
-        app = create_app(live, settings, self.uploads, allowed_hosts(host, address))
+        app = create_app(self.live, settings, self.uploads, allowed_hosts(host, address))
         super().__init__(
             uvicorn.Config(
                 app,
@@ -58,13 +60,14 @@ def _listen(host: str, port: int) -> socket.socket:
         raise UserError(f"the web page can't listen on {host}, port {port} ({error.strerror}): choose another port") from None
 
 
-def serve(bundle: str | Path, settings: Settings) -> None:
+def serve(bundle: str | Path, settings: Settings, loaded: Callable[[Bundle], None] = lambda _: None) -> None:
     """Serve the page until it is interrupted; prints its address. Call it from the main thread.
 
-    Raises UserError: no intact bundle, or the port can't be opened.
+    loaded: called with the bundle before that. Raises UserError: no intact bundle, or the port can't be opened.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end in good order
     server = Server(bundle, settings)
+    loaded(server.live.get().bundle)
     print(f"Crystal Eyes is at {server.url} (press Ctrl+C to stop)", flush=True)
     with suppress(KeyboardInterrupt):  # uvicorn has shut down by then
         server.run()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from crystal_eyes.recognizer import bundle, gallery
 from tests.browser.conftest import SETTINGS, serving
-from tests.bundles import add_character
+from tests.bundles import ORIGINAL, add_character
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 INPUT = "#pictures"
@@ -161,7 +161,7 @@ def test_everything_can_be_reached_with_the_keyboard(visit):
     for _ in range(12):
         tab.keyboard.press("Tab")
         reached.append(tab.evaluate("(e => e.id || e.dataset.act || e.dataset.example || e.tagName)(document.activeElement)"))
-    assert reached[:7] == [INPUT[1:], "paste", "camera", "three heads", "two heads", "one head", "line art"]
+    assert reached[:8] == ["A", INPUT[1:], "paste", "camera", "three heads", "two heads", "one head", "line art"]
     assert "SUMMARY" in reached
     tab.focus("[data-example='one head']")
     tab.keyboard.press("Enter")
@@ -196,6 +196,21 @@ def test_an_enrolled_character_is_counted_without_a_restart(visit, bundle_folder
         assert "9 characters in 5 series" in tab.inner_text(".hero")
 
 
+def test_characters_are_listed_and_found_in_either_script(visit, window):
+    tab = visit(window)
+    tab.click("a[href=characters]")
+    rows = tab.locator("li:visible")
+    assert rows.count() == 8 and fits(tab)
+    tab.fill("#search", "character 1")
+    assert rows.count() == 1 and tab.inner_text(".said") == "1 character"
+    for words, found in ((ORIGINAL[1].replace("\uff11", "1"), ["Character 1"]), ("SERIES 3", ["Character 3"]), ("zz", [])):
+        tab.fill("#search", words)
+        assert [text.split(" \u30ad")[0].split(" 4 heads")[0] for text in rows.all_inner_texts()] == found
+    assert tab.inner_text(".said") == "No characters" and tab.locator("h2:visible").count() == 0
+    tab.fill("#search", "")
+    assert rows.count() == 8 and tab.inner_text(".said") == ""
+
+
 def test_names_in_a_bundle_do_not_run(visit, bundle_folder, example, tmp_path):
     folder = tmp_path / "hostile"
     shutil.copytree(bundle_folder, folder)
@@ -217,6 +232,8 @@ def test_names_in_a_bundle_do_not_run(visit, bundle_folder, example, tmp_path):
         assert all(any(name in text for name in names.values()) for text in shown), shown
         assert tab.locator(".answers img[src=x], .answers b[onclick]").count() == 0
         assert tab.evaluate("window.hit") is None
+        tab.click("a[href=characters]")
+        assert tab.locator("li").count() == 8 and tab.evaluate("window.hit") is None
 
 
 def test_the_browser_blocks_other_hosts_inline_scripts_and_inline_styles(visit):

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crystal_eyes import cli
+from crystal_eyes.recognizer import places
+from tests.bundles import ORIGINAL
 from tests.runs import ROOT, draw_head
 
 
@@ -50,6 +53,42 @@ def test_files_folders_and_patterns_are_taken_each_picture_once(run, folder):
         assert len(head["candidates"]) == 5 and head["verdict"] in ("known", "unsure", "unknown") and head["sentence"]
 
 
+def test_a_head_that_is_called_unknown_gets_names_without_percentages(run, folder, monkeypatch):
+    for p_value, share, verdict in ((0.01, 1.0, "unknown"), (0.5, 0.5, "unsure")):
+        monkeypatch.setattr("crystal_eyes.recognizer.naming.Calibration.p_values", lambda _, x, p=p_value: np.full(len(x), p))
+        monkeypatch.setattr(
+            "crystal_eyes.recognizer.naming.Calibration.stranger_shares", lambda _, x, s=share: np.full(len(x), s)
+        )
+        out = run("recognize", folder / "a.png")[1]
+        (head,) = json.loads(run("recognize", "--json", folder / "a.png")[1])["heads"]
+        assert head["verdict"] == verdict and head["sentence"] in out
+        if verdict == "unknown":
+            assert "%" not in out and out.count("     nearest  Character ") == 5
+            assert f"nearest  {head['nearest'][0]['character']}" in out.splitlines()[2]
+        else:
+            assert out.count("%  Character") == 5 and "nearest" not in out
+            assert f"most likely series: {head['series']['name']} ({head['series']['probability']:.1%})" in out
+
+
+def test_characters_are_listed_by_series_and_found_by_words_in_either_script(run, bundle_folder):
+    code, out, err = run("characters")
+    assert code == 0 and out.splitlines()[:2] == ["8 characters", "Character 0, 4 heads"] and len(out.splitlines()) == 9
+    assert err == f"crystal-eyes: using {bundle_folder} (set in $CRYSTAL_EYES_BUNDLE)\n"
+    row = f"Character 1 (Series 1), {ORIGINAL[1]}, 4 heads"
+    for given in (["--series", "SERIES 1"], ["character", "series 1"], [ORIGINAL[1][:3]]):
+        assert run("characters", *given)[1].splitlines() == ["1 of 8 characters", row]
+    assert run("characters", "nobody")[:2] == (0, "0 of 8 characters\n")
+    (line,) = run("characters", "--json", "--series", "Series 1")[1].splitlines()
+    assert json.loads(line) == {
+        "character": "Character 1", "original_name": ORIGINAL[1], "series": "Series 1", "heads": 4, "enrolled": False
+    }  # fmt: skip
+
+
+def test_an_unknown_series_gets_one_line_with_the_nearest(run):
+    code, out, err = run("characters", "--series", "Serie 3")
+    assert (code, out) == (1, "") and len(err.splitlines()) == 1 and "the nearest are Series 3" in err
+
+
 def test_check_shows_the_nearest_characters_and_both_p_values(run, folder):
     code, out, _ = run("check", folder / "a.png")
     assert code == 0 and out.count("similarity ") == 5 and "p-value if the character is in this catalogue" in out
@@ -84,6 +123,7 @@ def test_a_picture_without_a_head_says_so(run, tmp_path):
 def test_no_bundle_says_how_to_get_one(capsys, folder, monkeypatch, tmp_path):
     monkeypatch.delenv("CRYSTAL_EYES_BUNDLE", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(places, "FOLDERS", ())
     monkeypatch.chdir(tmp_path)
     assert cli.main(["recognize", str(folder)]) == 1
     assert "no bundle: use --bundle FOLDER" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The wheel holds the library, the whole library and nothing else, and works with its declared dependencies alone."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bundles import ORIGINAL
 from tests.runs import draw_head
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,11 +26,19 @@ def files_below(folder: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     """Built from a copy: setuptools leaves a build folder next to the sources."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
-        shutil.copy(ROOT / name, source)
+    return built_from(sources(tmp_path_factory.mktemp("source")), tmp_path_factory.mktemp("wheel"))
+
+
+def sources(folder: Path) -> Path:
+    """A copy of what a wheel is built from, without the released model."""
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / name, folder)
     for name in ("crystal_eyes", "pipeline", "steps"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def built_from(source: Path, out: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
     done = subprocess.run([*command, "--wheel-dir", out, source], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -37,9 +47,21 @@ def wheel(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def wheel_with_model(bundle_folder, tmp_path_factory) -> Path:
+    """A wheel of a checkout with a released model, and the encoder for training beside it."""
+    source = sources(tmp_path_factory.mktemp("released"))
+    shutil.copytree(bundle_folder, source / "models" / "recognizer")
+    (source / "models" / "recognizer" / "encoder.safetensors").write_bytes(b"for training only")
+    return built_from(source, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Path:
     """The unpacked wheel with its declared dependencies, as pip would install it."""
-    site = tmp_path_factory.mktemp("site")
+    return unpacked(wheel, tmp_path_factory.mktemp("site"))
+
+
+def unpacked(wheel: Path, site: Path) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     (metadata,) = site.glob("*.dist-info/METADATA")
@@ -71,8 +93,9 @@ def with_their_own(requirements: list[str]) -> set[str]:
 def run(site: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Code in an interpreter that sees the standard library and the given folder only."""
     code = f"import sys; sys.path = [p for p in sys.path if 'site-packages' not in p] + [{str(site)!r}]; {code}"
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "CRYSTAL_EYES_"))}
     return subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, *arguments], capture_output=True, text=True, cwd=site, timeout=120
+        [sys.executable, "-I", "-S", "-c", code, *arguments], capture_output=True, text=True, cwd=site, timeout=120, env=given
     )
 
 
@@ -103,6 +126,27 @@ def test_pictures_are_recognized_with_the_declared_dependencies_alone(installed,
     done = run(installed, "from crystal_eyes.cli import main; sys.exit(main())", *given)
     assert done.returncode == 0, done.stderr
     assert '"candidates"' in done.stdout
+
+
+def test_an_installed_wheel_recognizes_with_the_model_that_it_brings(wheel_with_model, bundle_folder, tmp_path):
+    with zipfile.ZipFile(wheel_with_model) as archive:
+        packed = {name for name in archive.namelist() if name.startswith("crystal_eyes/released/")}
+    assert packed == {f"crystal_eyes/released/{name}" for name in files_below(bundle_folder)}
+    site = unpacked(wheel_with_model, tmp_path)
+    draw_head(0, 0).resize((192, 192)).save(tmp_path / "picture.png")
+    command = "from crystal_eyes.cli import main; sys.exit(main())"
+    done = run(site, command, "recognize", "--json", str(tmp_path / "picture.png"))
+    assert done.returncode == 0 and '"candidates"' in done.stdout, done.stderr
+    assert done.stderr == "crystal-eyes: using the released recognizer (the default)\n"
+    done = run(site, command, "characters", "--series", "Series 1")
+    assert done.returncode == 0 and f"Character 1 (Series 1), {ORIGINAL[1]}, 4 heads" in done.stdout, done.stderr
+
+
+def test_an_installed_wheel_without_the_model_says_so_in_a_line(installed, tmp_path):
+    draw_head(0, 0).save(tmp_path / "picture.png")
+    done = run(installed, "from crystal_eyes.cli import main; sys.exit(main())", "recognize", str(tmp_path / "picture.png"))
+    assert done.returncode == 1 and "this installation has no released recognizer" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_packages_that_are_not_installed_cannot_be_imported(installed):

@@ -37,6 +37,4 @@ class KnownCharacters:
 
     def enrolled_unlikeness(self) -> EnrolledUnlikeness:
         """The standard for enrolled characters that follows from the gallery alone."""
-        return EnrolledUnlikeness.from_gallery(
-            from_stored(self.gallery), self.gallery_labels, self.means.astype(np.float32)
-        )
+        return EnrolledUnlikeness.from_gallery(from_stored(self.gallery), self.gallery_labels, self.means.astype(np.float32))

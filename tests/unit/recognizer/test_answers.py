@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from crystal_eyes.recognizer.answers import LEVEL, Candidate, Head, Reference
+from crystal_eyes.recognizer.answers import LEVEL, Candidate, Head, LikelySeries, Reference
 
 
 def head(**changes) -> Head:
@@ -54,6 +54,17 @@ def test_a_character_without_series_is_named_without_brackets():
     assert "Close to セナ:" in text and "()" not in text
 
 
+def test_probabilities_of_an_unknown_head_are_called_conditional_in_json():
+    series = LikelySeries("Tower", 0.75)
+    known, unknown = (head(p_value=p, series=series).as_dict() for p in (0.5, 0.01))
+    assert known["series"] == {"name": "Tower", "probability": 0.75}
+    assert unknown["series"] == {"name": "Tower", "probability_if_known": 0.75}
+    assert [one["probability"] for one in known["candidates"]] == [0.7, 0.2]
+    assert [one["probability_if_known"] for one in unknown["candidates"]] == [0.7, 0.2]
+    assert not any("probability" in one for one in unknown["candidates"])
+    assert head().as_dict()["series"] is None
+
+
 @pytest.mark.parametrize(
     ("share", "words"), [(0.0001, "fewer than 1 in"), (0.0099, "fewer than 1 in"), (0.01, "1 in"), (0.049, "5 in")]
 )
@@ -75,10 +86,10 @@ def test_as_dict_is_json_that_holds_everything_but_the_thumbnails():
     fields = one.as_dict()
     again = json.loads(json.dumps(fields))
     assert again["verdict"] == one.verdict == "known" and again["sentence"] == one.sentence()
-    assert again["candidates"][1] == {"character": "セナ", "series": "", "probability": 0.2}
+    assert again["candidates"][1] == {"character": "セナ", "series": "", "probability": 0.2, "original_name": ""}
     assert again["nearest"] == [
-        {"character": "Rumi", "series": "", "similarity": 0.9},
-        {"character": "Mika", "series": "Tower", "similarity": 0.8},
+        {"character": "Rumi", "series": "", "similarity": 0.9, "original_name": ""},
+        {"character": "Mika", "series": "Tower", "similarity": 0.8, "original_name": ""},
     ]
     kept = {"confidence": 0.9, "whole_picture": False, "monochrome": False, "unlikeness": 0.5, "p_value": 0.5}
     assert {name: again[name] for name in kept} == kept and again["stranger_share"] == 0.01

@@ -262,14 +262,14 @@ def test_new_files_come_first_the_listing_is_switched_last_and_old_files_go_afte
     (old,) = read_bundle(folder).enrolled
     seen = []
 
-    def watched(path: Path, source: dict, files: list[str]) -> None:
+    def watched(path: Path, source: dict, files: list[str], version: int) -> None:
         assert all((path / name).is_file() for name in files) and (seen or old.is_dir())
         read_bundle(path)
-        write_listing(path, source, files)
+        write_listing(path, source, files, version)
         read_bundle(path)
         seen.append(old.is_dir())
 
-    monkeypatch.setattr("crystal_eyes.recognizer.enrollment.write_listing", watched)
+    monkeypatch.setattr("crystal_eyes.recognizer.bundle.write_listing", watched)
     enroll(folder, "Nova", "", new[1:2])
     rename(folder, "Nova", None, "Luna")
     remove(folder, "Luna")
@@ -284,7 +284,7 @@ def test_a_change_that_fails_leaves_the_bundle_as_it_was(folder, new, monkeypatc
     def full(*_) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("crystal_eyes.recognizer.enrollment.write_listing", full)
+    monkeypatch.setattr("crystal_eyes.recognizer.bundle.write_listing", full)
     with pytest.raises(OSError, match="No space left"):
         if change == "rename":
             rename(folder, "Nova", "", "Luna")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.encoder.runtime import OnnxEncoder
-from crystal_eyes.recognizer import gallery
+from crystal_eyes.recognizer import bundle, gallery
 from crystal_eyes.recognizer.bundle import read_bundle
 from crystal_eyes.recognizer.naming import EnrolledLogits, Naming, mean_embedding
 from tests.bundles import TEMPERATURES, add_character
@@ -155,3 +155,21 @@ def test_pictures_of_a_gallery_are_those_of_its_rows(naming):
     assert naming.gallery.characters == [f"Character {n}" for n in range(8) for _ in range(2)]
     thumbnails = [naming.gallery.thumbnail(row) for row in range(16)]
     assert len(set(thumbnails)) == 16 and all(Image.open(io.BytesIO(one)).size == (48, 48) for one in thumbnails)
+
+
+def test_the_likely_series_has_the_largest_sum_over_all_of_its_characters(bundle_folder, tmp_path):
+    folder = Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
+    rows = json.loads((folder / "characters.json").read_text())
+    for row, series in zip(rows, ["", "", "A", "B", "A", "B", "B", ""]):
+        row[1] = series
+    bundle.write_characters(folder, rows)
+    bundle.write_listing(folder, {}, [path.name for path in folder.iterdir() if path.name != bundle.LISTING])
+    naming = Naming(bundle.read_bundle(folder), 1)
+    for seed in range(20):
+        p = np.random.default_rng(seed).dirichlet(np.ones(8)).astype(np.float32)
+        sums = {"A": p[2] + p[4], "B": p[3] + p[5] + p[6]}
+        found = naming.likely_series(p)
+        assert found.name == max(sums, key=sums.get) and found.probability == pytest.approx(sums[found.name], abs=1e-6)
+    bundle.write_characters(folder, [[row[0], "", "", 1] for row in rows])
+    bundle.write_listing(folder, {}, [path.name for path in folder.iterdir() if path.name != bundle.LISTING])
+    assert Naming(bundle.read_bundle(folder), 1).likely_series(p) is None
