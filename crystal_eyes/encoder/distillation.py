@@ -20,6 +20,7 @@ from crystal_eyes.encoder.loop import (
     OnEpoch,
     TrainingPlan,
     embed_heads,
+    mixed_precision,
     move_to,
     run_training,
     training_and_validation_heads,
@@ -86,9 +87,9 @@ class Distillation(torch.nn.Module):
 
     def joint_embedding(self, heads: torch.Tensor) -> torch.Tensor:
         """float32 [n, d], unit length, of heads [n, side, side, 3]."""
-        with torch.no_grad():
+        with torch.no_grad(), mixed_precision(heads.device):
             side_by_side = torch.cat([teacher(heads) for teacher in self.teachers], dim=1)
-            return torch.nn.functional.normalize(side_by_side @ self.projection, dim=1)
+        return torch.nn.functional.normalize(side_by_side.float() @ self.projection, dim=1)
 
     def forward(self, encoder: Network, heads: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         framed, views = heads.unbind(1)
@@ -126,13 +127,14 @@ def distill_encoder(
     batch = min(options.batch_size, len(train))
     task = Distillation(teachers, projection, len(train), batch)
     plan = TrainingPlan(
-        (round(size * options.side_share),) * options.epochs,
+        (round(size * options.side_share),) * (1 if options.until else options.epochs),
         batch,
         options.learning_rate,
         options.weight_decay,
         options.views,
         options.seed,
         framed=True,
+        until=options.until,
     )
     best = run_training(student, task, catalogue, plan, workspace, on_epoch)
     return student.to("cpu").eval(), best

@@ -4,10 +4,12 @@ All randomness is seeded at the start of an epoch from (seed, epoch), and each a
 training run that is resumed at the end of an epoch gives the same encoder on a CPU, for any number of workers.
 """
 
+import itertools
 import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,9 +22,12 @@ from torch.utils.data import DataLoader
 from crystal_eyes.data.catalogue import Catalogue, artworks
 from crystal_eyes.encoder.checkpoint import load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from crystal_eyes.encoder.dataset import DecodedHeads, HeadViews, cache_bytes
+from crystal_eyes.encoder.device_heads import DeviceHeads
 from crystal_eyes.encoder.network import Encoder
+from crystal_eyes.encoder.options import STRONG
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.retrieval import retrieval
+from crystal_eyes.images import fit
 from crystal_eyes.progress import track
 
 WARMUP = 0.1  # share of all steps
@@ -42,6 +47,12 @@ class TrainingPlan:
     views: str  # which augmentation
     seed: int
     framed: bool = False  # the task is given each head framed, in its own colors, together with the view made from it
+    # a time of time.monotonic(): train until then, in as many epochs as that takes. Learning rate and sides follow the clock
+    until: float | None = None
+
+    def side(self, progress: float) -> int:
+        """The side of the views when this share of the training is done."""
+        return self.sides[min(int(progress * len(self.sides)), len(self.sides) - 1)]
 
 
 class Task(Protocol):
@@ -92,14 +103,11 @@ def run_training(
     task.to(device)
     trained = [*encoder.parameters(), *task.parameters()]
     optimizer = torch.optim.AdamW(trained, plan.learning_rate, weight_decay=plan.weight_decay)
-    workers = worker_count(device)
-    # a worker process would keep a cache of its own, for one epoch
-    heads = DecodedHeads(catalogue, train, 0 if workers else cache_bytes())
-    # older GPUs emulate bfloat16, which is slower than float32
-    mixed = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    batches = training_batches(catalogue, train, plan, device)
+    validation_heads = ServedHeads(catalogue, validation, size, device)
 
     def embeddings_of(batch: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cuda", torch.bfloat16, enabled=mixed):
+        with mixed_precision(device):
             return encoder(batch)
 
     history: list[EpochMetrics] = []
@@ -113,30 +121,39 @@ def run_training(
         best = {name: value for name, value in tensors.items() if name.startswith("best.")}
         for epoch, metrics in enumerate(history, 1):
             on_epoch(epoch, metrics)
-    epochs = len(plan.sides)
-    for epoch in range(len(history) + 1, epochs + 1):
+    epochs, begin = len(plan.sides), time.monotonic()
+    progress = 0.0
+    for epoch in itertools.count(len(history) + 1):
+        if progress >= 1 or (plan.until is None and epoch > epochs):
+            break
         seed = plan.seed * 100_003 + epoch
         torch.manual_seed(seed)
         order = task.rows(seed)
         steps = len(order) // plan.batch_size
-        views = HeadViews(heads, order, plan.sides[epoch - 1], (plan.seed, epoch), plan.views, plan.framed)
-        loader = DataLoader(views, plan.batch_size, num_workers=workers, drop_last=True, prefetch_factor=4 if workers else None)
         encoder.train()
         start, losses, rate = time.perf_counter(), [], 0.0
-        for step, (batch, rows) in enumerate(track(_batches(loader), steps, f"epoch {epoch}/{epochs}", "batches")):
-            # computed from the step alone, unlike torch's schedulers: a resumed training has no scheduler state to restore
-            rate = plan.learning_rate * learning_rate_share((epoch - 1) * steps + step, epochs * steps)
+        name = f"epoch {epoch}" if plan.until else f"epoch {epoch}/{epochs}"
+        side = plan.side(progress) if plan.until else plan.sides[epoch - 1]
+        for step, (batch, rows) in enumerate(track(batches(order, side, epoch), steps, name, "batches")):
+            # computed from the step or the clock alone, unlike torch's schedulers: a resumed training restores no scheduler
+            if plan.until:
+                progress = (time.monotonic() - begin) / max(plan.until - begin, 1e-3)
+                rate = plan.learning_rate * learning_rate_share(int(min(progress, 1) * 1000), 1000)
+            else:
+                rate = plan.learning_rate * learning_rate_share((epoch - 1) * steps + step, epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss = task(embeddings_of, batch.to(device), rows.numpy())
+            loss = task(embeddings_of, batch.to(device), rows)
             if not torch.isfinite(loss):
                 raise UserError(f"the loss became {loss.item()} in epoch {epoch}: lower the learning rate")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
+            if progress >= 1:
+                break
         seconds = time.perf_counter() - start
-        embedded = embed_heads(encoder, catalogue, validation, size, device)
+        embedded = validation_heads.embeddings(encoder)
         if not np.isfinite(embedded).all():  # the last step may have gone too far
             raise UserError(f"the embeddings became {embedded.sum()} in epoch {epoch}: lower the learning rate")
         scores = retrieval(embedded, validation["character"].to_numpy(), artworks(validation))
@@ -154,6 +171,58 @@ def run_training(
         on_epoch(epoch, metrics)
     encoder.load_state_dict(_without_prefix("best.", best))
     return best_epoch(history)
+
+
+Batches = Callable[[np.ndarray, int, int], Iterator[tuple[torch.Tensor, np.ndarray]]]
+
+
+def training_batches(catalogue: Catalogue, train: pd.DataFrame, plan: TrainingPlan, device: torch.device) -> Batches:
+    """Makes the batches of an epoch from its rows, the side of its views, and its number: views and their rows."""
+    if plan.views == STRONG:
+        on_device = DeviceHeads(DecodedHeads(catalogue, train), device)
+
+        def made_there(order: np.ndarray, side: int, epoch: int) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+            for step in range(len(order) // plan.batch_size):
+                rows = order[step * plan.batch_size : (step + 1) * plan.batch_size]
+                yield on_device.views(rows, side, (plan.seed, epoch, step), plan.framed), rows
+
+        return made_there
+    workers = worker_count(device)
+    # a worker process would keep a cache of its own, for one epoch
+    heads = DecodedHeads(catalogue, train, 0 if workers else cache_bytes())
+
+    def loaded(order: np.ndarray, side: int, epoch: int) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+        views = HeadViews(heads, order, side, (plan.seed, epoch), plan.views, plan.framed)
+        loader = DataLoader(views, plan.batch_size, num_workers=workers, drop_last=True, prefetch_factor=4 if workers else None)
+        return ((batch, rows.numpy()) for batch, rows in _batches(loader))
+
+    return loaded
+
+
+class ServedHeads:
+    """A table's heads as serving shows them. With a GPU they are decoded once and kept, if they fit into cache_bytes."""
+
+    def __init__(self, catalogue: Catalogue, table: pd.DataFrame, size: int, device: torch.device):
+        self.catalogue, self.table, self.size, self.device = catalogue, table, size, device
+        self.kept: torch.Tensor | None = None
+        if device.type == "cuda" and 3 * size * size * len(table) <= cache_bytes():
+            heads = DecodedHeads(catalogue, table)
+            with ThreadPoolExecutor() as pool:
+                self.kept = torch.from_numpy(np.stack(list(pool.map(lambda row: fit(heads[row], size), range(len(table))))))
+
+    def embeddings(self, encoder: Encoder) -> np.ndarray:
+        """float32 [rows, d]."""
+        if self.kept is None:
+            return embed_heads(encoder, self.catalogue, self.table, self.size, self.device)
+        encoder.eval()
+        with torch.inference_mode():
+            return np.concatenate([encoder(part.to(self.device)).cpu().numpy() for part in self.kept.split(256)])
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """The context in which a network's forward pass uses bfloat16, where the GPU has it. Older ones emulate it, more slowly."""
+    there = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast("cuda", torch.bfloat16, enabled=there)
 
 
 def training_device() -> torch.device:

@@ -60,9 +60,18 @@ def train_encoder(encoder: Encoder, catalogue: Catalogue, options: TrainingOptio
     )
     # small views first: they are cheap, and what is learned from them carries over (Tan and Le, 2021); the finished encoder
     # sees larger heads than in training (Touvron et al., 2019)
-    shares = [options.side_shares[epoch * len(options.side_shares) // options.epochs] for epoch in range(options.epochs)]
-    sides = tuple(round(size * share) for share in shares)
-    plan = TrainingPlan(sides, batch, options.learning_rate, options.weight_decay, options.views, options.seed)
+    shares = options.side_shares
+    if options.until is None:
+        shares = tuple(shares[epoch * len(shares) // options.epochs] for epoch in range(options.epochs))
+    plan = TrainingPlan(
+        tuple(round(size * share) for share in shares),
+        batch,
+        options.learning_rate,
+        options.weight_decay,
+        options.views,
+        options.seed,
+        until=options.until,
+    )
     best = run_training(encoder, task, catalogue, plan, workspace, on_epoch)
     if options.whiten:
         outputs = embed_heads(encoder, catalogue, train, size, training_device(), encoder.outputs)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from crystal_eyes.options import option
 
-VIEWS = ("light", "serving")  # see augmentation.augment
+STRONG = "strong"  # made on the training device: see tensor_views
+VIEWS = ("light", "serving", STRONG)  # see augmentation.augment for the first two
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class TrainingOptions:
     learning_rate: float = option(1e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
     weight_decay: float = option(1e-2, "weight decay of AdamW", low=0.0, high=1.0)
     seed: int = 0
+    until: float | None = None  # train until this time instead of `epochs`: see loop.TrainingPlan
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,4 @@ class DistillationOptions:
     weight_decay: float  # of AdamW
     learning_rate: float = option(5e-4, "peak learning rate of AdamW", low=1e-7, high=1.0)
     seed: int = 0
+    until: float | None = None

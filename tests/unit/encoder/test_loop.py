@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -115,6 +116,25 @@ def test_another_seed_is_another_training(uninterrupted, catalogue_folder, make_
     with pytest.raises(KeyboardInterrupt):
         run(make_encoder(**DROPS), catalogue_folder, tmp_path, told, seed=1)
     assert told.history[0]["loss"] != uninterrupted[2][0]["loss"]
+
+
+def test_views_made_on_the_device_continue_bit_for_bit_too(catalogue_folder, make_encoder, tmp_path):
+    whole, first, second = (make_encoder(seed=seed, **DROPS) for seed in (0, 0, 99))
+    history, told = Stop(), Stop()
+    best = run(whole, catalogue_folder, tmp_path / "whole", history, views="strong")
+    with pytest.raises(KeyboardInterrupt):
+        run(first, catalogue_folder, tmp_path / "parts", Stop(1), views="strong")
+    assert run(second, catalogue_folder, tmp_path / "parts", told, views="strong") == best
+    assert what_was_learned(told.history) == what_was_learned(history.history)
+    assert same_weights(second, whole)
+
+
+def test_a_training_run_with_a_deadline_ends_then_with_a_small_learning_rate(catalogue_folder, make_encoder, tmp_path):
+    told, begin = Stop(), time.monotonic()
+    run(make_encoder(), catalogue_folder, tmp_path, told, views="strong", until=begin + 6)
+    assert 6 <= time.monotonic() - begin < 20
+    assert told.history[-1]["learning_rate"] < 0.1 * OPTIONS.learning_rate
+    assert len(told.epochs) != OPTIONS.epochs  # as many as the time allowed
 
 
 def test_whitening_comes_after_the_best_epoch_and_spreads_characters_evenly(
