@@ -185,7 +185,7 @@ def copy_bundle(source: Path, folder: Path) -> None:
 
     def copy(bundle: Bundle) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        files = {}
+        files: dict[str, str] = {}
         for one in filter(None, (bundle.base, bundle)):
             files |= one.listing["files"]
             for name in one.listing["files"]:

@@ -66,10 +66,8 @@ def _nearest(series: str, names: Mapping[str, str]) -> str:
     """The series that may have been meant, as the end of a message. names: of all series, by their folded name."""
     wanted = folded(series)
     close = [name for name in names if wanted and wanted in name][:MAX_NEAREST]
-    close = close or difflib.get_close_matches(wanted, names, MAX_NEAREST, 0.5)
-    if not names:
-        return ": none of them has a series"
-    return f"; the nearest are {', '.join(names[name] for name in close)}" if close else f", but from {len(names)} others"
+    close = close or difflib.get_close_matches(wanted, names, MAX_NEAREST, 0.0)
+    return f"; the nearest are {', '.join(names[name] for name in close)}" if close else ": none of them has a series"
 
 
 def named(known: list[Known], character: str, series: str | None) -> list[Known]:

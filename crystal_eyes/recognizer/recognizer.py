@@ -147,10 +147,11 @@ class Recognizer:
 
     def _candidates(self, probabilities: np.ndarray) -> tuple[Candidate, ...]:
         best = np.argsort(-probabilities, kind="stable")[:CANDIDATES]
-        naming = self.naming
-        return tuple(
-            Candidate(*naming.characters[label], float(probabilities[label]), naming.original_names[label]) for label in best
-        )
+        answers = []
+        for label in best:
+            character, series = self.naming.characters[label]
+            answers.append(Candidate(character, series, float(probabilities[label]), self.naming.original_names[label]))
+        return tuple(answers)
 
     def _nearest(self, similarities: np.ndarray) -> tuple[Reference, ...]:
         """The most similar reference head of each of the nearest characters."""
@@ -163,8 +164,9 @@ class Recognizer:
                     break
         answers = []
         for label, row in found.items():
+            character, series = self.naming.characters[label]
             similarity, thumbnail = min(1.0, float(similarities[row])), self.naming.gallery.thumbnail(row)
-            answers.append(Reference(*self.naming.characters[label], similarity, thumbnail, self.naming.original_names[label]))
+            answers.append(Reference(character, series, similarity, thumbnail, self.naming.original_names[label]))
         return tuple(answers)
 
 

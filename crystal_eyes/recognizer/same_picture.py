@@ -36,7 +36,7 @@ def label_of_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.
     Reference heads without a picture are not compared.
     """
     similar = cosines(embedding[None], naming.gallery.embeddings)[0]
-    rows = np.array([row for row in np.flatnonzero(similar >= SIMILAR) if naming.gallery.thumbnail(row)], int)
+    rows = np.flatnonzero((similar >= SIMILAR) & np.array([bool(one) for one in naming.gallery.thumbnails]))
     if not len(rows):
         return None
     hashes = Hashes.of(_small(picture))

@@ -21,7 +21,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.build.inputs import content_digest
 from crystal_eyes.recognizer.build.roles import rows_by_role
-from crystal_eyes.recognizer.bundle import read_bundle
+from crystal_eyes.recognizer.bundle import FORMAT, read_bundle
 from steps.bundle import summary
 from tests.runs import ROOT, TINY_MAIN, Project, draw_head
 
@@ -165,7 +165,7 @@ def test_the_champion_moves_only_to_a_challenger_that_is_not_worse_and_main_says
     def alias(name: str) -> int:
         return int(own.client.get_model_version_by_alias("crystal-eyes", name).version)
 
-    parameters = {**PARAMETERS, "references": 1}  # the same names, another gallery
+    parameters = {**PARAMETERS, "references": 1, "thumbnails": "false"}  # the same names, another gallery
     output = own.run("main", parameters)
     assert "crystal-eyes version 2 is the challenger" in output
     assert "crystal-eyes version 2 is the new champion: its top-5" in output and "on the same heads" in output
@@ -186,7 +186,7 @@ def test_the_champion_moves_only_to_a_challenger_that_is_not_worse_and_main_says
     own.client.set_registered_model_alias("crystal-eyes", "champion", "2")
     source = own.client.get_model_version_download_uri("crystal-eyes", "2").removeprefix("file://")
     listing = Path(source) / "artifacts" / "bundle" / "bundle.json"
-    listing.write_text(listing.read_text().replace('"format": 2', '"format": 1'))
+    listing.write_text(listing.read_text().replace(f'"format": {FORMAT}', '"format": 1'))
     output = own.run("main", PARAMETERS)
     assert "crystal-eyes version 1 is the new champion: version 2 can no longer be used" in output
     assert "has format 1, this version reads 2" in output and alias("champion") == 1

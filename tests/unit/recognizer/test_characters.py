@@ -49,12 +49,14 @@ def test_a_series_is_named_as_a_whole_and_a_name_of_two_series_is_shown_with_its
 @pytest.mark.parametrize(
     ("given", "says"),
     [("tower", "from the series tower; the nearest are Idol Tower"), ("Vocalod", "the nearest are Vocaloid"),
-     ("zzzzzzzz", "but from 3 others"), ("", "but from 3 others")],
+     ("zzzzzzzz", "the nearest are "), ("", "the nearest are ")],
 )  # fmt: skip
 def test_an_unknown_series_is_refused_with_the_nearest_ones(given, says):
     with pytest.raises(UserError) as caught:
         search(ALL, [], given)
     assert says in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="none of them has a series"):
+        search([Known("A", "")], [], given)
 
 
 def test_a_bundle_tells_names_and_heads_of_trained_and_enrolled_characters(bundle_folder, tmp_path):
