@@ -50,12 +50,29 @@ class ChainResult:
     bundle: StepResult
     evaluation: StepResult
     catalogue: str
+
+
+@dataclass(frozen=True)
+class FittedChain:
+    """What the chain gives before a bundle is made of it."""
+
+    classifiers: dict[str, StepResult]  # by name, those that were asked for
+    naming: str  # the classifier that names heads in the bundle
+    catalogue: str
     encoder: str  # URI or folder, as export was given it
-    bundle_parameters: dict[str, Any]  # as the step bundle was given them
+    bundle_parameters: dict[str, Any]  # of the step bundle
 
 
 def run_chain(main: Main, run: Runner) -> ChainResult:
     """Call `run(entry point, parameters)` for every step in order. Raises UserError on contradictory parameters."""
+    fitted = fit_classifiers(main, run)
+    bundle = run("bundle", fitted.bundle_parameters)
+    evaluation = run("evaluate", {"bundle": bundle.output("bundle"), "catalogue": fitted.catalogue})
+    return ChainResult(fitted.classifiers, fitted.naming, bundle, evaluation, fitted.catalogue)
+
+
+def fit_classifiers(main: Main, run: Runner) -> FittedChain:
+    """The steps of the chain up to the classifiers. Raises UserError on contradictory parameters."""
     options = main.options
     compared = [name.strip() for name in options.classifiers.split(",") if name.strip()]
     unknown = sorted(set(compared) - set(CLASSIFIERS))
@@ -94,7 +111,7 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
         own = {option: getattr(main.classify, option) for option in ("seed", *option_fields(name))}
         given = {"embeddings": embeddings, "catalogue": catalogue, "classifier": name}
         classifiers[name] = run("classify", given | own)
-    bundled = {
+    bundle = {
         "detector": detector or HEAD_DETECTOR,
         "onnx": onnx,
         "embeddings": embeddings,
@@ -102,9 +119,7 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
         "catalogue": catalogue,
         **own_values(main.bundle),
     }
-    bundle = run("bundle", bundled)
-    evaluation = run("evaluate", {"bundle": bundle.output("bundle"), "catalogue": catalogue})
-    return ChainResult(classifiers, naming, bundle, evaluation, catalogue, encoder, bundled)
+    return FittedChain(classifiers, naming, catalogue, encoder, bundle)
 
 
 def _trained(train: Train, distill: Distill, catalogue: str, run: Runner) -> str:

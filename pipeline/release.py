@@ -14,7 +14,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.paths import plain_path
 from crystal_eyes.recognizer.bundle import CARD, LISTING, copy_bundle, read_bundle
 from pipeline.cache.digests import digest_path
-from pipeline.chain import ChainResult, Runner, StepResult, run_chain
+from pipeline.chain import FittedChain, Runner, StepResult, fit_classifiers
 from pipeline.datasets import log_catalogue
 from pipeline.experiment import name_experiment
 from pipeline.get_or_run import _get_or_run
@@ -37,14 +37,14 @@ FINAL = {"fit_all_heads": True, "released": True, "thumbnails": False}
 class Released:
     """The runs of a release."""
 
-    chained: ChainResult  # on the splits
-    final: StepResult  # the bundle of all heads
+    fitted: FittedChain  # on the splits
+    bundle: StepResult  # of all heads
 
 
 def release_chain(main: Main, run: Runner) -> Released:
     """Call `run(entry point, parameters)` for every step in order. Raises UserError on contradictory parameters."""
-    chained = run_chain(main, run)
-    return Released(chained, run("bundle", chained.bundle_parameters | FINAL))
+    fitted = fit_classifiers(main, run)
+    return Released(fitted, run("bundle", fitted.bundle_parameters | FINAL))
 
 
 def run_release(release: Release) -> None:
@@ -55,12 +55,12 @@ def run_release(release: Release) -> None:
         return StepResult(_get_or_run(entry_point, parameters, use_cache=release.main.options.cache == "on"))
 
     done = release_chain(release.main, run)
-    catalogue = done.chained.catalogue
+    catalogue = done.fitted.catalogue
     log_catalogue(catalogue, digest_path(local_path(catalogue)), "release")
-    bundle = local_path(done.final.output("bundle"))
+    bundle = local_path(done.bundle.output("bundle"))
     log_results(done, bundle)
     options = release.main.options
-    encoder = input_path(options, "encoder") if options.encoder else local_path(done.chained.encoder)
+    encoder = input_path(options, "encoder") if options.encoder else local_path(done.fitted.encoder)
     write_release(bundle, encoder, target)
     written = read_bundle(target)
     size = sum((target / name).stat().st_size for name in written.listing["files"])
@@ -69,29 +69,21 @@ def run_release(release: Release) -> None:
 
 
 def log_results(done: Released, bundle: Path) -> None:
-    """Log figures, tables and the model card; print the most important figures."""
-    split = done.chained.classifiers[done.chained.naming].finished.data.metrics
-    series, final = (step.finished.data.metrics for step in (done.chained.bundle, done.final))
-    metrics = {name: value for name, value in split.items() if name.startswith("top_")}
-    metrics |= {"series_top_1": series.get("held_out_series_top_1", float("nan"))}
-    metrics |= {f"final/{name}": value for name, value in final.items()}
-    mlflow.log_metrics({name: value for name, value in metrics.items() if value == value})
+    """Log figures, the table by set and the model card; print the most important figures."""
+    split = done.fitted.classifiers[done.fitted.naming].finished.data.metrics
+    split = {name: value for name, value in split.items() if name.startswith("top_")}
+    final = done.bundle.finished.data.metrics
+    mlflow.log_metrics(split | {f"final/{name}": value for name, value in final.items()})
     mlflow.log_artifact(str(bundle / CARD))
-    for step, name in ((done.chained.bundle, "per_set_split.csv"), (done.final, PER_SET)):
-        table = local_path(f"runs:/{step.finished.info.run_id}/{PER_SET}")
-        mlflow.log_text(table.read_text("utf-8"), name)
+    run_id = done.bundle.finished.info.run_id
+    mlflow.log_artifact(str(local_path(f"runs:/{run_id}/{PER_SET}")))
     lines = []
-    for title, some in (
-        ("on the splits", metrics),
-        ("fitted on all heads but half of the test heads' artworks", held_out(final)),
-    ):
+    for title, some in (("on the splits", split), ("with all heads but half of the test heads' artworks", held_out(final))):
         figures = (f"{name.replace('_', '-')} {some[name]:.3f}" for name in ("top_1", "top_5", "series_top_1") if name in some)
         lines.append(f"{title}: {', '.join(figures)}")
     print("\n".join(lines))
-    note = "\n".join(
-        [Release.__doc__ or "", "", *(f"- {line}" for line in lines), "", f"Artifacts: the model card {CARD}, {PER_SET}"]
-    )
-    mlflow.set_tags({"bundle_run": done.final.finished.info.run_id, "mlflow.note.content": note})
+    note = [Release.__doc__ or "", "", *(f"- {line}" for line in lines), "", f"Artifacts: the model card {CARD}, {PER_SET}"]
+    mlflow.set_tags({"bundle_run": run_id, "mlflow.note.content": "\n".join(note)})
 
 
 def held_out(metrics: dict[str, float]) -> dict[str, float]:

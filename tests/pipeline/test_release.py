@@ -1,6 +1,7 @@
 """release: from a dataset to the folder that comes with Crystal Eyes."""
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -14,6 +15,7 @@ from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.bundle import read_bundle
 from pipeline import release
 from pipeline.parameters.entry_points import Release
+from pipeline.parameters.steps import STEPS
 from pipeline.release import release_chain, writable_target, write_release
 from tests.pipeline.test_chain import Recorder
 from tests.runs import ROOT, Project, artifacts, draw_head, draw_heads
@@ -41,12 +43,12 @@ def chain_of(*arguments: str) -> list[tuple[str, dict]]:
     return called
 
 
-def test_the_bundle_is_made_on_the_splits_and_then_of_all_heads(encoder):
+def test_the_classifier_is_measured_on_the_splits_and_the_bundle_made_of_all_heads(encoder):
     called = chain_of("--encoder", str(encoder))
-    assert [name for name, _ in called] == ["prepare", "export", "embed", "classify", "bundle", "evaluate", "bundle"]
-    on_splits, final = (parameters for name, parameters in called if name == "bundle")
-    assert not on_splits["fit_all_heads"] and not on_splits["released"] and on_splits["thumbnails"]
-    assert final == on_splits | {"fit_all_heads": True, "released": True, "thumbnails": False}
+    assert [name for name, _ in called] == ["prepare", "export", "embed", "classify", "bundle"]
+    bundle = called[-1][1]
+    assert bundle["fit_all_heads"] and bundle["released"] and not bundle["thumbnails"]
+    assert set(bundle) == {field.name for field in dataclasses.fields(STEPS["bundle"])}
 
 
 def test_without_an_encoder_one_is_trained_and_only_the_classifier_that_names_is_fitted():
@@ -140,9 +142,8 @@ def test_one_run_documents_a_release(released):
         assert run.data.metrics[name] >= 0
     assert (artifacts(run) / "README.md").read_text("utf-8").startswith("# The released recognizer")
     assert "- on the splits: top-1 " in run.data.tags["mlflow.note.content"]
-    for name in ("per_set.csv", "per_set_split.csv"):
-        (first, *_) = csv.DictReader(io.StringIO((artifacts(run) / name).read_text()))
-        assert first["set"] == "" and first["characters"] == "8" and 0 <= float(first["top_1"]) <= 1
+    (first, *_) = csv.DictReader(io.StringIO((artifacts(run) / "per_set.csv").read_text()))
+    assert first["set"] == "" and first["characters"] == "8" and 0 <= float(first["top_1"]) <= 1
 
 
 @pytest.mark.slow
@@ -151,7 +152,7 @@ def test_a_repeated_release_runs_nothing_again_and_writes_the_same_files(release
     target = Path(str(parameters["output"]))
     before = {path.name: path.read_bytes() for path in target.iterdir() if path.is_file()}
     plan = project.call("release", {**parameters, "plan": "true"})
-    assert "plan: 0 to run, 7 to reuse" in plan
+    assert "plan: 0 to run, 5 to reuse" in plan
     again = project.call("release", parameters)
     assert ": running" not in again
     assert {path.name: path.read_bytes() for path in target.iterdir() if path.is_file()} == before
