@@ -26,7 +26,7 @@ main: env  ## run the pipeline on the built-in cast with one encoder
 release: env  ## rebuild models/recognizer: make release DATASET=FOLDER [ENCODER=FOLDER]
 	@test -n '$(DATASET)' || { echo 'release: give a dataset: make release DATASET=FOLDER' >&2; exit 1; }
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . -e release --env-manager local -P dataset='$(DATASET)' \
-		$(if $(ENCODER),-P encoder='$(ENCODER)')
+		$(if $(ENCODER),-P encoder='$(ENCODER)') $(OPTIONS)
 
 page: env  ## serve the web page with the champion in the Model Registry
 	$(BIN)/crystal-eyes serve
