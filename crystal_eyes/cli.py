@@ -114,6 +114,7 @@ def enroll(options: argparse.Namespace) -> int:
         raise UserError(f"{given} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy")
     else:
         _change(options, source)
+    _say_which(chosen, read_bundle(bundle_folder(given) if given == RELEASED else source))
     return 0
 
 

@@ -71,7 +71,7 @@ def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[
         if len(pictures) + result.heads_before > MAX_HEADS:
             had = f" in addition to the {result.heads_before} enrolled before" if result.heads_before else ""
             raise UserError(f"too many pictures of {name} ({len(pictures)}{had}): choose at most {MAX_HEADS} varied ones")
-        names, heads, embeddings = _usable(recognizer, pictures, None if is_new else known.index(own), result)
+        names, heads, embeddings = _usable(recognizer, pictures, None if is_new else _label(recognizer, own), result)
         if not heads:
             raise UserError(_why_no_head(own, result))
         for picture, head in zip(names, recognizer.name_heads(heads)):
@@ -229,6 +229,11 @@ def _usable(
         heads.append(found[0])
         embeddings.append(embedding)
     return list(hashes), heads, np.array(embeddings, np.float32)
+
+
+def _label(recognizer: Recognizer, own: Known) -> int | None:
+    """The label of an enrolled character; None if it is not used, as a newer release was trained on it."""
+    return recognizer.naming.known.index(own) if own in recognizer.naming.known else None
 
 
 def _why_no_head(own: Known, result: Enrollment) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.onnx_session import open_session
-from crystal_eyes.recognizer.answers import LikelySeries
+from crystal_eyes.recognizer.answers import LikelySeries, full_name
 from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.characters import characters_of
@@ -34,7 +34,10 @@ class Naming:
     """Names embeddings: logits, class means and gallery of a bundle, with its calibration."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None):
-        self.known = characters_of(bundle)  # by label
+        trained = {full_name(*one) for one in bundle.characters}
+        # by label; without enrolled characters that a newer release was trained on
+        self.known = [one for one in characters_of(bundle) if not (one.folder and str(one) in trained)]
+        enrolled = [one.folder for one in self.known if one.folder]
         self.original_names = [one.original_name for one in self.known]  # by label, "" where unknown
         self.characters = bundle.characters  # (character, series) by label
         try:
@@ -43,7 +46,7 @@ class Naming:
             reason = str(error).splitlines()[0]
             raise UserError(f"{bundle.trained / CLASSIFIER} can't be read ({reason}): {REBUILD}") from None
         self.trained = len(self.characters)
-        self.gallery = Gallery([bundle.trained, *bundle.enrolled])
+        self.gallery = Gallery([bundle.trained, *enrolled])
         label_of = {character: label for label, (character, _) in enumerate(self.characters)}
         own = Gallery([bundle.trained])
         means = [np.load(bundle.trained / MEANS, allow_pickle=False).astype(np.float32)]
@@ -52,7 +55,7 @@ class Naming:
             raise UserError(f"{bundle.trained}: its files contain different numbers of characters: {REBUILD}")
         labels = [np.array([label_of[character] for character in own.characters], int)]
         self._only_line: list[bool] = []  # by enrolled character: all of its heads are line art or gray
-        for folder in bundle.enrolled:
+        for folder in enrolled:
             described, heads = json.loads((folder / CHARACTER).read_text("utf-8")), Gallery([folder])
             labels.append(np.full(len(heads.embeddings), len(self.characters)))
             self.characters.append((described["character"], described["series"]))
@@ -68,7 +71,7 @@ class Naming:
         self.enrolled_logits = EnrolledLogits(**values["enrolled_logits"])
         if "enrolled_unlikeness" in values:
             self.enrolled_unlikeness = EnrolledUnlikeness.from_dict(values["enrolled_unlikeness"])
-        elif bundle.enrolled:  # of a bundle that was built without it
+        elif enrolled:  # of a bundle that was built without it
             self.enrolled_unlikeness = EnrolledUnlikeness.from_gallery(own.embeddings, labels[0], means[0])
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:

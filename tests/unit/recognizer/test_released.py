@@ -11,7 +11,7 @@ from crystal_eyes import cli
 from crystal_eyes.encoder.onnx_export import export_onnx
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer, places
-from crystal_eyes.recognizer.bundle import FORMAT, LISTING, read_bundle, write_listing
+from crystal_eyes.recognizer.bundle import FORMAT, LISTING, read_bundle, write_characters, write_listing
 from crystal_eyes.recognizer.default import VARIABLE, choose_bundle
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from tests.runs import draw_head
@@ -74,6 +74,7 @@ def test_a_given_bundle_comes_before_the_variable_and_that_before_the_released_o
     assert "using the released recognizer" in run("characters", "--bundle", "released")[2]
 
 
+@pytest.mark.slow
 def test_a_store_without_a_champion_leaves_the_released_one(released, tmp_path, monkeypatch):
     from mlflow import MlflowClient
 
@@ -110,7 +111,8 @@ def test_a_model_of_a_newer_format_says_so_in_a_line(run, released):
 
 def test_what_is_enrolled_into_the_released_bundle_is_kept_apart_and_used_from_then_on(run, released, own):
     before = contents(released)
-    code, out, _ = run("enroll", "--character", "Nova", "--series", "S", "0.png", "1.png")
+    code, out, err = run("enroll", "--character", "Nova", "--series", "S", "0.png", "1.png")
+    assert err == f"crystal-eyes: using the released recognizer and 1 enrolled character in {own} (the default)\n"
     assert code == 0 and f"Nova was added to {own} from 2 heads" in out
     assert contents(released) == before
     code, out, err = run("recognize", "2.png")
@@ -134,6 +136,7 @@ def test_a_copy_of_the_released_bundle_with_its_enrolled_characters_stands_alone
     assert "trained" not in json.loads((tmp_path / "copy" / LISTING).read_text())
 
 
+@pytest.mark.slow
 def test_an_upgrade_keeps_the_enrolled_characters_and_embeds_them_again(run, released, own, make_encoder, tmp_path):
     assert run("enroll", "--character", "Nova", "--series", "S", "0.png", "1.png")[0] == 0
     old = Recognizer.load("released").naming.gallery.embeddings[-2:]
@@ -149,12 +152,30 @@ def test_an_upgrade_keeps_the_enrolled_characters_and_embeds_them_again(run, rel
     assert np.abs(kept - fresh).max() < 0.02 < np.abs(old - fresh).max()
 
 
+@pytest.mark.slow
 def test_an_outdated_enrollment_is_not_read_with_another_encoder(run, released, own, make_encoder):
     assert run("enroll", "--character", "Nova", "0.png")[0] == 0
     upgrade(released, make_encoder)
     with pytest.raises(UserError, match="were enrolled with an earlier release"):
         Recognizer.load(own)
     assert read_bundle(bundle_folder("released")).enrolled
+
+
+def test_an_enrolled_character_that_a_newer_release_knows_is_named_once_and_can_be_removed(run, released, own):
+    for name in ("Nova", "Stella"):
+        assert run("enroll", "--character", name, "--series", "S", f"{int(name == 'Nova')}.png")[0] == 0
+    rows = json.loads((released / "characters.json").read_text("utf-8"))
+    rows[2][:2], old = ["Nova", "S"], rows[2][0]
+    write_characters(released, rows)
+    gallery = json.loads((released / "gallery.json").read_text("utf-8"))
+    (released / "gallery.json").write_text(json.dumps([["Nova" if name == old else name, size] for name, size in gallery]))
+    listing = json.loads((released / LISTING).read_text())
+    write_listing(released, listing["source"], list(listing["files"]))
+    naming = Recognizer.load("released").naming
+    assert naming.characters.count(("Nova", "S")) == 1 and naming.characters[8:] == [("Stella", "S")]
+    assert naming.gallery.characters.count("Stella") == 1 and len(naming.gallery_labels) == len(naming.gallery.characters)
+    assert run("enroll", "--character", "Nova", "--series", "S", "--remove")[0] == 0
+    assert len(read_bundle(own).enrolled) == 1
 
 
 @pytest.mark.parametrize("arguments", ["Character 1,--series,Series 1,0.png", "Nova,--remove", "Nova,nowhere.png"])
