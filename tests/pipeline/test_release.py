@@ -16,6 +16,7 @@ from crystal_eyes.recognizer.bundle import read_bundle
 from pipeline import release
 from pipeline.parameters.entry_points import Release
 from pipeline.parameters.steps import STEPS
+from pipeline.promote import shortened
 from pipeline.release import release_chain, writable_target, write_release
 from tests.pipeline.test_chain import Recorder
 from tests.runs import ROOT, Project, artifacts, draw_head, draw_heads
@@ -160,3 +161,10 @@ def test_a_repeated_release_runs_nothing_again_and_writes_the_same_files(release
 
 def test_release_is_where_training_looks_for_the_encoder():
     assert release.ENCODER == "encoder" and Release.parse(["--dataset", "x"]).output == "models/recognizer"
+
+
+def test_a_card_that_is_too_long_for_the_registry_loses_its_last_sections():
+    card = "# Title\n\ntext\n" + "".join(f"\n## Section {n}\n\n{'x' * 900}\n" for n in range(8))
+    short = shortened(card)
+    assert len(short) <= 5000 and card.startswith(short) and card[len(short) :].startswith("\n## Section 5")
+    assert shortened(short) == short
