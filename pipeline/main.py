@@ -47,8 +47,8 @@ def run_main(main: Main, active: Run) -> None:
         + ("" if served else f"To look at it:  mlflow ui --backend-store-uri {store}\n")
         + f"This run:       {store if served else 'http://127.0.0.1:5000'}/{run_page(active.info)}\n"
         "Its description links to each classifier; its artifacts include comparison.png. The runs of the classifiers have\n"
-        "answers.png, confused_pairs.png and per_character.csv; that of prepare has contact_sheet.png;\n"
-        "those of train and distill have the curves by epoch."
+        "answers.png, confused_pairs.png and per_character.csv; that of prepare has contact_sheet.png"
+        + ("." if main.options.encoder else ";\nthose of train and distill have the curves by epoch.")
     )
 
 
