@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PINS = sed -n 's/^ \{6\}- \([A-Za-z].*\)$$/\1/p' conda.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env main ui page test test-fast lint wheel wheel-check
+.PHONY: help env main release ui page test test-fast lint wheel wheel-check
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,6 +22,11 @@ $(VENV)/.installed: conda.yaml pyproject.toml
 
 main: env  ## run the pipeline on the built-in cast with one encoder
 	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . -e main --env-manager local -P distill_epochs=0
+
+release: env  ## rebuild models/recognizer: make release DATASET=FOLDER [ENCODER=FOLDER]
+	@test -n '$(DATASET)' || { echo 'release: give a dataset: make release DATASET=FOLDER' >&2; exit 1; }
+	PATH="$(CURDIR)/$(BIN):$$PATH" mlflow run . -e release --env-manager local -P dataset='$(DATASET)' \
+		$(if $(ENCODER),-P encoder='$(ENCODER)') $(OPTIONS)
 
 page: env  ## serve the web page with the champion in the Model Registry
 	$(BIN)/crystal-eyes serve

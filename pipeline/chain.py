@@ -11,9 +11,11 @@ from crystal_eyes.artifacts import local_path
 from crystal_eyes.classifiers.registry import CLASSIFIERS, LINEAR, option_fields
 from crystal_eyes.errors import UserError
 from pipeline.cache.key import PENDING, ROOT
-from pipeline.parameters.declare import own_values
+from pipeline.parameters.declare import input_path, own_fields, own_values
+from pipeline.parameters.encoders import encoder_backbone
 from pipeline.parameters.entry_points import Main
 from pipeline.parameters.recipes import RECIPES
+from pipeline.parameters.steps import Bundle, Classify, Distill, Embed, Prepare, Train
 from pipeline.tuned import read_tuned, with_values
 
 HEAD_DETECTOR = str(ROOT / "models" / "head-detector")  # comes with the project
@@ -50,22 +52,43 @@ class ChainResult:
     catalogue: str
 
 
+@dataclass(frozen=True)
+class FittedChain:
+    """What the chain gives before a bundle is made of it."""
+
+    classifiers: dict[str, StepResult]  # by name, those that were asked for
+    naming: str  # the classifier that names heads in the bundle
+    catalogue: str
+    encoder: str  # URI or folder, as export was given it
+    bundle_parameters: dict[str, Any]  # of the step bundle
+
+
 def run_chain(main: Main, run: Runner) -> ChainResult:
     """Call `run(entry point, parameters)` for every step in order. Raises UserError on contradictory parameters."""
+    fitted = fit_classifiers(main, run)
+    bundle = run("bundle", fitted.bundle_parameters)
+    evaluation = run("evaluate", {"bundle": bundle.output("bundle"), "catalogue": fitted.catalogue})
+    return ChainResult(fitted.classifiers, fitted.naming, bundle, evaluation, fitted.catalogue)
+
+
+def fit_classifiers(main: Main, run: Runner) -> FittedChain:
+    """The steps of the chain up to the classifiers. Raises UserError on contradictory parameters."""
     options = main.options
     compared = [name.strip() for name in options.classifiers.split(",") if name.strip()]
     unknown = sorted(set(compared) - set(CLASSIFIERS))
     if unknown or not compared:
         raise UserError(f"parameter classifiers={options.classifiers}: choose one or more of {', '.join(CLASSIFIERS)}")
-    # a step is called with, and known by, its resolved values, wherever they came from
     train = main.train
     if options.params:
         train = with_values(train, read_tuned(options.params), "params")
-    recipe = RECIPES[train.recipe]
-    train, distill = train.resolved(), dataclasses.replace(main.distill, recipe=train.recipe).resolved()
-    naming = options.naming or recipe.classifier
+    distill = dataclasses.replace(main.distill, recipe=train.recipe)
+    naming = options.naming or RECIPES[train.recipe].classifier
     if naming not in LINEAR:
         raise UserError(f"parameter naming={naming}: choose one of {', '.join(LINEAR)}")
+    if options.encoder:
+        _require_encoder(main)
+    else:  # a step is called with, and known by, its resolved values, wherever they came from
+        train, distill = train.resolved(), distill.resolved()
 
     prepare, detector = own_values(main.prepare), options.detector
     if detector:
@@ -78,12 +101,7 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
         detector = detector or run("detector", own_values(main.detector)).output("detector")
         prepare["dataset"] = run("crop", {"detector": detector, **own_values(main.crop)}).output("heads")
     catalogue = run("prepare", prepare).output("catalogue")
-    encoder = run("train", {"catalogue": catalogue, **own_values(train)}).output("encoder")
-    if distill.distill_epochs:
-        other_seed = (train.seed + 1) % 2**31
-        other = run("train", {"catalogue": catalogue, **own_values(train), "seed": other_seed}).output("encoder")
-        both = {"catalogue": catalogue, "encoder": encoder, "other": other}
-        encoder = run("distill", both | own_values(distill)).output("encoder")
+    encoder = options.encoder or _trained(train, distill, catalogue, run)
     onnx = run("export", {"encoder": encoder, "catalogue": catalogue}).output("onnx")
     embeddings = run("embed", {"onnx": onnx, "catalogue": catalogue, **own_values(main.embed)}).output("embeddings")
 
@@ -93,16 +111,38 @@ def run_chain(main: Main, run: Runner) -> ChainResult:
         own = {option: getattr(main.classify, option) for option in ("seed", *option_fields(name))}
         given = {"embeddings": embeddings, "catalogue": catalogue, "classifier": name}
         classifiers[name] = run("classify", given | own)
-    bundle = run(
-        "bundle",
-        {
-            "detector": detector or HEAD_DETECTOR,
-            "onnx": onnx,
-            "embeddings": embeddings,
-            "classifier": classifiers[naming].output("classifier"),
-            "catalogue": catalogue,
-            **own_values(main.bundle),
-        },
-    )
-    evaluation = run("evaluate", {"bundle": bundle.output("bundle"), "catalogue": catalogue})
-    return ChainResult(classifiers, naming, bundle, evaluation, catalogue)
+    bundle = {
+        "detector": detector or HEAD_DETECTOR,
+        "onnx": onnx,
+        "embeddings": embeddings,
+        "classifier": classifiers[naming].output("classifier"),
+        "catalogue": catalogue,
+        **own_values(main.bundle),
+    }
+    return FittedChain(classifiers, naming, catalogue, encoder, bundle)
+
+
+def _trained(train: Train, distill: Distill, catalogue: str, run: Runner) -> str:
+    """The URI of an encoder that is trained on the catalogue, and distilled if the resolved parameters say so."""
+    encoder = run("train", {"catalogue": catalogue, **own_values(train)}).output("encoder")
+    if not distill.distill_epochs:
+        return encoder
+    other_seed = (train.seed + 1) % 2**31
+    other = run("train", {"catalogue": catalogue, **own_values(train), "seed": other_seed}).output("encoder")
+    both = {"catalogue": catalogue, "encoder": encoder, "other": other}
+    return run("distill", both | own_values(distill)).output("encoder")
+
+
+def _require_encoder(main: Main) -> None:
+    """Raise UserError where the given encoder is none, or a parameter is given that only a training has."""
+    given = main.options.encoder
+    encoder_backbone(input_path(main.options, "encoder"))
+    shared = {field.name for part in (Prepare, Embed, Classify, Bundle) for field in own_fields(part)} | {"recipe", "wandb"}
+    for part in (main.train, main.distill):
+        for field in own_fields(type(part)):
+            value = getattr(part, field.name)
+            idle = field.name in shared or (field.name == "distill_epochs" and value == 0)
+            if value != field.default and not idle:
+                raise UserError(f"encoder={given} trains no encoder: leave {field.name}={value} out")
+    if main.options.params:
+        raise UserError(f"encoder={given} trains no encoder: leave params={main.options.params} out")

@@ -47,8 +47,8 @@ def run_main(main: Main, active: Run) -> None:
         + ("" if served else f"To look at it:  mlflow ui --backend-store-uri {store}\n")
         + f"This run:       {store if served else 'http://127.0.0.1:5000'}/{run_page(active.info)}\n"
         "Its description links to each classifier; its artifacts include comparison.png. The runs of the classifiers have\n"
-        "answers.png, confused_pairs.png and per_character.csv; that of prepare has contact_sheet.png;\n"
-        "those of train and distill have the curves by epoch."
+        "answers.png, confused_pairs.png and per_character.csv; that of prepare has contact_sheet.png"
+        + ("." if main.options.encoder else ";\nthose of train and distill have the curves by epoch.")
     )
 
 
@@ -60,13 +60,18 @@ def headline(chained: ChainResult) -> dict[str, float]:
 
 def begin(main: Main, active: Run) -> None:
     """Name and tag the run of main or of a plan, and log all its parameters, also those that were not given."""
-    parts = [getattr(main, field.name) for field in dataclasses.fields(main)]
-    given = {field.name: getattr(part, field.name) for part in reversed(parts) for field in own_fields(type(part))}
+    given = values_of(main)
     if is_generated(active.info.run_name):
         defaults = {field.name: field.default for part in reversed(MAIN) for field in own_fields(part)}
         mlflow.set_tag("mlflow.runName", main_name(given, defaults))
     mlflow.set_tag(ENTRY_POINT, "plan" if main.options.plan else "main")
     mlflow.log_params({name: as_text(value) for name, value in given.items() if name not in active.data.params})
+
+
+def values_of(main: Main) -> dict[str, Any]:
+    """All values that a user of main can give, by parameter."""
+    parts = [getattr(main, field.name) for field in dataclasses.fields(main)]
+    return {field.name: getattr(part, field.name) for part in reversed(parts) for field in own_fields(type(part))}
 
 
 if __name__ == "__main__":

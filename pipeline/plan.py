@@ -1,5 +1,6 @@
 """The plan: prints what main would run or reuse, and why, without running it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from mlflow import MlflowClient
@@ -7,13 +8,13 @@ from mlflow.entities import Run
 
 from pipeline.cache.key import PENDING
 from pipeline.cache.records import find, nearest
-from pipeline.chain import StepResult, run_chain
+from pipeline.chain import Runner, StepResult, run_chain
 from pipeline.get_or_run import current_experiment, key_of, label
 from pipeline.parameters.entry_points import Main
 
 
-def print_plan(main: Main) -> None:
-    """Print a line per step: `reuse` with its run, or `run` with every reason."""
+def print_plan(main: Main, chain: Callable[[Main, Runner], object] = run_chain) -> None:
+    """Print a line per step: `reuse` with its run, or `run` with every reason. chain: calls the runner for every step."""
     client, experiment = MlflowClient(), current_experiment()
     counts = {"run": 0, "reuse": 0}
 
@@ -26,7 +27,7 @@ def print_plan(main: Main) -> None:
             print(f"         {reason}")
         return StepResult(run)
 
-    run_chain(main, plan)
+    chain(main, plan)
     print(f"plan: {counts['run']} to run, {counts['reuse']} to reuse; nothing was run")
 
 

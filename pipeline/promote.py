@@ -25,6 +25,7 @@ from pipeline.chain import ChainResult, Runner
 
 NAME = "crystal-eyes"
 DIGEST, RUN = "bundle", "bundle_run"  # tags of a version
+MAX_DESCRIPTION = 5000  # characters: what a registry's database takes
 SERVED_WITH = ("mlflow", "numpy", "onnxruntime", "pillow")
 
 
@@ -120,8 +121,14 @@ def _register(client: MlflowClient, chained: ChainResult, digest: str) -> ModelV
     version = client.get_model_version(NAME, str(info.registered_model_version))
     client.set_model_version_tag(NAME, version.version, DIGEST, digest)
     client.set_model_version_tag(NAME, version.version, RUN, chained.bundle.finished.info.run_id)
-    client.update_model_version(NAME, version.version, description=(bundle.folder / CARD).read_text("utf-8"))
+    card = (bundle.folder / CARD).read_text("utf-8")
+    client.update_model_version(NAME, version.version, description=shortened(card))
     return version
+
+
+def shortened(card: str) -> str:
+    """The whole sections of a model card that fit into a description."""
+    return card if len(card) <= MAX_DESCRIPTION else card[: card.rindex("\n## ", 0, MAX_DESCRIPTION)]
 
 
 def _picture(bundle: Bundle) -> bytes:

@@ -13,14 +13,13 @@ from typing import NoReturn, ParamSpec, TypeVar
 
 import mlflow
 
-from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError, one_line
 from pipeline.cache.digests import digest_path
 from pipeline.cache.key import cache_key
 from pipeline.cache.records import record
 from pipeline.cache.workspace import workspace
 from pipeline.datasets import log_prepared
-from pipeline.parameters.declare import as_text, inputs, names_files, parse, values
+from pipeline.parameters.declare import as_text, input_path, inputs, names_files, parse, values
 from pipeline.parameters.steps import StepParameters
 from pipeline.presentation import LONG, show_step
 from pipeline.store import lost_server, require_artifact_folder, require_server
@@ -50,7 +49,7 @@ def run_step(entry_point: str, parameters_class: type[Parameters], body: Body[Pa
             mlflow.log_params({name: value for name, value in given.items() if name not in known})
             show_step(run, entry_point, parameters, inputs(parameters), key.inputs)
             with workspace(key.digest) as folder:
-                paths = {n: local_path(v) for n, v in inputs(parameters).items() if names_files(parameters, n)}
+                paths = {n: input_path(parameters, n) for n in inputs(parameters) if names_files(parameters, n)}
                 outputs = _noting_failure(_with_remedy, body, parameters, paths, folder)
                 digests = {}
                 for name, path in outputs.items():

@@ -1,15 +1,18 @@
 """bundle: combines detector, encoder and classifier into a calibrated bundle and evaluates it on held-out heads."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import mlflow
 import numpy as np
 
 from crystal_eyes.recognizer.build.build import BuiltBundle
+from crystal_eyes.recognizer.build.by_set import MEASURES
 from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.bundle import CARD
 from crystal_eyes.recognizer.enrolled_unlikeness import COUNTS
+from pipeline.cache.digests import digest_path
 from pipeline.parameters.steps import Bundle
 from pipeline.step import run_step
 from steps.compute import bundle as compute
@@ -27,8 +30,8 @@ SUMMARY = {
 
 
 def bundle(parameters: Bundle, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
-    options = BundleOptions(parameters.references, parameters.thumbnails, parameters.seed)
-    built = compute.bundle(compute.BundleFolders(**inputs), options, workspace)
+    options = BundleOptions(**{field.name: getattr(parameters, field.name) for field in fields(BundleOptions)})
+    built = compute.bundle(compute.BundleFolders(**inputs), digest_path(inputs["catalogue"]), options, workspace)
     report(built)
     return {"bundle": built.folder}
 
@@ -39,6 +42,9 @@ def report(built: BuiltBundle) -> None:
     auroc = {f"auroc_choose/{name.replace('+', '_and_')}": value for name, value in built.auroc_by_score.items()}
     auroc |= {f"auroc_enrolled/{name}": value for name, value in built.auroc_by_distance.items()}
     mlflow.log_metrics(auroc)
+    mlflow.log_text(built.by_set.to_csv(index=False), "per_set.csv")
+    over_all = built.by_set.iloc[0]
+    mlflow.log_metrics({f"held_out_{name}": float(over_all[name]) for name in MEASURES if np.isfinite(over_all[name])})
     mlflow.log_param("unlikeness", "+".join(built.score))
     mlflow.log_artifact(str(built.folder / CARD))
     size = sum(path.stat().st_size for path in built.folder.iterdir())

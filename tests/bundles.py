@@ -65,7 +65,7 @@ def make_bundle(folder: Path, catalogue: Catalogue, encoder: Path) -> Path:
     # so few heads calibrate to next to no certainty, with which candidates would hardly differ
     calibrations = {kind: replace(one, temperature=TEMPERATURES[kind]) for kind, one in calibrations.items()}
     values = calibration_values(unlikeness, EnrolledLogits(20.0, -12.0), calibrations)
-    write_bundle(folder, inputs, data, known, values, "# A small bundle\n", inputs.digests())
+    write_bundle(folder, inputs, data, known, train, values, "# A small bundle\n", inputs.digests())
 
     rows = json.loads((folder / bundle.CHARACTERS).read_text("utf-8"))
     for label, row in enumerate(rows):

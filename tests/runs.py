@@ -186,7 +186,7 @@ class Project:
 
 
 def module_of(entry_point: str) -> str:
-    return f"pipeline.{entry_point}" if entry_point in ("main", "sweep") else f"steps.{entry_point}"
+    return f"pipeline.{entry_point}" if entry_point in ("main", "release", "sweep") else f"steps.{entry_point}"
 
 
 def as_arguments(parameters: Mapping[str, object]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from crystal_eyes import cli
 from pipeline.parameters.declare import merged_fields, parse
-from pipeline.parameters.entry_points import MAIN, SWEEP, Main, Sweep
+from pipeline.parameters.entry_points import MAIN, SWEEP, Main, Release, Sweep
 from pipeline.parameters.steps import STEPS
 from pipeline.parameters.table import tables, with_tables
 from tests.runs import draw_head
@@ -109,7 +109,7 @@ def test_mlflow_commands_name_entry_points_and_parameters_that_exist(command):
     words = shlex.split(command)
     assert words[:4] == ["mlflow", "run", ".", "-e"]
     given = [words[i + 1].partition("=") for i, word in enumerate(words) if word == "-P"]
-    read = {"main": Main.parse, "sweep": Sweep.parse}.get(words[4]) or partial(parse, STEPS[words[4]])
+    read = {"main": Main.parse, "release": Release.parse, "sweep": Sweep.parse}.get(words[4]) or partial(parse, STEPS[words[4]])
     read([text for name, _, value in given for text in (f"--{name}", value)])
 
 

@@ -220,7 +220,8 @@ def test_the_spelling_is_american():
 
 def test_mlproject_names_every_entry_point_and_repeats_no_parameter():
     """MLflow appends undeclared parameters to the command, and each entry point knows its own with their defaults."""
-    modules = {"main": "pipeline.main", "sweep": "pipeline.sweep", **{name: f"steps.{name}" for name in STEPS}}
+    drivers = {name: f"pipeline.{name}" for name in ("main", "release", "sweep")}
+    modules = drivers | {name: f"steps.{name}" for name in STEPS}
     entry_points = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
     assert entry_points == {name: {"command": f"python -m {module}"} for name, module in modules.items()}
     assert all(module_file(module) for module in modules.values())

@@ -107,13 +107,21 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
     (folder / DESCRIPTION).write_text(json.dumps(asdict(encoder.description), indent=1))
 
 
+def read_description(folder: Path) -> EncoderDescription:
+    """Raises UserError where the folder holds no description of an encoder."""
+    try:
+        return EncoderDescription(**json.loads((folder / DESCRIPTION).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{folder} contains no usable encoder ({str(error).splitlines()[0]})") from None
+
+
 def load_encoder(folder: str | Path) -> Encoder:
     """The encoder in evaluation mode. Raises UserError where the folder holds none."""
     folder = Path(folder)
+    encoder = Encoder(read_description(folder))
     try:
-        encoder = Encoder(EncoderDescription(**json.loads((folder / DESCRIPTION).read_text())))
         encoder.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{folder} contains no usable encoder ({reason})") from None
     return encoder.eval()

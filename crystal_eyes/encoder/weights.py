@@ -1,4 +1,4 @@
-"""Pretrained weights for the backbone: from a Python package, downloaded by geffnet, or from a local file."""
+"""Weights that the backbone starts with: from a Python package, downloaded by geffnet, from a local file or an encoder."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import geffnet
 import torch
 from safetensors.torch import load_file
 
-from crystal_eyes.encoder.network import Encoder
+from crystal_eyes.encoder.network import WEIGHTS, Encoder, read_description
 from crystal_eyes.errors import UserError
 
 # The backbone whose ImageNet weights are a Python package (Apache-2.0), so no download is needed
@@ -18,7 +18,9 @@ class WeightsUnavailable(UserError):
 
 
 def load_weights(encoder: Encoder, weights: str) -> None:
-    """Load the backbone's weights in place. weights: "pretrained", "none", or a local .safetensors or .pth file.
+    """Load the backbone's weights in place; the embedding layer keeps its own.
+
+    weights: "pretrained" (on ImageNet), "none", a local .safetensors or .pth file, or the folder of an encoder.
 
     Raises UserError where they cannot be read or downloaded or do not fit, WeightsUnavailable where a download failed.
     """
@@ -26,7 +28,7 @@ def load_weights(encoder: Encoder, weights: str) -> None:
     if weights == "none":
         return
     if weights != "pretrained":
-        state = _read(Path(weights).expanduser())
+        state = _local(Path(weights).expanduser(), name)
     elif name == PACKAGED:
         state = _packaged()
     else:
@@ -42,6 +44,19 @@ def load_weights(encoder: Encoder, weights: str) -> None:
     if mismatched:
         raise UserError(f"weights {weights} do not fit {name}: {len(mismatched)} tensors differ, the first is {mismatched[0]}")
     encoder.backbone.load_state_dict({k: state[k] for k in needed}, strict=False)
+
+
+def _local(path: Path, backbone: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file, or of the backbone of an encoder, which has to be this one."""
+    if path.is_dir():
+        found = read_description(path).backbone
+        if found != backbone:
+            raise UserError(f"weights {path} are those of {found}, not of the backbone {backbone}")
+        path = path / WEIGHTS
+    state = _read(path)
+    prefix = "backbone."  # how the file of an encoder names them
+    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    return own or state
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

@@ -19,9 +19,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from crystal_eyes.artifacts import local_path
 from pipeline.cache.digests import digest_dataset, digest_file, digest_path
-from pipeline.parameters.declare import inputs, names_files
+from pipeline.parameters.declare import input_path, inputs, names_files
 from pipeline.parameters.steps import StepParameters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +70,7 @@ def input_digest(parameters: StepParameters, name: str) -> str:
     value = getattr(parameters, name)
     if value.startswith(PENDING) or not names_files(parameters, name):
         return value
-    path = local_path(value)
+    path = input_path(parameters, name)
     kind = parameters.__dataclass_fields__[name].metadata["input"]
     return digest_dataset(path) if kind == "dataset" else digest_path(path)
 

@@ -11,9 +11,11 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
 
 Parameters = TypeVar("Parameters")
@@ -30,15 +32,16 @@ def parameter(
     input: str = "",
     optional: bool = False,
     chained: bool = False,
+    places: Mapping[str, Path] | None = None,
 ) -> Any:
     """A field of a parameters dataclass: default, one line of help, inclusive bounds, allowed words.
 
     input: "files" or "dataset" where the value names files (a path, `runs:/...`, `models:/...`): the cache key then covers
     their contents, not the name; `choices` are then words that name no file. optional: such an input may be empty.
-    chained: main fills it in, from the result of another step.
+    chained: main fills it in, from the result of another step. places: words that stand for files of this checkout.
     """
     metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "input": input, "optional": optional,
-                "chained": chained}  # fmt: skip
+                "chained": chained, "places": places or {}}  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -48,9 +51,15 @@ def from_option(options: type, name: str) -> Any:
     return parameter(field.default, **{key: field.metadata[key] for key in ("help", "low", "high", "choices")})
 
 
-def step_result(help: str) -> Any:
+def same_as(parameters: type, name: str) -> Any:
+    """A field that is declared like one of other parameters."""
+    field = next(field for field in dataclasses.fields(parameters) if field.name == name)
+    return dataclasses.field(default=field.default, metadata=field.metadata)
+
+
+def step_result(help: str, places: Mapping[str, Path] | None = None) -> Any:
     """A field that names the result of another step; main fills it in."""
-    return parameter("", help, input="files", chained=True)
+    return parameter("", help, input="files", chained=True, places=places)
 
 
 def inputs(parameters: Any) -> dict[str, str]:
@@ -69,6 +78,17 @@ def names_files(parameters: Any, name: str) -> bool:
     if not value and not metadata["optional"]:
         raise UserError(f"parameter {name} is required: {metadata['help']}")
     return bool(value) and value not in metadata["choices"]
+
+
+def input_path(parameters: Any, name: str) -> Path:
+    """The local path of an input that names files. Raises UserError where there is no such file or folder."""
+    value = getattr(parameters, name)
+    place = parameters.__dataclass_fields__[name].metadata["places"].get(value)
+    if place is None:
+        return local_path(value)
+    if not place.exists():
+        raise UserError(f"parameter {name}={value}: {place} does not exist in this checkout: give a path, or leave {name} out")
+    return place
 
 
 def as_text(value: Value) -> str:

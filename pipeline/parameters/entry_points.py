@@ -1,11 +1,14 @@
 """The parameters of the entry points that chain steps: their own, and those of the steps that they run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from crystal_eyes.classifiers.registry import CLASSIFIERS, LINEAR
-from pipeline.parameters.declare import parameter, parse_together
+from crystal_eyes.errors import UserError
+from pipeline.parameters.declare import parameter, parse_together, same_as
+from pipeline.parameters.encoders import RELEASED
+from pipeline.parameters.recipes import RECIPES
 from pipeline.parameters.steps import Bundle, Classify, Crop, Detector, Distill, Embed, Prepare, Train
 
 
@@ -16,6 +19,10 @@ class MainOptions:
     detector: str = parameter(
         "", "detector that finds heads; empty: one is trained for illustrations, otherwise models/head-detector"
     )
+    encoder: str = parameter(
+        "", "finished encoder to use instead of training one: released, or a folder with encoder.safetensors and encoder.json",
+        input="files", optional=True, places=RELEASED,
+    )  # fmt: skip
     classifiers: str = parameter(",".join(CLASSIFIERS), "classifiers to compare, separated by commas")
     naming: str | None = parameter(
         None, f"classifier that names heads in the bundle, one of {', '.join(LINEAR)}; empty: the recipe's choice"
@@ -29,7 +36,7 @@ class MainOptions:
 
 @dataclass(frozen=True)
 class Main:
-    """Prepare, train, distill, export, embed, compare classifiers, bundle, evaluate; reuses finished steps."""
+    """Prepare, train and distill (or take an encoder), export, embed, compare classifiers, bundle; reuses finished steps."""
 
     options: MainOptions
     detector: Detector
@@ -48,6 +55,38 @@ class Main:
 
 
 MAIN = (MainOptions, Detector, Crop, Prepare, Train, Distill, Embed, Classify, Bundle)
+
+
+@dataclass(frozen=True)
+class ReleaseOptions:
+    """The parameters of release in addition to those of the steps that it runs."""
+
+    output: str = parameter("models/recognizer", "folder for the released recognizer; an earlier one in it is replaced")
+    detector: str = same_as(MainOptions, "detector")
+    encoder: str = same_as(MainOptions, "encoder")
+    naming: str | None = same_as(MainOptions, "naming")
+    params: str = same_as(MainOptions, "params")
+    cache: str = same_as(MainOptions, "cache")
+    plan: bool = same_as(MainOptions, "plan")
+
+
+@dataclass(frozen=True)
+class Release:
+    """Rebuild the released recognizer from a dataset: main's chain, a bundle of all heads, a folder with bundle and encoder."""
+
+    output: str
+    main: Main  # compares no classifiers
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Self:
+        """Read a command line. Raises UserError on an unknown name, a bad value, or without a dataset."""
+        own, *steps = parse_together((ReleaseOptions, *MAIN[1:]), arguments, cls.__doc__ or "")
+        shared = {name: value for name, value in vars(own).items() if name != "output"}
+        main = Main(MainOptions(**shared), *steps)
+        if not main.prepare.dataset and not main.crop.illustrations:
+            raise UserError("dataset is required: give labeled heads, or illustrations")
+        naming = own.naming or RECIPES[main.train.recipe].classifier
+        return cls(own.output, replace(main, options=replace(main.options, classifiers=naming)))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class Recipe:
     """Values of the steps' parameters. A parameter of the same name overrides the value unless it is empty."""
 
     backbone: str  # any network that geffnet has
+    weights: str  # what the backbone starts with: pretrained (on ImageNet), released, or none
     embedding_size: int
     image_size: int  # side of the square that the finished encoder sees, pixels
     epochs: int
@@ -52,6 +53,7 @@ class Recipe:
 RECIPES = {
     "2020": Recipe(
         backbone="mixnet_s",
+        weights="pretrained",
         embedding_size=512,
         image_size=128,
         epochs=24,
@@ -66,6 +68,7 @@ RECIPES = {
     ),
     "best": Recipe(
         backbone="tf_efficientnet_lite0",
+        weights="pretrained",
         embedding_size=384,
         image_size=192,
         epochs=9,

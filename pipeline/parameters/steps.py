@@ -11,7 +11,8 @@ from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from crystal_eyes.recognizer.build.options import BundleOptions
-from pipeline.parameters.declare import from_option, parameter, step_result, values
+from pipeline.parameters.declare import from_option, input_path, parameter, step_result, values
+from pipeline.parameters.encoders import RELEASED, required_backbone
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
 
 CATALOGUE = "catalogue written by prepare (runs:/ID/catalogue or a folder)"
@@ -128,10 +129,12 @@ class Train(StepParameters):
 
     catalogue: str = step_result(CATALOGUE)
     recipe: str = _recipe()
-    backbone: str | None = parameter(None, f"name of a geffnet network, such as mixnet_s; {EMPTY}")
-    weights: str = parameter(
-        "pretrained", "pretrained, none, or a local .safetensors or .pth file",
-        input="files", choices=("pretrained", "none"),
+    backbone: str | None = parameter(
+        None, f"name of a geffnet network, such as mixnet_s; {EMPTY}, or the released encoder's with its weights"
+    )
+    weights: str | None = parameter(
+        None, f"initial weights: of ImageNet (pretrained), of the released encoder, none, those of an encoder's folder, or a "
+        f".safetensors or .pth file; {EMPTY}", input="files", choices=("pretrained", "none"), places=RELEASED,
     )  # fmt: skip
     embedding_size: int | None = parameter(None, f"dimension of the embeddings; {EMPTY}", low=MIN_EMBEDDING_SIZE, high=4096)
     image_size: int | None = parameter(
@@ -150,7 +153,10 @@ class Train(StepParameters):
     seed: int = _seed()
 
     def resolved(self) -> Self:
-        return with_recipe_defaults(self)
+        own = with_recipe_defaults(self)
+        if own.weights not in RELEASED:
+            return own
+        return dataclasses.replace(own, backbone=required_backbone(self.backbone, own.weights, input_path(own, "weights")))
 
     def options(self) -> TrainingOptions:
         """The options of the training, of resolved parameters."""
@@ -206,7 +212,7 @@ class Distill(StepParameters):
 class Export(StepParameters):
     """Export the encoder to ONNX and check it against torch on real heads."""
 
-    encoder: str = step_result("encoder written by train or distill (runs:/ID/encoder or a folder)")
+    encoder: str = step_result("encoder written by train or distill (runs:/ID/encoder, a folder, or released)", RELEASED)
     catalogue: str = step_result("catalogue with the heads for the check")
 
 
@@ -262,6 +268,8 @@ class Bundle(StepParameters):
     catalogue: str = step_result("catalogue with the pictures for thumbnails and sketches")
     references: int = from_option(BundleOptions, "references")
     thumbnails: bool = from_option(BundleOptions, "thumbnails")
+    fit_all_heads: bool = from_option(BundleOptions, "fit_all_heads")
+    released: bool = from_option(BundleOptions, "released")
     seed: int = _seed()
 
 

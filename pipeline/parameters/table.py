@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.parameters.entry_points import MainOptions, SweepOptions
+from pipeline.parameters.entry_points import MainOptions, ReleaseOptions, SweepOptions
 from pipeline.parameters.steps import STEPS
 
-ENTRY_POINTS: dict[str, type] = {"main": MainOptions, "sweep": SweepOptions, **STEPS}
+ENTRY_POINTS: dict[str, type] = {"main": MainOptions, "release": ReleaseOptions, "sweep": SweepOptions, **STEPS}
 START, END = "<!-- parameters -->", "<!-- /parameters -->"
 
 
@@ -48,8 +48,8 @@ def _default(field: dataclasses.Field) -> str:
 def _values(field: dataclasses.Field) -> str:
     """The allowed values: words, or bounds (both included)."""
     choices, low, high = (field.metadata.get(key) for key in ("choices", "low", "high"))
-    if choices:
-        return ", ".join(f"`{choice}`" for choice in choices)
+    if words := [*(choices or ()), *(field.metadata.get("places") or ())]:
+        return ", ".join(f"`{word}`" for word in words)
     if isinstance(field.default, bool):
         return "`true`, `false`"
     if low is None and high is None:

@@ -21,14 +21,15 @@ class BundleFolders:
     catalogue: Path
 
 
-def bundle(folders: BundleFolders, options: BundleOptions, workspace: Path) -> BuiltBundle:
-    """Raises UserError where the inputs don't belong together."""
+def bundle(folders: BundleFolders, catalogue_digest: str, options: BundleOptions, workspace: Path) -> BuiltBundle:
+    """catalogue_digest: see BundleInputs. Raises UserError where the inputs don't belong together."""
     inputs = BundleInputs(
         detector=only(folders.detector, detector_runtime.FILE),
         encoder=only(folders.onnx, "*.onnx"),
         embeddings=folders.embeddings,
         classifier=folders.classifier,
         catalogue=folders.catalogue,
+        catalogue_digest=catalogue_digest,
     )
     return build_bundle(inputs, options, workspace / "bundle")
 

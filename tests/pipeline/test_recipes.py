@@ -10,7 +10,7 @@ from pipeline.parameters.entry_points import LINEAR
 from pipeline.parameters.recipes import RECIPES
 from pipeline.parameters.steps import Distill, Train
 
-FROM_RECIPE = {"backbone", "embedding_size", "image_size", "epochs", "drop_connect_rate"}
+FROM_RECIPE = {"backbone", "embedding_size", "image_size", "epochs", "drop_connect_rate", "weights"}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -23,7 +23,8 @@ def test_empty_parameters_take_the_recipes_values(name):
 
 
 def test_a_given_value_overrides_the_recipe_and_0_is_a_value():
-    given = Train(recipe="2020", backbone="mnasnet_small", embedding_size=16, image_size=64, epochs=1, drop_connect_rate=0.1)
+    own = {"backbone": "mnasnet_small", "embedding_size": 16, "image_size": 64, "epochs": 1, "drop_connect_rate": 0.1}
+    given = Train(recipe="2020", weights="none", **own)
     assert given.resolved() == given
     assert Train(recipe="best", drop_connect_rate=0.0).resolved().drop_connect_rate == 0
     assert Distill(recipe="best", distill_epochs=0).resolved().distill_epochs == 0

@@ -4,18 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from crystal_eyes.encoder.embeddings import embed_sketches
+from crystal_eyes.recognizer.build.by_set import Tested, accuracy_by_set
 from crystal_eyes.recognizer.build.calibrate import calibrate
 from crystal_eyes.recognizer.build.choose_unlikeness import choose_unlikeness
 from crystal_eyes.recognizer.build.enroll_again import enroll_again, fit_enrolled_logits
 from crystal_eyes.recognizer.build.enrolled_standard import enrolled_called_unknown, fit_enrolled_unlikeness
+from crystal_eyes.recognizer.build.fits import BUNDLE, CALIBRATION, REPORT, Fits
 from crystal_eyes.recognizer.build.inputs import BundleData, BundleInputs, open_inputs
-from crystal_eyes.recognizer.build.known import KnownCharacters
-from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
+from crystal_eyes.recognizer.build.labeled_heads import COLOR, LabeledHeads
 from crystal_eyes.recognizer.build.measure import measure_known, measure_strangers, unlikeness_by_kind
 from crystal_eyes.recognizer.build.model_card import model_card
 from crystal_eyes.recognizer.build.options import BundleOptions
+from crystal_eyes.recognizer.build.temperature import fit_temperature
 from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
 from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.unlikeness import Unlikeness
@@ -28,6 +31,7 @@ class BuiltBundle:
     folder: Path
     characters: int
     figures: dict[str, float]  # measured on heads that were not used for tuning
+    by_set: pd.DataFrame  # of all test heads: see accuracy_by_set
     score: tuple[str, ...]  # names of the scores that unlikeness adds up
     auroc_by_score: dict[str, float]  # of every blend of scores that was tried
     auroc_by_distance: dict[str, float]  # of every distance from an enrolled character that was tried
@@ -37,22 +41,21 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     """Write a bundle to folder, which is replaced. Raises UserError where the inputs don't belong together."""
     data = open_inputs(inputs)
     roles = data.roles
-    known = KnownCharacters(
-        data.classifier, data.embeddings[roles["train"]], data.characters[roles["train"]], options.references
-    )
+    fits = Fits(data, options.references, options.fit_all_heads)
+    known = fits(BUNDLE)
     calibration, report = (labeled_heads(data, roles[role], options.seed) for role in ("calibration", "report"))
     strangers = {part: labeled_heads(data, roles[f"strangers_{part}"], options.seed) for part in ("choose", "report")}
 
     # the unlikeness of strangers is measured with a classifier that was fitted without them
     away = np.unique(np.concatenate([part.characters for part in strangers.values()]))
-    fewer, stay = known_without(data, away, options.references)
+    fewer = {"choose": fits(CALIBRATION, away), "report": fits(REPORT, away)}
     others = {
         "choose": calibration[~np.isin(calibration.characters, away)],
         "report": report[~np.isin(report.characters, away)],
     }
     if not len(others["choose"]):  # with few characters, all calibration heads may be strangers'
-        others["choose"] = labeled_heads(data, stay, options.seed)
-    chosen, auroc = choose_unlikeness(fewer, others["choose"], strangers["choose"])
+        others["choose"] = labeled_heads(data, fits.rows_without(CALIBRATION, away), options.seed)
+    chosen, auroc = choose_unlikeness(fewer["choose"], others["choose"], strangers["choose"])
 
     test = data.table["classifier_split"].to_numpy(dtype=str)
     enroll, held_out, shown = {}, {}, {}
@@ -60,30 +63,44 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
         rows = roles[f"strangers_{part}"]
         held_out[part] = labeled_heads(data, rows[test[rows] == "test"], options.seed)
         shown[part] = labeled_heads(data, rows[test[rows] == "train"], options.seed, 0)
-        enroll[part] = enroll_again(fewer, others[part].colored(), held_out[part].colored(), shown[part])
-    enrolled_logits = fit_enrolled_logits(fewer, enroll["choose"], others["choose"].colored())
-    enrolled_unlikeness, enrolled_auroc = fit_enrolled_unlikeness(fewer, held_out["choose"], shown["choose"])
+        enroll[part] = enroll_again(fewer[part], others[part].colored(), held_out[part].colored(), shown[part])
+    enrolled_logits = fit_enrolled_logits(fewer["choose"], enroll["choose"], others["choose"].colored())
+    enrolled_unlikeness, enrolled_auroc = fit_enrolled_unlikeness(fewer["choose"], held_out["choose"], shown["choose"])
 
-    unlikeness = Unlikeness.fit(chosen.names, known.evidence(calibration.colored().embeddings))
-    calibrations = calibrate(known, unlikeness, calibration, unlikeness_by_kind(fewer, chosen, strangers["choose"]))
-    figures = measure_known(known, unlikeness, calibrations, report)
-    figures |= measure_strangers(fewer, chosen, others["report"], strangers["report"])
+    calibrating, reporting = fits(CALIBRATION), fits(REPORT)
+    unlikeness = Unlikeness.fit(chosen.names, calibrating.evidence(calibration.colored().embeddings))
+    strange = unlikeness_by_kind(fewer["choose"], chosen, strangers["choose"])
+    calibrations = calibrate(calibrating, unlikeness, calibration, strange)
+    figures = measure_known(reporting, unlikeness, calibrations, report)
+    figures |= measure_strangers(fewer["report"], chosen, others["report"], strangers["report"])
     # the prefix is spelled as in existing stores
     figures |= {f"enrol_{name}": value for name, value in enroll["report"](enrolled_logits).items()}
-    trained = Calibration(1.0, np.sort(chosen(fewer.evidence(others["choose"].colored().embeddings))))
+    trained = Calibration(1.0, np.sort(chosen(fewer["choose"].evidence(others["choose"].colored().embeddings))))
     asked = held_out["report"].colored()
-    standard = fewer.enrolled_unlikeness()
+    standard = fewer["report"].enrolled_unlikeness()
     standard = enrolled_unlikeness.lenient(standard) if enrolled_unlikeness else standard
-    unknown = enrolled_called_unknown(fewer, chosen, trained, standard, asked, shown["report"])
+    unknown = enrolled_called_unknown(fewer["report"], chosen, trained, standard, asked, shown["report"])
     figures |= {f"enrol_{name}": value for name, value in unknown.items()}
 
+    # each half of the test heads is measured with the temperature of the other one
+    logits = reporting.evidence(report.colored().embeddings).logits
+    temperature = fit_temperature(logits, reporting.labels(report.colored().characters))
+    tested = [
+        Tested(calibrating, data.embeddings[roles["calibration"]], roles["calibration"], temperature),
+        Tested(reporting, data.embeddings[roles["report"]], roles["report"], calibrations[COLOR].temperature),
+    ]
+    by_set = accuracy_by_set(data.table, fits.rows[BUNDLE], tested)
+
     source = inputs.digests()
-    card = model_card(data.table, roles, figures, chosen.names, data.classifier.name, source, options.thumbnails)
+    trained_here = data.encoder.metadata.get("training_catalogue", "") == inputs.catalogue_digest != ""
+    card = model_card(
+        data.table, roles, figures, chosen.names, data.classifier.name, source, options, fits.rows[BUNDLE], by_set, trained_here
+    )
     if enrolled_unlikeness:
         enrolled_unlikeness = enrolled_unlikeness.lenient(known.enrolled_unlikeness())
     values = calibration_values(unlikeness, enrolled_logits, calibrations, enrolled_unlikeness)
-    write_bundle(folder, inputs, data, known, values, card, source, options.thumbnails)
-    return BuiltBundle(folder, len(known.names), figures, chosen.names, auroc, enrolled_auroc)
+    write_bundle(folder, inputs, data, known, fits.rows[BUNDLE], values, card, source, options.thumbnails)
+    return BuiltBundle(folder, len(known.names), figures, by_set, chosen.names, auroc, enrolled_auroc)
 
 
 def labeled_heads(data: BundleData, rows: np.ndarray, seed: int, sketches: int = SKETCHES) -> LabeledHeads:
@@ -93,13 +110,3 @@ def labeled_heads(data: BundleData, rows: np.ndarray, seed: int, sketches: int =
     colored = np.flatnonzero(~line)
     chosen = np.sort(np.random.default_rng(seed).permutation(colored)[:sketches])
     return own.with_sketches(embed_sketches(data.encoder, data.pictures(rows[chosen], "make sketches")), chosen)
-
-
-def known_without(data: BundleData, away: np.ndarray, references: int) -> tuple[KnownCharacters, np.ndarray]:
-    """The known characters without those in away (str [k]): the same classifier, fitted on the others; and its rows."""
-    rows = data.roles["train"][~np.isin(data.characters[data.roles["train"]], away)]
-    embeddings, characters = data.embeddings[rows], data.characters[rows]
-    print(f"fitting a classifier without the {len(away)} characters that serve as unknown ones in this measurement", flush=True)
-    classifier = data.classifier.unfitted()
-    classifier.fit(embeddings, np.unique(characters, return_inverse=True)[1])
-    return KnownCharacters(classifier, embeddings, characters, references), rows

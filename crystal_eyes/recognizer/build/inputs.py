@@ -31,6 +31,7 @@ class BundleInputs:
     embeddings: Path  # folder that embed_catalogue wrote with this encoder
     classifier: Path  # folder of a linear classifier that was fitted on the training part of the embeddings
     catalogue: Path
+    catalogue_digest: str = ""  # what an encoder that was trained on this catalogue names; empty: not known
 
     def digests(self) -> dict[str, str]:
         """sha256 of each input's contents; the catalogue's are in the table of the embeddings."""

@@ -5,17 +5,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from crystal_eyes.recognizer.build.by_set import MEASURES
+from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.enrolled_unlikeness import COUNTS
 
-CARD = """# Crystal Eyes bundle
+CARD = """# {title}
 
-Finds the heads of drawn characters in a picture, recognizes them among {characters} characters, and scores how dissimilar a
-head is to all of them. Needs numpy, Pillow and onnxruntime.
+Finds the heads of drawn characters in a picture, recognizes them among {characters} characters{series}, and scores how
+dissimilar a head is to all of them. Needs numpy, Pillow and onnxruntime.
 
 ## Data
-
-The classifier, the class means and the gallery come from {train} heads. {calibration} heads of the same characters, from other
-artworks, were used for calibration; {report} more (again from other artworks) for the figures below. Sets: {sets}.
+{origin}
+{fitted}
+{encoder} Sets: {sets}.
 
 ## Recipe
 
@@ -35,8 +37,8 @@ heads of held-out characters that were enrolled from 1, 3 and 5 heads, and the l
 {rows}
 
 Some of the line art and gray heads are generated from colored ones (half of them in gray, half as line
-art){drawn}. ECE: expected calibration error of the first answer. Unknown characters: {strangers} heads of characters that the
-encoder never saw; AUROC, FPR at 95 % TPR and OSCR were measured with a classifier fitted without them.
+art){drawn}. ECE: expected calibration error of the first answer. Unknown characters: {strangers} heads of characters that
+{unseen}; AUROC, FPR at 95 % TPR and OSCR were measured with a classifier fitted without them.
 
 Enrolling {enrolled} characters that had been held out, next to the others:
 
@@ -45,21 +47,65 @@ Enrolling {enrolled} characters that had been held out, next to the others:
 {enrolled_rows}
 
 Top-1 of the other characters changed from {enrol_before_1} to {enrol_after_1}, top-5 from {enrol_before} to {enrol_after}.
-
+{by_set}
 ## Limits
 
 - It knows only the characters in `characters.json`. "Unlike everything in this catalogue" refers to these alone: it is no
   statement about originality in the legal sense.
 - At a p-value of 0.05, about 5 in 100 heads of known characters are called unknown, if they are drawn like the catalogue's.
 - Line art and gray pictures are recognized less accurately; their probabilities are lower accordingly.
-- Characters that look alike (same hair, same colors) are confused.
+- Characters that look alike (same hair, same colors) are confused.{known_limits}
 - The accuracy applies to heads cropped like those of the catalogue. Heads that the detector misses or crops differently are not
   included.
 
 ## Licenses
 
-The code is part of Crystal Eyes. The detector's weights were trained with ultralytics (AGPL-3.0). {pictures}
-{credits}"""
+{license} The detector's weights were trained with ultralytics (AGPL-3.0). {pictures}
+{credits}{removal}"""
+
+FITTED = """\
+The classifier, the class means and the gallery come from {train} heads. {calibration} heads of the same characters, from other
+artworks, were used for calibration; {report} more (again from other artworks) for the figures below."""
+FITTED_ON_ALL = """\
+The classifier, the class means and the gallery come from {train} heads: all that there are. Calibration and figures come from
+classifiers with the same options and fewer heads: {calibration} heads calibrate one that was fitted without their artworks,
+{report} more (from other artworks) measure one that was fitted without theirs, and nothing was tuned on these."""
+TRAINED_HERE = "The encoder was trained on the training part of these heads, and on none of those for calibration and figures."
+TRAINED_ELSEWHERE = """\
+The encoder was not trained on exactly this catalogue: it may have been shown some of the heads for calibration and figures,
+which would make the figures too good."""
+RELEASED_ORIGIN = """
+The pictures are heads of characters from games, anime and fan art, collected from public repositories for research on
+recognition. They belong to their owners; most sources state no license. No picture and no part of one is in this folder: it
+holds weights, and for each character its name, its series and embeddings (lists of numbers that stand for the look of a head).
+"""
+LICENSE = "The code is part of Crystal Eyes."
+RELEASED_LICENSE = """\
+The code and the weights of encoder and classifier are part of Crystal Eyes (Apache-2.0, without warranty). That license grants
+no rights in the characters, their names or their pictures, which belong to their owners. A name in an answer is a guess: it
+does not say who drew a picture, or who owns it."""
+RELEASED_REMOVAL = """
+## Removing a character
+
+If you own a character or pictures of it, or speak for the owner: open an issue in the project's repository that names the
+character and the series. The next release is then made without it. A character that you enrolled yourself is removed by
+`crystal-eyes enroll --character NAME --remove`.
+"""
+RELEASED_LIMITS = """
+- In some styles there are few male faces or none.
+- Labels are those of the sources, checked by eye on contact sheets. In some sets, a few in a hundred are wrong.
+- Most characters that have ever been drawn are not in the list. The verdict tells them from the known ones as often as measured
+  above, no more."""
+BY_SET = """
+## Results by set
+
+Of all {tested} held-out heads, each named by a classifier that was fitted without it. The last column counts the heads whose
+series has the largest sum of its characters' probabilities. Characters and heads are those in this folder.
+
+| set | characters | heads | tested | top-1 | top-5 | series |
+|---|---|---|---|---|---|---|
+{rows}
+"""
 
 THUMBNAILS = """Thumbnails in the gallery
 belong to the artists of the pictures in the dataset: you need their permission to pass this folder on."""
@@ -86,12 +132,16 @@ def model_card(
     unlikeness: Sequence[str],
     classifier: str,
     source: Mapping[str, str],
-    thumbnails: bool = True,
+    options: BundleOptions,
+    fitted: np.ndarray,
+    by_set: pd.DataFrame,
+    trained_here: bool,
 ) -> str:
     """Markdown.
 
     table: of the embeddings; roles: rows_by_role of it; figures: as build_bundle measures them; unlikeness: names of its
-    scores; source: digests of the inputs by name; thumbnails: whether the gallery shows the reference heads.
+    scores; source: digests of the inputs by name; fitted: int rows of the heads in the bundle; by_set: see accuracy_by_set;
+    trained_here: whether the encoder is known to have been trained on this catalogue's training part.
     """
 
     def number(name: str) -> str:
@@ -101,9 +151,21 @@ def model_card(
     rows = [f"| {title} | {number(f'colour_{name}')} | {number(f'line_{name}')} |" for name, title in ROWS]
     sets = sorted({name for name in table["set"] if name})
     drawn = figures.get("line_drawn_heads", 0)
+    used, all_heads, released = table.iloc[fitted], options.fit_all_heads, options.released
+    series = used.loc[used["series"] != "", "series"].nunique()
+    counts = {"train": len(fitted), "calibration": len(roles["calibration"]), "report": len(roles["report"])}
     return CARD.format(
-        characters=table["character"].iloc[roles["train"]].nunique(),
-        **{name: len(roles[name]) for name in ("train", "calibration", "report")},
+        title="The released recognizer of Crystal Eyes" if released else "Crystal Eyes bundle",
+        characters=used["character"].nunique(),
+        series=f" of {series} series" if series > 1 else "",
+        origin=RELEASED_ORIGIN if released else "",
+        fitted=(FITTED_ON_ALL if all_heads else FITTED).format(**counts),
+        encoder=TRAINED_HERE if trained_here else TRAINED_ELSEWHERE,
+        unseen="the encoder never saw" if trained_here else "serve as unknown ones (the encoder may have seen them)",
+        by_set=_by_set(by_set),
+        known_limits=RELEASED_LIMITS if released else "",
+        license=RELEASED_LICENSE if released else LICENSE,
+        removal=RELEASED_REMOVAL if released else "",
         sets=", ".join(sets) or "none named",
         classifier=classifier,
         unlikeness=" and ".join(unlikeness),
@@ -119,6 +181,17 @@ def model_card(
         enrol_after_1=number("enrol_known_top_1_after"),
         enrol_before=number("enrol_known_top_5_before"),
         enrol_after=number("enrol_known_top_5_after"),
-        pictures=THUMBNAILS if thumbnails else NO_THUMBNAILS,
+        pictures=THUMBNAILS if options.thumbnails else NO_THUMBNAILS,
         credits=CAST if "adventurer" in sets else "",
     )
+
+
+def _by_set(table: pd.DataFrame) -> str:
+    def number(value: float) -> str:
+        return "-" if np.isnan(value) else f"{value:.3f}"
+
+    rows = []
+    for row in table.to_dict("records"):
+        counts = [row["set"] or "all", *(str(row[name]) for name in ("characters", "heads", "tested"))]
+        rows.append(f"| {' | '.join([*counts, *(number(row[name]) for name in MEASURES)])} |")
+    return BY_SET.format(tested=table["tested"].iloc[0], rows="\n".join(rows))

@@ -30,6 +30,7 @@ def write_bundle(
     inputs: BundleInputs,
     data: BundleData,
     known: KnownCharacters,
+    fitted: np.ndarray,
     calibration: dict[str, Any],
     card: str,
     source: Mapping[str, str],
@@ -37,21 +38,21 @@ def write_bundle(
 ) -> None:
     """Write a bundle (recognizer/bundle.py says what it holds). Equal arguments give equal bytes.
 
-    calibration: as calibration_values returns it; source: digests of the inputs; thumbnails: whether the gallery shows the
-    reference heads.
+    fitted: int rows of the heads that known was fitted on; calibration: as calibration_values returns it; source: digests of
+    the inputs; thumbnails: whether the gallery shows the reference heads.
     """
     shutil.rmtree(folder, ignore_errors=True)  # partial bundle from an interrupted run
     folder.mkdir(parents=True)
     shutil.copy(inputs.detector, folder / files.DETECTOR)
     _write_encoder(inputs.encoder, data, folder / files.ENCODER)
     known.classifier.export_onnx(folder / files.CLASSIFIER)
-    train = data.table.iloc[data.roles["train"]]
+    train = data.table.iloc[fitted]
     series, heads = train.groupby("character")["series"].first(), train["character"].value_counts()
     originals = original_names(data.table)
     rows = [[name, series[name], originals.get(name, ""), int(heads[name])] for name in known.names.tolist()]
     files.write_characters(folder, rows)
     np.save(folder / files.MEANS, known.means, allow_pickle=False)
-    shown = data.roles["train"][known.references]
+    shown = fitted[known.references]
     small = [gallery.thumbnail(one) for one in data.pictures(shown, "make thumbnails")] if thumbnails else [b""] * len(shown)
     gallery.write_thumbnails(folder, known.gallery, data.characters[shown].tolist(), small)
     _write_json(folder / files.CALIBRATION, calibration)

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.gpu import pack, train
+from benchmarks.gpu import pack, train, unpack
 from crystal_eyes.data.catalogue import PICTURES, Catalogue, write
 from crystal_eyes.images import open_picture
+from pipeline.cache.digests import digest_path
 
 
 def table(sets: dict[str, int], characters: int = 3) -> pd.DataFrame:
@@ -78,3 +79,17 @@ def test_a_head_is_made_small_but_not_larger():
     assert open_picture(pack.shrink(large, 160)).size == (160, 200)
     assert open_picture(pack.shrink(small, 160)).size == (30, 40)
     assert open_picture(pack.shrink(large, 160)).mode == "RGBA"
+
+
+def test_an_encoder_names_a_catalogue_only_if_it_was_trained_on_heads_for_training_there(tmp_path):
+    given = table({"a": 4, "b": 4})
+    given.loc[given["character"] == "a 0", "encoder_split"] = "validation"
+    write(tmp_path / "own", given.assign(original_name="名"), pictures(24))
+    drawn = given.head(1).assign(file="pairs/1.webp", set="pairs", encoder_split="train")
+    write(tmp_path / "pack/part-0", pd.concat([given.head(20), drawn]), pictures(21))
+    assert unpack.trained_on(tmp_path / "pack", tmp_path / "own", []) == digest_path(tmp_path / "own")
+    with pytest.raises(SystemExit, match="trained without a, on another split"):
+        unpack.trained_on(tmp_path / "pack", tmp_path / "own", ["a"])
+    write(tmp_path / "other", given.assign(encoder_split=["test", *given["encoder_split"][1:]]), pictures(24))
+    with pytest.raises(SystemExit, match="1 heads of the validation part are not in that of .*such as a/0/0.png"):
+        unpack.trained_on(tmp_path / "pack", tmp_path / "other", [])

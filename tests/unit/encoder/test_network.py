@@ -158,6 +158,24 @@ def test_a_local_file_of_mixnet_s_is_loaded(make_encoder, tmp_path, suffix, form
     assert encoder.backbone.classifier.out_features == 16
 
 
+def test_the_weights_of_an_encoder_are_those_of_its_backbone(make_encoder, tmp_path):
+    other = make_encoder(seed=5)
+    save_encoder(other, tmp_path)
+    for weights in (tmp_path, tmp_path / "encoder.safetensors"):
+        encoder, before = make_encoder(), make_encoder()
+        load_weights(encoder, str(weights))
+        for name, value in encoder.state_dict().items():
+            source = before if name.startswith("backbone.classifier.") else other
+            assert torch.equal(value, source.state_dict()[name])
+    fails(
+        "are those of mnasnet_small, not of the backbone mixnet_s",
+        load_weights,
+        make_encoder(backbone="mixnet_s"),
+        str(tmp_path),
+    )
+    fails("contains no usable encoder", load_weights, make_encoder(), str(tmp_path.parent))
+
+
 def test_weights_of_another_network_are_refused(make_encoder, tmp_path):
     fails("do not fit mnasnet_small: .* tensors differ", load_weights, make_encoder(), packaged_file())
     save_file({"a": torch.zeros(2)}, tmp_path / "a.safetensors")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from crystal_eyes.classifiers import fitted, registry
-from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.data.catalogue import Catalogue, artworks
 from crystal_eyes.encoder.embeddings import load_heads
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
@@ -19,7 +19,8 @@ from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.build import write
 from crystal_eyes.recognizer.build.build import BuiltBundle, build_bundle
-from crystal_eyes.recognizer.build.inputs import BundleInputs, content_digest
+from crystal_eyes.recognizer.build.fits import BUNDLE, CALIBRATION, REPORT, Fits
+from crystal_eyes.recognizer.build.inputs import BundleInputs, content_digest, open_inputs
 from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.bundle import FORMAT, read_bundle
 from crystal_eyes.recognizer.unlikeness import BLENDS
@@ -144,7 +145,7 @@ def test_the_listing_and_the_card_hold_digests_of_the_inputs_and_no_paths(built,
     assert source["encoder"] == hashlib.sha256(inputs.encoder.read_bytes()).hexdigest()
     assert all(f"- {name}: `{digest}`" in card(built) for name, digest in source.items())
     text = card(built) + (built.folder / "bundle.json").read_text()
-    assert not any(str(path) in text for path in vars(inputs).values()) and "runs:/" not in text
+    assert not any(str(path) in text for path in vars(inputs).values() if path) and "runs:/" not in text
 
 
 def test_a_folders_digest_is_of_its_files_names_and_contents(tmp_path):
@@ -211,3 +212,55 @@ def test_what_an_interrupted_build_left_is_replaced(built, inputs, tmp_path):
     build_bundle(inputs, OPTIONS, tmp_path / "bundle")
     assert contents(tmp_path / "bundle") == contents(built.folder)
     assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["format"] == FORMAT
+
+
+@pytest.fixture(scope="module")
+def of_all_heads(inputs, tmp_path_factory) -> BuiltBundle:
+    options = replace(OPTIONS, fit_all_heads=True)
+    return build_bundle(inputs, options, tmp_path_factory.mktemp("all") / "bundle")
+
+
+def test_a_bundle_of_all_heads_holds_a_classifier_fitted_on_all_of_them(of_all_heads, inputs):
+    table = pd.read_parquet(inputs.embeddings / "table.parquet")
+    counts = table.groupby("character").size()
+    read = read_bundle(of_all_heads.folder)
+    assert read.training_heads == counts[[name for name, _ in read.characters]].tolist()
+    x = np.load(inputs.embeddings / "embeddings.npy")
+    expected = registry.read(inputs.classifier).classifier.unfitted()
+    expected.fit(x, np.unique(table["character"].to_numpy(str), return_inverse=True)[1])
+    logits = open_session((of_all_heads.folder / "classifier.onnx").read_bytes(), 1).run(None, {"embeddings": x})[0]
+    np.testing.assert_allclose(logits, expected.logits(x), atol=0.05)  # 16-bit weights
+    means = np.load(of_all_heads.folder / "means.npy").astype(np.float32)
+    one = x[(table["character"] == read.characters[2][0]).to_numpy()].mean(axis=0)
+    np.testing.assert_allclose(means[2], one / np.linalg.norm(one), atol=2e-3)
+
+
+def test_calibration_and_figures_of_a_bundle_of_all_heads_come_from_classifiers_that_have_not_seen_the_heads(inputs):
+    data = open_inputs(inputs)
+    fits = Fits(data, 2, all_heads=True)
+    drawn = artworks(data.table).astype(str)
+    for part in (CALIBRATION, REPORT):
+        own = data.roles[part]
+        assert not set(drawn[fits.rows[part]]) & set(drawn[own]) and len(fits.rows[part]) + len(own) <= len(data.table)
+        assert len(fits.rows[part]) > len(data.roles["train"])
+        assert fits(part) is fits(part) is not fits(BUNDLE)
+        away = np.unique(data.characters)[:3]
+        assert not set(fits(part, away).names) & set(away) and len(fits(part, away).names) == 5
+    usual = Fits(data, 2, all_heads=False)
+    assert usual(BUNDLE) is usual(CALIBRATION) is usual(REPORT) and usual(BUNDLE).classifier is data.classifier
+
+
+def test_the_results_of_each_set_are_of_all_test_heads(built, of_all_heads, inputs):
+    tested = (pd.read_parquet(inputs.embeddings / "table.parquet")["classifier_split"] == "test").sum()
+    for one in (built, of_all_heads):
+        first = one.by_set.iloc[0]
+        assert first["tested"] == tested and first["characters"] == 8 and 0 <= first["top_1"] <= first["top_5"] <= 1
+    assert of_all_heads.by_set["heads"][0] > built.by_set["heads"][0]
+    calibration = [json.loads((one.folder / "calibration.json").read_text()) for one in (built, of_all_heads)]
+    assert calibration[0]["colour"] != calibration[1]["colour"]  # not those of the split
+
+
+def test_the_card_believes_an_encoder_only_if_it_names_this_catalogue(built, inputs, tmp_path):
+    assert "was not trained on exactly this catalogue" in card(built)
+    again = build_bundle(replace(inputs, catalogue_digest="0123"), OPTIONS, tmp_path / "bundle")
+    assert "on none of those for calibration and figures" in card(again)
