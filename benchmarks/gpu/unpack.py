@@ -9,6 +9,7 @@ was trained on, except the pairs, has to be a head for training there too.
 """
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from safetensors.torch import load_file
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from crystal_eyes.data.catalogue import TABLE, Catalogue
-from crystal_eyes.encoder.network import Encoder, EncoderDescription, save_encoder
+from crystal_eyes.encoder.network import WEIGHTS, Encoder, EncoderDescription, save_encoder
 from pipeline.cache.digests import digest_path
 
 
@@ -45,6 +46,7 @@ def main(out: str, folder: str, pack: str = "", catalogue: str = "") -> None:
         encoder = Encoder(replace(EncoderDescription(**results[name]["description"]), training_catalogue=digest))
         encoder.load_state_dict(load_file(weights))
         save_encoder(encoder, Path(folder) / name)
+        shutil.copyfile(weights, Path(folder) / name / WEIGHTS)  # its 16-bit matrices
         scores = results[name]["map_at_r"]
         epoch = results[name]["best_epoch"]
         print(f"{name}: MAP@R {scores['all']['map_at_r']:.3f} of heads that it did not see, best epoch {epoch}")

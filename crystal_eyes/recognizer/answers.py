@@ -3,14 +3,15 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-LEVEL = 0.05  # p-values and shares up to this count as rare
+from crystal_eyes.recognizer.calibration import verdict
 
 
 @dataclass(frozen=True)
 class Candidate:
     character: str
     series: str  # "" where unknown
-    probability: float  # calibrated, if the character is in the catalogue; sums to 1 over all of its characters
+    # calibrated for as many heads of strangers as of known characters; over all characters it sums to 1 - Head.nobody
+    probability: float
     original_name: str = ""  # in the character's own script, "" where unknown
 
 
@@ -44,24 +45,23 @@ class Head:
     candidates: tuple[Candidate, ...]  # five, best first; fewer if the catalogue has fewer characters
     nearest: tuple[Reference, ...]  # most similar first, one per character
     unlikeness: float  # dissimilarity to the trained characters, in units of this bundle; larger: less similar
-    p_value: float  # conformal: share of heads of known characters that are at least as dissimilar; an enrolled character
-    # is compared with the heads of others that were enrolled from as few heads
+    p_value: float  # conformal: share of heads of known characters, among those named right, that are at least as dissimilar;
+    # an enrolled character is compared with the heads of others that were enrolled from as few heads
     stranger_share: float  # share of heads of held-out characters that are at most as dissimilar; 1.0 if there are none
     series: LikelySeries | None = None  # None: no character of the catalogue has a series
+    nobody: float = 0.0  # probability that it is no character of the catalogue
 
     @property
     def verdict(self) -> str:
-        """unknown: hardly any head of a known character is this dissimilar; known: hardly any unknown one is this similar."""
-        if self.p_value <= LEVEL:
-            return "unknown"
-        return "known" if self.stranger_share <= LEVEL else "unsure"
+        """known, unsure or unknown: see calibration.verdict."""
+        return verdict(self.p_value, self.stranger_share)
 
     def sentence(self) -> str:
         """The verdict in words. It is about this catalogue only and makes no legal claim."""
         sketch = " Line art and gray pictures give less reliable answers than colored ones." if self.monochrome else ""
         if self.verdict == "unknown":
             return (
-                f"Unlike everything in this catalogue: {_of_100(self.p_value)} in 100 heads of its characters are this "
+                f"Unlike everything in this catalogue: {_of_100(self.p_value)} in 100 heads that it names right are this "
                 f"dissimilar. The nearest character is {who(self.nearest[0])}.{sketch}"
             )
         if self.verdict == "known":
@@ -75,15 +75,9 @@ class Head:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; the thumbnails are left out.
-
-        Where the verdict is unknown, probabilities are called `probability_if_known`: they are no answer.
-        """
+        """For JSON; the thumbnails are left out."""
         fields = asdict(self) | {"verdict": self.verdict, "sentence": self.sentence()}
         fields["nearest"] = [{k: v for k, v in one.items() if k != "thumbnail"} for one in fields["nearest"]]
-        if self.verdict == "unknown":
-            for one in (*fields["candidates"], *([fields["series"]] if self.series else [])):
-                one["probability_if_known"] = one.pop("probability")
         return fields
 
 

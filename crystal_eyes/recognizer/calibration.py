@@ -6,13 +6,32 @@ from typing import Any
 
 import numpy as np
 
+UNKNOWN_LEVEL = 0.05  # of p-values
+KNOWN_LEVEL = 0.02  # of shares of strangers: to take a stranger for somebody is worse than to be unsure
+
+
+def verdict(p_value: float, stranger_share: float) -> str:
+    """unknown: hardly any head of a known character is this unlike; known: hardly any stranger is this alike; else unsure."""
+    if p_value <= UNKNOWN_LEVEL:
+        return "unknown"
+    return "known" if stranger_share <= KNOWN_LEVEL else "unsure"
+
+
+def known_probability(p_values: np.ndarray, stranger_shares: np.ndarray) -> np.ndarray:
+    """float64 [n]: how probable it is that a head shows a known character, if as many heads show strangers.
+
+    From both tails: the share of known heads that are at least as unlike, against the share of strangers at most as unlike.
+    """
+    return p_values / (p_values + stranger_shares)
+
 
 @dataclass(frozen=True)
 class Calibration:
     """The calibration of one kind of heads: colored ones, or line art and gray ones."""
 
     temperature: float  # logits are divided by it (Guo et al., On Calibration of Modern Neural Networks, 2017)
-    known: np.ndarray = field(default_factory=lambda: np.zeros(0))  # unlikeness of held-out heads of known characters, sorted
+    # unlikeness of held-out heads of known characters that are named right, sorted
+    known: np.ndarray = field(default_factory=lambda: np.zeros(0))
     strangers: np.ndarray = field(default_factory=lambda: np.zeros(0))  # of heads of held-out characters, sorted
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer.answers import LikelySeries, full_name
 from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
-from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.calibration import Calibration, known_probability
 from crystal_eyes.recognizer.characters import characters_of
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness, cohort_of
 from crystal_eyes.recognizer.gallery import Gallery
@@ -23,7 +23,7 @@ FEW = 4  # heads, for which BLAS is not worth its threads
 class Named:
     """The answers for n heads."""
 
-    probabilities: np.ndarray  # float32 [n, characters]
+    probabilities: np.ndarray  # float32 [n, characters]; what is missing to 1 is the probability of nobody among them
     to_gallery: np.ndarray  # float32 [n, references]
     unlikeness: np.ndarray  # float64 [n]: to the trained characters
     p_values: np.ndarray  # float64 [n]
@@ -105,6 +105,8 @@ class Naming:
                 p_values = np.maximum(p_values, p)
                 # the share that comes this close to any of the enrolled characters
                 shares = np.where(first == label, 1 - (1 - share) ** added, shares)
+        if len(self.color.strangers):  # else nothing is known about strangers
+            probabilities = probabilities * known_probability(p_values, shares).astype(np.float32)[:, None]
         return Named(probabilities, evidence.to_gallery, unlikeness, p_values, shares)
 
     def likely_series(self, probabilities: np.ndarray) -> LikelySeries | None:

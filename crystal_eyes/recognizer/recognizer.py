@@ -141,6 +141,7 @@ class Recognizer:
                         float(named.p_values[row]),
                         float(named.stranger_shares[row]),
                         self.naming.likely_series(named.probabilities[row]),
+                        max(0.0, 1 - float(named.probabilities[row].sum())),
                     )
                 )
         return heads

@@ -7,6 +7,9 @@ from typing import Any, Self
 import numpy as np
 
 COHORT = 10  # class means after the nearest one
+# reference heads, and how many of the nearest ones among them, that `cohort` compares with
+COHORT_HEADS, COHORT_NEAREST = 2500, 50
+NEAREST = 5  # reference heads
 
 
 @dataclass(frozen=True)
@@ -52,38 +55,66 @@ def ahead(evidence: Evidence) -> np.ndarray:
     return (others.mean(axis=1) if others.shape[1] else 0) - ordered[:, 0]
 
 
+def cohort(evidence: Evidence) -> np.ndarray:
+    """How little the nearest class mean is ahead of the nearest reference heads, whoever they show, among a fixed selection."""
+    references = evidence.to_gallery.shape[1]
+    some = evidence.to_gallery[:, np.linspace(0, references - 1, min(references, COHORT_HEADS)).astype(int)]
+    return _mean_of_largest(some, COHORT_NEAREST) - evidence.to_means.max(axis=1)
+
+
+def crowd(evidence: Evidence) -> np.ndarray:
+    """Distance to the nearest reference heads: beside `neighbour`, it tells whether that one is alone."""
+    return 1 - _mean_of_largest(evidence.to_gallery, NEAREST)
+
+
+def _mean_of_largest(values: np.ndarray, count: int) -> np.ndarray:
+    """[n]: the mean of the `count` largest of each row, of all if there are fewer."""
+    count = min(count, values.shape[1])
+    return np.partition(values, values.shape[1] - count, axis=1)[:, -count:].mean(axis=1)
+
+
 # by the names in calibration.json and in metrics ("neighbour": bundles written before spell it so)
 SCORES: dict[str, Callable[[Evidence], np.ndarray]] = {
     "probability": probability, "max_logit": max_logit, "energy": energy,
-    "mean": mean, "neighbour": neighbor, "ahead": ahead,
+    "mean": mean, "neighbour": neighbor, "ahead": ahead, "cohort": cohort, "crowd": crowd,
 }  # fmt: skip
-# one score alone, or a score of the classifier and a distance together
+# one score alone, a score of the classifier and a distance together, or what complements each other best
 BLENDS: list[tuple[str, ...]] = [(name,) for name in SCORES]
-BLENDS += [(a, b) for a in ("probability", "max_logit", "energy") for b in ("mean", "neighbour", "ahead")]
+BLENDS += [(a, b) for a in ("probability", "max_logit", "energy") for b in ("mean", "neighbour", "ahead", "cohort")]
+BLENDS += [("energy", "cohort", "neighbour", "crowd")]
 
 
 @dataclass(frozen=True)
 class Unlikeness:
-    """The sum of scores, each standardized to mean 0 and deviation 1 on heads of known characters."""
+    """The weighted sum of scores, each standardized to mean 0 and deviation 1 on heads of known characters."""
 
     names: tuple[str, ...]
     shifts: tuple[float, ...]
     scales: tuple[float, ...]
+    weights: tuple[float, ...]
 
     @classmethod
-    def fit(cls, names: tuple[str, ...], known: Evidence) -> Self:
-        """names: of SCORES, to be added up; known: of heads of known characters."""
+    def fit(cls, names: tuple[str, ...], known: Evidence, weights: tuple[float, ...] | None = None) -> Self:
+        """names: of SCORES, to be added up; known: of heads of known characters; weights: None for equal ones."""
         scores = [SCORES[name](known) for name in names]
-        return cls(names, tuple(float(s.mean()) for s in scores), tuple(float(s.std()) or 1.0 for s in scores))
+        shifts, scales = tuple(float(s.mean()) for s in scores), tuple(float(s.std()) or 1.0 for s in scores)
+        return cls(names, shifts, scales, weights or (1.0,) * len(names))
+
+    def terms(self, evidence: Evidence) -> np.ndarray:
+        """float64 [n, scores]: the standardized scores."""
+        scores = [SCORES[name](evidence).astype(np.float64) for name in self.names]
+        return (np.stack(scores, axis=1) - self.shifts) / self.scales
 
     def __call__(self, evidence: Evidence) -> np.ndarray:
         """float64 [n]."""
-        terms = [(SCORES[n](evidence).astype(np.float64) - m) / s for n, m, s in zip(self.names, self.shifts, self.scales)]
-        return np.round(np.sum(terms, axis=0), 5)  # like the stored calibration scores
+        return np.round(self.terms(evidence) @ np.array(self.weights), 5)  # like the stored calibration scores
 
     def as_dict(self) -> dict[str, Any]:
-        return {"names": list(self.names), "shifts": list(self.shifts), "scales": list(self.scales)}
+        return {name: list(value) for name, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        return cls(tuple(values["names"]), tuple(values["shifts"]), tuple(values["scales"]))
+        names = tuple(values["names"])
+        # older bundles have no weights
+        weights = tuple(values.get("weights", (1.0,) * len(names)))
+        return cls(names, tuple(values["shifts"]), tuple(values["scales"]), weights)

@@ -15,12 +15,11 @@ from crystal_eyes.recognizer.build.enrolled_standard import enrolled_called_unkn
 from crystal_eyes.recognizer.build.fits import BUNDLE, CALIBRATION, REPORT, Fits
 from crystal_eyes.recognizer.build.inputs import BundleData, BundleInputs, open_inputs
 from crystal_eyes.recognizer.build.labeled_heads import COLOR, LabeledHeads
-from crystal_eyes.recognizer.build.measure import measure_known, measure_strangers, unlikeness_by_kind
+from crystal_eyes.recognizer.build.measure import measure_known, measure_strangers, measure_verdicts, unlikeness_by_kind
 from crystal_eyes.recognizer.build.model_card import model_card
 from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.build.temperature import fit_temperature
 from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
-from crystal_eyes.recognizer.calibration import Calibration
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
 SKETCHES = 1000  # made for each of calibration, report and strangers
@@ -68,18 +67,19 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     enrolled_unlikeness, enrolled_auroc = fit_enrolled_unlikeness(fewer["choose"], held_out["choose"], shown["choose"])
 
     calibrating, reporting = fits(CALIBRATION), fits(REPORT)
-    unlikeness = Unlikeness.fit(chosen.names, calibrating.evidence(calibration.colored().embeddings))
+    unlikeness = Unlikeness.fit(chosen.names, calibrating.evidence(calibration.colored().embeddings), chosen.weights)
     strange = unlikeness_by_kind(fewer["choose"], chosen, strangers["choose"])
     calibrations = calibrate(calibrating, unlikeness, calibration, strange)
     figures = measure_known(reporting, unlikeness, calibrations, report)
     figures |= measure_strangers(fewer["report"], chosen, others["report"], strangers["report"])
     # the prefix is spelled as in existing stores
     figures |= {f"enrol_{name}": value for name, value in enroll["report"](enrolled_logits).items()}
-    trained = Calibration(1.0, np.sort(chosen(fewer["choose"].evidence(others["choose"].colored().embeddings))))
+    verdicts = calibrate(fewer["choose"], chosen, others["choose"], strange)
+    figures |= measure_verdicts(fewer["report"], chosen, verdicts, others["report"], strangers["report"])
     asked = held_out["report"].colored()
     standard = fewer["report"].enrolled_unlikeness()
     standard = enrolled_unlikeness.lenient(standard) if enrolled_unlikeness else standard
-    unknown = enrolled_called_unknown(fewer["report"], chosen, trained, standard, asked, shown["report"])
+    unknown = enrolled_called_unknown(fewer["report"], chosen, verdicts[COLOR], standard, asked, shown["report"])
     figures |= {f"enrol_{name}": value for name, value in unknown.items()}
 
     # each half of the test heads is measured with the temperature of the other one

@@ -1,11 +1,13 @@
 """Selects the unlikeness score."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from crystal_eyes.evaluation.open_set import open_set
 from crystal_eyes.recognizer.build.known import KnownCharacters
 from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
-from crystal_eyes.recognizer.unlikeness import BLENDS, Unlikeness
+from crystal_eyes.recognizer.unlikeness import BLENDS, Evidence, Unlikeness
 
 
 def choose_unlikeness(
@@ -17,6 +19,18 @@ def choose_unlikeness(
     """
     familiar, strange = known.evidence(heads.colored().embeddings), known.evidence(strangers.colored().embeddings)
     right = np.ones(len(familiar.logits), bool)
-    fitted = {"+".join(names): Unlikeness.fit(names, familiar) for names in BLENDS}
+    fitted = {"+".join(names): weighted(Unlikeness.fit(names, familiar), familiar, strange) for names in BLENDS}
     auroc = {name: open_set(score(familiar), right, score(strange))["auroc"] for name, score in fitted.items()}
     return fitted[max(auroc, key=auroc.__getitem__)], auroc
+
+
+def weighted(unlikeness: Unlikeness, familiar: Evidence, strange: Evidence) -> Unlikeness:
+    """With the weights of a logistic regression that separates familiar from strange heads. One score alone is left as it is."""
+    from sklearn.linear_model import LogisticRegression  # slow to import
+
+    if len(unlikeness.names) == 1:
+        return unlikeness
+    terms = [unlikeness.terms(evidence) for evidence in (familiar, strange)]
+    labels = np.repeat([0, 1], [len(some) for some in terms])
+    model = LogisticRegression(class_weight="balanced").fit(np.concatenate(terms), labels)
+    return replace(unlikeness, weights=tuple(round(float(weight), 4) for weight in model.coef_[0]))

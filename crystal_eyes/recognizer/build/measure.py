@@ -8,8 +8,8 @@ from crystal_eyes.evaluation.calibration import expected_calibration_error
 from crystal_eyes.evaluation.open_set import open_set
 from crystal_eyes.evaluation.top_k import rank_of_truth, top_k_accuracy
 from crystal_eyes.recognizer.build.known import KnownCharacters
-from crystal_eyes.recognizer.build.labeled_heads import KINDS, LINE, LabeledHeads
-from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.build.labeled_heads import COLOR, KINDS, LINE, LabeledHeads
+from crystal_eyes.recognizer.calibration import UNKNOWN_LEVEL, Calibration, known_probability, verdict
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
 LEVELS = (0.05, 0.1)  # of p-values, at which heads called unknown are counted
@@ -36,6 +36,8 @@ def measure_known(
         figures[f"{name}_mean_confidence"] = float(confidence.mean())
         p = calibrations[kind].p_values(unlikeness(evidence))
         figures |= {f"{name}_called_unknown_at_{round(100 * level)}": float((p <= level).mean()) for level in LEVELS}
+        if (ranks == 0).any():
+            figures[f"{name}_right_called_unknown_at_5"] = float((p[ranks == 0] <= UNKNOWN_LEVEL).mean())
         figures[f"{name}_heads"] = len(some)
     return figures
 
@@ -53,6 +55,35 @@ def measure_strangers(
             found = open_set(unlikeness(evidence), right, unlikeness(known.evidence(strange.embeddings)))
             figures |= {f"{kind}_{name}": value for name, value in found.items()}
             figures[f"{kind}_strangers"] = len(strange)
+    return figures
+
+
+def measure_verdicts(
+    known: KnownCharacters,
+    unlikeness: Unlikeness,
+    calibrations: Mapping[str, Calibration],
+    heads: LabeledHeads,
+    strangers: LabeledHeads,
+) -> dict[str, float]:
+    """Of colored heads, what the recognizer would say: the shares of strangers called known and unknown, and of strangers whose
+    first candidate has more than half of the probability; and the share called known of known heads that are named right.
+
+    known: without the strangers; heads: of the known characters. Missing where there are no such heads.
+    """
+    calibration, figures = calibrations[COLOR], {}
+    for name, some in (("strangers", strangers.colored()), ("right", heads.colored())):
+        evidence = known.evidence(some.embeddings)
+        if name == "right":
+            right = evidence.logits.argmax(axis=1) == known.labels(some.characters)
+            some, evidence = some[right], known.evidence(some[right].embeddings)
+        if not len(some):
+            continue
+        own = unlikeness(evidence)
+        p, shares = calibration.p_values(own), calibration.stranger_shares(own)
+        first = calibration.probabilities(evidence.logits).max(axis=1) * known_probability(p, shares)
+        verdicts = np.array([verdict(*pair) for pair in zip(p, shares)])
+        figures |= {f"{name}_called_{kind}": float((verdicts == kind).mean()) for kind in ("known", "unknown")}
+        figures[f"{name}_above_half"] = float((first > 0.5).mean())
     return figures
 
 

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from crystal_eyes.recognizer.answers import LEVEL, Candidate, Head, LikelySeries, Reference
+from crystal_eyes.recognizer.answers import Candidate, Head, LikelySeries, Reference
+from crystal_eyes.recognizer.calibration import KNOWN_LEVEL, UNKNOWN_LEVEL
 
 
 def head(**changes) -> Head:
@@ -19,12 +20,12 @@ def head(**changes) -> Head:
     ("p_value", "stranger_share", "verdict"),
     [
         (0.5, 0.01, "known"),
-        (LEVEL + 1e-9, 0.01, "known"),
-        (0.5, LEVEL + 1e-9, "unsure"),
+        (UNKNOWN_LEVEL + 1e-9, 0.01, "known"),
+        (0.5, KNOWN_LEVEL + 1e-9, "unsure"),
         (0.5, 1.0, "unsure"),
-        (LEVEL, 1.0, "unknown"),
+        (UNKNOWN_LEVEL, 1.0, "unknown"),
         (0.01, 0.01, "unknown"),
-        (1.0, LEVEL, "known"),
+        (1.0, KNOWN_LEVEL, "known"),
     ],
 )
 def test_rare_among_the_known_is_unknown_and_rare_among_strangers_is_known(p_value, stranger_share, verdict):
@@ -54,14 +55,10 @@ def test_a_character_without_series_is_named_without_brackets():
     assert "Close to セナ:" in text and "()" not in text
 
 
-def test_probabilities_of_an_unknown_head_are_called_conditional_in_json():
-    series = LikelySeries("Tower", 0.75)
-    known, unknown = (head(p_value=p, series=series).as_dict() for p in (0.5, 0.01))
-    assert known["series"] == {"name": "Tower", "probability": 0.75}
-    assert unknown["series"] == {"name": "Tower", "probability_if_known": 0.75}
-    assert [one["probability"] for one in known["candidates"]] == [0.7, 0.2]
-    assert [one["probability_if_known"] for one in unknown["candidates"]] == [0.7, 0.2]
-    assert not any("probability" in one for one in unknown["candidates"])
+def test_json_has_the_same_keys_whatever_the_verdict():
+    known, unknown = (head(p_value=p, series=LikelySeries("Tower", 0.75)).as_dict() for p in (0.5, 0.01))
+    assert known.keys() == unknown.keys() and known["series"] == {"name": "Tower", "probability": 0.75}
+    assert [one["probability"] for one in unknown["candidates"]] == [0.7, 0.2]
     assert head().as_dict()["series"] is None
 
 
