@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.robustness.mains import STEPS, Undisturbed, command, results, run_to_end, unfinished
+from benchmarks.robustness.mains import STEPS, Undisturbed, results, run_to_end, unfinished
 from pipeline.cache.digests import digest_path
 from tests.runs import HEAD_DETECTOR, ROOT, TINY_DETECTOR, TINY_MAIN, TINY_TRAINING, Project, artifacts, draw_labeled
 

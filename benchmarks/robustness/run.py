@@ -5,10 +5,10 @@ N pictures (default 2,000) of all formats, most of them damaged, go through Reco
 how many were answered, refused in one line, and ended otherwise (with a traceback on stderr), how many took more than 2 s, and
 the memory of the process; --keep writes the pictures that ended otherwise, took long, or ended differently in the two.
 
---kills K: `enroll` into a copy of BUNDLE is killed at K random moments, `main` on a tiny cast at K and `train` at K / 2 others, and
-all are run again. --mains R: two mains at once in one store, R times. --disks: each step, and the registration of a bundle, on a
-disk that is full before they end, then with room (takes root). At most M minutes (default 60) each. The results must be those of
-an undisturbed main, with nothing left unfinished.
+--kills K: `enroll` into a copy of BUNDLE is killed at K random moments, `main` on a tiny cast at K and `train` at K / 2 others,
+and all are run again. --mains R: two mains at once in one store, R times. --disks: each step, and the registration of a bundle,
+on a disk that is full before they end, then with room (takes root). At most M minutes (default 60) each. The results must be
+those of an undisturbed main, with nothing left unfinished.
 """
 
 import argparse
