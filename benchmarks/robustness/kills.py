@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.robustness.mains import Undisturbed, command, kill_after, results, run_to_end, unfinished
 from crystal_eyes.recognizer import Recognizer
 from pipeline.cache.digests import digest_path
-from tests.runs import ROOT, TINY_MAIN, TINY_TRAINING, Project, artifacts, draw_head
+from tests.runs import ROOT, TINY_TRAINING, Project, artifacts, draw_head
 
 KILLS_A_ROUND = 2  # of a main, before it is let run to its end: one with its steps, one alone
 TRAINING = {**TINY_TRAINING, "epochs": 12}
@@ -74,9 +74,9 @@ def kill_enrollments(bundle: Path, kills: int, seed: int, deadline: float) -> st
 
 
 def kill_mains(whole: Undisturbed, kills: int, seed: int, deadline: float) -> str:
-    """Kill `main` on a tiny cast at random moments, KILLS_A_ROUND in one store, before it is let run to its end."""
+    """Kill `main` on a few heads at random moments, KILLS_A_ROUND in one store, before it is let run to its end."""
     rng, done, counts = np.random.default_rng([seed, 2]), 0, Counter[str]()
-    words = command("main", TINY_MAIN)
+    words = command("main", whole.parameters)
     while done < kills and time.monotonic() + 2 * whole.seconds < deadline:
         with tempfile.TemporaryDirectory() as state:
             project, moments = Project.on(ROOT, Path(state)), []
@@ -85,7 +85,7 @@ def kill_mains(whole: Undisturbed, kills: int, seed: int, deadline: float) -> st
                 counts["ended before"] += kill_after(words, moment, project.environment, alone)
                 moments.append(f"{moment:.1f} s{' (alone)' if alone else ''}")
                 done += 1
-            last = run_to_end(project, "main", TINY_MAIN)
+            last = run_to_end(project, "main", whole.parameters)
             _compare(f"main killed after {', '.join(moments)}", last, results(project), whole.results, counts)
             _count_unfinished(Path(state), counts)
     return said("main", done, counts, whole.seconds)

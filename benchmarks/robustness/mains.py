@@ -13,8 +13,9 @@ from pathlib import Path
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from pipeline.cache.digests import digest_path
 from pipeline.cache.records import KEY, OUTPUTS
-from tests.runs import ROOT, TINY_MAIN, Project, artifacts, as_arguments, module_of, tracking_store
+from tests.runs import ROOT, TINY, Project, artifacts, as_arguments, draw_heads, module_of, tracking_store
 
+SMALLEST = {**TINY, "classifiers": "perceptron", "naming": "perceptron"}  # main, beside its dataset
 STEPS = ("prepare", "train", "distill", "export", "embed", "classify", "bundle", "evaluate")
 UNFINISHED = (".part", ".tmp", ".partial", ".new", ".old")  # how names of files and folders end while they are written
 
@@ -65,19 +66,25 @@ def results(project: Project) -> Results:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A tiny main that nobody disturbed."""
+    """A main of eight drawn characters that nobody disturbed."""
 
     project: Project
+    dataset: Path
     seconds: float
     results: Results
 
     @classmethod
     def run(cls, folder: Path) -> "Undisturbed":
         folder.mkdir(parents=True)
-        project, start = Project.on(ROOT, folder), time.monotonic()
-        done = run_to_end(project, "main", TINY_MAIN)
+        project, dataset, start = Project.on(ROOT, folder), draw_heads(folder / "heads"), time.monotonic()
+        done = run_to_end(project, "main", SMALLEST | {"dataset": dataset})
         assert done.returncode == 0, done.stdout + done.stderr
-        return cls(project, time.monotonic() - start, results(project))
+        return cls(project, dataset, time.monotonic() - start, results(project))
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Of the same main in another store."""
+        return SMALLEST | {"dataset": self.dataset}
 
     def output(self, step: str, name: str) -> Path:
         """The folder of a step's output."""

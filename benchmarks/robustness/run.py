@@ -5,7 +5,7 @@ N pictures (default 2,000) of all formats, most of them damaged, go through Reco
 how many were answered, refused in one line, and ended otherwise (with a traceback on stderr), how many took more than 2 s, and
 the memory of the process; --keep writes the pictures that ended otherwise, took long, or ended differently in the two.
 
---kills K: `enroll` into a copy of BUNDLE is killed at K random moments, `main` on a tiny cast at K and `train` at K / 2 others,
+--kills K: `enroll` into a copy of BUNDLE is killed at K random moments, `main` on a few heads at K and `train` at K / 2 others,
 and all are run again. --mains R: two mains at once in one store, R times. --disks: each step, and the registration of a bundle,
 on a disk that is full before they end, then with room (takes root). At most M minutes (default 60) each. The results must be
 those of an undisturbed main, with nothing left unfinished.
@@ -123,15 +123,14 @@ def disturb(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         whole = Undisturbed.run(Path(temporary) / "whole")
         print(f"undisturbed main: {whole.seconds:.0f} s", flush=True)
-        if given.kills:
-            print(kill_enrollments(Path(given.bundle), given.kills, given.seed, deadline()), flush=True)
-            print(kill_trainings(whole, given.kills // 2, given.seed, deadline()), flush=True)
-        if given.mains:
-            print(two_mains(whole, given.mains, given.seed, deadline()), flush=True)
         if given.disks:
             print(fill_disks(whole, deadline()), flush=True)
+        if given.mains:
+            print(two_mains(whole, given.mains, given.seed, deadline()), flush=True)
         if given.kills:
+            print(kill_trainings(whole, given.kills // 2, given.seed, deadline()), flush=True)
             print(kill_mains(whole, given.kills, given.seed, deadline()), flush=True)
+            print(kill_enrollments(Path(given.bundle), given.kills, given.seed, deadline()), flush=True)
 
 
 if __name__ == "__main__":
