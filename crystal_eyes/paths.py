@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from crystal_eyes.errors import UserError
 
 WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\\w")  # a drive letter, or a network share
+METADATA = "._"  # begins the names of files in which macOS keeps what other file systems can't
 FILE_URI = re.compile(r"(?i:file):(//(?P<host>[^/]*))?(?P<path>/.*)", re.DOTALL)
 
 

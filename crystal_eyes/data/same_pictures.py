@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from crystal_eyes.data.options import DUPLICATE_BITS
 from crystal_eyes.image_stats import HASH_SIDE
 
-BITS = 6  # of 256, by which the difference hashes of one picture may differ
-PARTS = 8  # of a hash: if at most PARTS - 1 bits differ, one part is equal
+PARTS = 8  # of a hash: if fewer bits differ, one part is equal
 COLORS = 24  # of 255, by which a cell of two thumbnails may differ: look-alikes in one pose differ more, in their eyes at least
 THUMBNAIL = 16  # cells a side
 SPREAD = 37  # odd: part k holds bits from all over the picture, since neighboring bits are often equal in all pictures
@@ -34,7 +34,7 @@ def same_elsewhere(hashes: np.ndarray, thumbnails: np.ndarray, characters: np.nd
     for one, others in _candidates(hashes, rows, characters, thumbnails.mean(axis=(1, 2), dtype=np.float32)):
         theirs, own = hashes[others], hashes[one]
         turns = np.concatenate([theirs[:, :1] ^ own, theirs[:, 1:] ^ own[0]], axis=1)  # as it is, one of the two mirrored
-        others = others[(np.bitwise_count(turns).sum(axis=2) <= BITS).any(axis=1)]
+        others = others[(np.bitwise_count(turns).sum(axis=2) <= DUPLICATE_BITS).any(axis=1)]
         colors = thumbnails[others].astype(np.int16)
         views = (thumbnails[one].astype(np.int16), thumbnails[one][:, ::-1].astype(np.int16))
         equal = [np.abs(colors - view).max(axis=(1, 2, 3), initial=0) <= COLORS for view in views]

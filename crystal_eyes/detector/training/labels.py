@@ -12,7 +12,7 @@ from crystal_eyes.boxes import area, as_boxes, clip
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.training.annotated_pictures import AnnotatedPicture
 from crystal_eyes.errors import UserError
-from crystal_eyes.images import FORMATS, MAX_PIXELS, SUFFIXES
+from crystal_eyes.images import FORMATS, MAX_PIXELS, SUFFIXES, orientation
 
 LAYOUTS = "give a folder with images/ and labels/, or one CSV, parquet or JSON file of boxes"
 
@@ -77,7 +77,7 @@ def _size(picture: Path, file: str, left_out: LeftOut) -> tuple[int, int] | None
                 return None
             opened.draft("L", (32, 32))  # of a JPEG, enough is decoded to see that it is complete
             opened.load()
-            return (height, width) if opened.getexif().get(0x0112, 1) >= 5 else (width, height)
+            return (height, width) if orientation(opened) >= 5 else (width, height)
     except Exception as error:  # decoders raise many types on damaged files
         left_out.append((file, f"can't be read as a picture ({type(error).__name__})"))
         return None

@@ -8,6 +8,7 @@ from PIL import Image
 
 from crystal_eyes.data.cropping import LabeledBox
 from crystal_eyes.data.layouts import COLUMNS, LAYOUTS, danbooru, dataset_files, folders, load_dataset, read_dataset, table
+from crystal_eyes.data.left_out import summary_lines
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import open_picture
 from crystal_eyes.names import normalize_name
@@ -57,6 +58,15 @@ def test_files_that_are_not_pictures_of_a_character_are_reported_as_left_out(tmp
     found, left_out = read_dataset(tmp_path, 0.85)
     assert found["file"].tolist() == ["Rei/1.png"]
     assert dict(left_out) == {"loose.png": "not in a character's folder", "Rei/notes.txt": "not an image file"}
+
+
+def test_files_that_macos_writes_beside_pictures_are_left_out_and_counted(tmp_path):
+    put(tmp_path, "Rei/1.png", "Rei/._1.png", "._Rei.png", "__MACOSX/Rei/._1.png", "Asuka/2.png")
+    (tmp_path / "Asuka" / "._labels.csv").write_text("file,character")
+    dataset = load_dataset(tmp_path, 0.85)
+    assert dataset.table["file"].tolist() == ["Asuka/2.png", "Rei/1.png"]
+    assert summary_lines(dataset.left_out) == ["left out 4: written by macOS beside a picture (such as ._Rei.png)"]
+    assert dataset_files(tmp_path) == [tmp_path / "Asuka/2.png", tmp_path / "Rei/1.png"]
 
 
 def test_names_with_spaces_and_any_letters_are_kept_and_their_normal_forms_are_one(tmp_path):

@@ -3,7 +3,8 @@ import time
 import numpy as np
 import pytest
 
-from crystal_eyes.data.same_pictures import BITS, COLORS, same_elsewhere
+from crystal_eyes.data.options import DUPLICATE_BITS
+from crystal_eyes.data.same_pictures import COLORS, same_elsewhere
 
 
 def drawn(count: int, characters: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -17,7 +18,7 @@ def drawn(count: int, characters: int, seed: int = 0) -> tuple[np.ndarray, np.nd
 def naive(hashes: np.ndarray, thumbnails: np.ndarray, characters: np.ndarray) -> list[int]:
     def same(a: int, b: int) -> bool:
         turns = ((hashes[a, 0], hashes[b, 0]), (hashes[a, 1], hashes[b, 0]), (hashes[a, 0], hashes[b, 1]))
-        near = any(sum((int(x) ^ int(y)).bit_count() for x, y in zip(*turn)) <= BITS for turn in turns)
+        near = any(sum((int(x) ^ int(y)).bit_count() for x, y in zip(*turn)) <= DUPLICATE_BITS for turn in turns)
         views = (thumbnails[a].astype(int), thumbnails[a][:, ::-1].astype(int))
         return near and any(abs(view - thumbnails[b]).max() <= COLORS for view in views)
 
@@ -36,7 +37,7 @@ def test_it_finds_what_a_naive_loop_finds(seed):
         source, target = rng.integers(0, 60, 2)
         side = rng.integers(0, 2)
         hashes[target, 0] = hashes[source, side]
-        for bit in rng.integers(0, 256, rng.integers(0, BITS + 4)):
+        for bit in rng.integers(0, 256, rng.integers(0, DUPLICATE_BITS + 4)):
             hashes[target, 0, bit // 64] ^= np.uint64(1) << np.uint64(bit % 64)
         copy = thumbnails[source].astype(int)[:, :: 1 - 2 * int(side)]
         thumbnails[target] = (copy + rng.integers(-1, 2, copy.shape) * rng.integers(0, COLORS + 3)).clip(0, 255)
