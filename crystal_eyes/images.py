@@ -65,7 +65,8 @@ def require_usable(width: int, height: int) -> None:
 
 def upright(picture: Image.Image) -> Image.Image:
     """A picture of any mode, rotated by its EXIF data, 8 bits per channel, mode RGB, or RGBA if it has transparency."""
-    if turn := TURNS.get(orientation(picture)):  # each step only where needed: pictures are large
+    turn = TURNS.get(orientation(picture))
+    if turn is not None:  # each step only where needed: pictures are large
         picture = picture.transpose(turn)
         picture.info = {name: value for name, value in picture.info.items() if name not in WITH_ORIENTATION}
     if picture.mode.startswith("I"):  # 16 bits a channel: Pillow's own conversion would clip instead of scale
