@@ -13,12 +13,12 @@ def one_line(error: BaseException) -> str | None:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):
-        where = error.filename or "the disk"
         # numpy reports a partial write without an error number
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or re.fullmatch(
             r"\d+ requested and \d+ written", str(error)
         ):
-            return f"no space left while writing {where}: free some space and run the same command again to resume"
+            where = f"while writing {error.filename}" if error.filename else "on the disk"
+            return f"no space left {where}: free some space and run the same command again to resume"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return f"no permission to access {where}: change its permissions or choose another location"
+            return f"no permission to access {error.filename or 'the disk'}: change its permissions or choose another location"
     return None

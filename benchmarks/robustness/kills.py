@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.robustness.mains import Undisturbed, command, kill_after, results, run_to_end, unfinished
+from benchmarks.robustness.mains import Undisturbed, command, forked, kill_after, results, run_to_end, unfinished
 from crystal_eyes.recognizer import Recognizer
 from pipeline.cache.digests import digest_path
 from tests.runs import ROOT, TINY_TRAINING, Project, artifacts, draw_head
@@ -107,7 +107,7 @@ def kill_trainings(whole: Undisturbed, kills: int, seed: int, deadline: float) -
     while done < kills and time.monotonic() + 2 * length < deadline:
         with tempfile.TemporaryDirectory() as state:
             project, moment = Project.on(ROOT, Path(state)), rng.uniform(0.05, 1) * length
-            counts["ended before"] += kill_after(command("train", parameters), moment, project.environment)
+            counts["ended before"] += forked(project, "train", parameters, moment).returncode == 0
             last = run_to_end(project, "train", parameters)
             _compare(f"train killed after {moment:.1f} s", last, sorted(set(encoders(project))), expected, counts)
             _count_unfinished(Path(state), counts)

@@ -13,7 +13,7 @@ def test_a_users_error_is_its_own_line():
 def test_a_real_full_disk_names_the_file_and_that_nothing_is_lost():
     with pytest.raises(OSError) as caught, open("/dev/full", "wb", buffering=0) as file:
         file.write(b"x")
-    assert one_line(caught.value).startswith("no space left while writing the disk")
+    assert one_line(caught.value).startswith("no space left on the disk")
     named = OSError(errno.ENOSPC, "No space left on device", "/tmp/pictures.bin")
     assert one_line(named).startswith("no space left while writing /tmp/pictures.bin") and "to resume" in one_line(named)
 
