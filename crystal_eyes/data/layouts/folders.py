@@ -9,7 +9,7 @@ from pathlib import Path
 from crystal_eyes.data.layouts.base import LabeledPicture, Resolver, is_metadata, walk, walked_files
 from crystal_eyes.data.layouts.structure import understand
 from crystal_eyes.data.layouts.table import has_labels
-from crystal_eyes.data.left_out import LeftOut
+from crystal_eyes.data.left_out import WRITTEN_BY_MACOS, LeftOut
 from crystal_eyes.data.names import label
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import SUFFIXES
@@ -31,7 +31,7 @@ def read(path: Path, notes: list[str] | None = None) -> tuple[list[LabeledPictur
             file = "/".join((*folders, name))
             suffix = Path(name).suffix.lower()
             if is_metadata(name):
-                left_out.append((file, "written by macOS beside a picture"))
+                left_out.append((file, WRITTEN_BY_MACOS))
             elif suffix in TABLES and has_labels(folder / name):
                 raise UserError(
                     f"{folder / name} is a table of labels, but lies below {path}: give the table as the dataset, "
