@@ -12,7 +12,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from crystal_eyes.errors import UserError
 
@@ -131,11 +131,21 @@ def parse(parameters: type[Parameters], arguments: Sequence[str]) -> Parameters:
     return parameters(**_parsed(fields, arguments, parameters.__doc__))
 
 
-def parse_together(classes: Sequence[type], arguments: Sequence[str], doc: str) -> list[Any]:
-    """Read one command line into several parameters dataclasses, without the fields that main fills in."""
-    given = _parsed(merged_fields(classes), arguments, doc)
-    own = [{field.name for field in own_fields(one)} for one in classes]
-    return [one(**{name: value for name, value in given.items() if name in names}) for one, names in zip(classes, own)]
+class Together:
+    """Base of a dataclass whose fields are parameters dataclasses, which are read from one command line."""
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Self:
+        """Without the fields that main fills in. Raises UserError on an unknown name or a bad value."""
+        classes = parts(cls)
+        given = _parsed(merged_fields(classes), arguments, cls.__doc__)
+        own = [{field.name for field in own_fields(one)} for one in classes]
+        return cls(*(one(**{name: given[name] for name in given.keys() & names}) for one, names in zip(classes, own)))
+
+
+def parts(together: type) -> list[type]:
+    """The parameters dataclasses of a subclass of Together."""
+    return [field.type for field in dataclasses.fields(together)]  # type: ignore[misc]
 
 
 def own_fields(parameters: type) -> list[dataclasses.Field]:

@@ -1,11 +1,9 @@
 """The parameters of the entry points that chain steps: their own, and those of the steps that they run."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from crystal_eyes.classifiers.registry import CLASSIFIERS, LINEAR
-from pipeline.parameters.declare import parameter, parse_together
+from pipeline.parameters.declare import Together, parameter, parts
 from pipeline.parameters.steps import Bundle, Classify, Crop, Detector, Distill, Embed, Prepare, Train
 
 
@@ -28,7 +26,7 @@ class MainOptions:
 
 
 @dataclass(frozen=True)
-class Main:
+class Main(Together):
     """Prepare, train, distill, export, embed, compare classifiers, bundle, evaluate; reuses finished steps."""
 
     options: MainOptions
@@ -41,13 +39,8 @@ class Main:
     classify: Classify
     bundle: Bundle
 
-    @classmethod
-    def parse(cls, arguments: Sequence[str]) -> Self:
-        """Read a command line. Raises UserError on an unknown name or a bad value."""
-        return cls(*parse_together(MAIN, arguments, cls.__doc__ or ""))
 
-
-MAIN = (MainOptions, Detector, Crop, Prepare, Train, Distill, Embed, Classify, Bundle)
+MAIN = parts(Main)
 
 
 @dataclass(frozen=True)
@@ -67,17 +60,12 @@ class SweepOptions:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Together):
     """Search parameters of train with a W&B sweep file; finished trials are kept, so an interrupted sweep resumes."""
 
     options: SweepOptions
     prepare: Prepare
     train: Train
 
-    @classmethod
-    def parse(cls, arguments: Sequence[str]) -> Self:
-        """Read a command line. Raises UserError on an unknown name or a bad value."""
-        return cls(*parse_together(SWEEP, arguments, cls.__doc__ or ""))
 
-
-SWEEP = (SweepOptions, Prepare, Train)
+SWEEP = parts(Sweep)
