@@ -17,7 +17,7 @@ from crystal_eyes.recognizer import Recognizer
 from pipeline.cache.digests import digest_path
 from tests.runs import ROOT, TINY_TRAINING, Project, artifacts, draw_head
 
-KILLS_A_ROUND = 2  # of a main, before it is let run to its end: one with its steps, one alone
+KILLS_A_ROUND = 4  # of a main, before it is let run to its end: half of them without the step that it has started
 TRAINING = {**TINY_TRAINING, "epochs": 12}
 
 
@@ -81,7 +81,7 @@ def kill_mains(whole: Undisturbed, kills: int, seed: int, deadline: float) -> st
         with tempfile.TemporaryDirectory() as state:
             project, moments = Project.on(ROOT, Path(state)), []
             for number in range(min(kills - done, KILLS_A_ROUND)):
-                moment, alone = rng.uniform(0.03, 0.8) * whole.seconds, number % 2 == 1
+                moment, alone = rng.uniform(0.03, 0.5) * whole.seconds, number % 2 == 1
                 counts["ended before"] += kill_after(words, moment, project.environment, alone)
                 moments.append(f"{moment:.1f} s{' (alone)' if alone else ''}")
                 done += 1
