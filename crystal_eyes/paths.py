@@ -14,8 +14,7 @@ FILE_URI = re.compile(r"(?i:file):(//(?P<host>[^/]*))?(?P<path>/.*)", re.DOTALL)
 
 
 def plain_path(text: str | Path) -> Path:
-    """The path that a path, `~/...` or a `file:` URI names. Raises UserError: a path that is empty or can't exist on this machine.
-    """
+    """The path that a path, `~/...` or a `file:` URI names. Raises UserError: it is empty, or can't exist on this machine."""
     given = os.fspath(text)
     if not given:
         raise UserError("the path is empty")

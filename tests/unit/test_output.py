@@ -127,6 +127,13 @@ def test_a_disk_that_fills_up_while_a_bundle_is_changed_leaves_it_as_it_was(bund
     assert run(*enroll).returncode == 0
 
 
+def test_a_port_that_cannot_be_is_one_line(bundle_folder):
+    for port in ("99999", "-1"):
+        done = run("serve", "--bundle", bundle_folder, "--port", port)
+        lines = done.stderr.decode().splitlines()
+        assert done.returncode == 1 and len(lines) == 1 and "choose another port" in lines[0], lines
+
+
 def test_exit_codes(bundle_folder, pictures):
     assert run("recognize", "--bundle", bundle_folder, pictures / "ミク.png").returncode == 0
     assert run("recognize", "--bundle", bundle_folder, pictures).returncode == 1
