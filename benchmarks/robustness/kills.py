@@ -99,14 +99,15 @@ def kill_trainings(whole: Undisturbed, kills: int, seed: int, deadline: float) -
     def encoders(project: Project) -> list[str]:
         return [digest_path(artifacts(run) / "encoder") for run in project.runs("train")]
 
-    with tempfile.TemporaryDirectory() as state:
-        project, start = Project.on(ROOT, Path(state)), time.monotonic()
-        first = run_to_end(project, "train", parameters)
-        length, expected = time.monotonic() - start, encoders(project)
-        assert first.returncode == 0, first.stderr
+    for _ in range(2):  # the first is slower, with imports and cold files
+        with tempfile.TemporaryDirectory() as state:
+            project, start = Project.on(ROOT, Path(state)), time.monotonic()
+            first = run_to_end(project, "train", parameters)
+            length, expected = time.monotonic() - start, encoders(project)
+            assert first.returncode == 0, first.stderr
     while done < kills and time.monotonic() + 2 * length < deadline:
         with tempfile.TemporaryDirectory() as state:
-            project, moment = Project.on(ROOT, Path(state)), rng.uniform(0.05, 1) * length
+            project, moment = Project.on(ROOT, Path(state)), rng.uniform(0.05, 0.9) * length
             counts["ended before"] += forked(project, "train", parameters, moment).returncode == 0
             last = run_to_end(project, "train", parameters)
             _compare(f"train killed after {moment:.1f} s", last, sorted(set(encoders(project))), expected, counts)
