@@ -3,6 +3,7 @@
 A small tmpfs holds the store, the cache and the temporary files; mounting it takes root.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.robustness.mains import STEPS, Undisturbed, results, run_to_end, unfinished
+from benchmarks.robustness.mutations import EXAMPLES
 from pipeline.cache.digests import digest_path
 from tests.runs import HEAD_DETECTOR, ROOT, TINY_DETECTOR, TINY_TRAINING, Project, artifacts, draw_labeled
 
@@ -56,6 +58,7 @@ def parameters_of_steps(whole: Undisturbed, work: Path) -> dict[str, dict[str, o
     assert run_to_end(whole.project, "train", {**TINY_TRAINING, "catalogue": catalogue, "seed": 1}).returncode == 0
     other = artifacts(whole.project.runs("train")[0]) / "encoder"
     onnx, classifier = whole.output("export", "onnx"), whole.output("classify", "classifier")
+    shutil.copytree(EXAMPLES, work / "illustrations" / "Somebody")
     bundle = {"detector": HEAD_DETECTOR, "onnx": onnx, "embeddings": embeddings, "classifier": classifier}
     training = TINY_TRAINING | {"epochs": 2}
     return {
@@ -67,7 +70,7 @@ def parameters_of_steps(whole: Undisturbed, work: Path) -> dict[str, dict[str, o
         "classify": {"embeddings": embeddings, "catalogue": catalogue, "classifier": "logistic_regression"},
         "bundle": {**bundle, "catalogue": catalogue},
         "evaluate": {"bundle": whole.output("bundle", "bundle"), "catalogue": catalogue},
-        "crop": {"illustrations": ROOT / "crystal_eyes" / "web" / "examples", "detector": HEAD_DETECTOR},
+        "crop": {"illustrations": work / "illustrations", "detector": HEAD_DETECTOR},
         "detector": {**TINY_DETECTOR, "labels": draw_labeled(work / "labeled")},
     }
 
