@@ -143,7 +143,7 @@ def _change(options: argparse.Namespace, folder: Path) -> None:
             whole = full_name(result.character, result.series)
             say_line(f"{whole} in {shown} now has {result.heads + result.heads_before} heads, {result.heads} of them new")
         else:
-            say_line(f"{result.character} was added to {shown} from {result.heads} heads")
+            say_line(f"{result.character} was added to {shown} from {_count(result.heads)}")
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -8,17 +8,25 @@ class UserError(Exception):
     """Something the user can fix. The text is one line that names the thing and what is wrong with it."""
 
 
+FULL = ("no space left on device", "database or disk is full", "os error 28")  # how SQLite, safetensors and others say it
+
+
 def one_line(error: BaseException) -> str | None:
     """The one line that describes an expected error, or None if it is a bug and needs its traceback."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, OSError):
-        where = error.filename or "the disk"
-        # numpy reports a partial write without an error number
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or re.fullmatch(
-            r"\d+ requested and \d+ written", str(error)
-        ):
-            return f"no space left while writing {where}: free some space and run the same command again to resume"
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return f"no permission to access {where}: change its permissions or choose another location"
+    if _disk_is_full(error):
+        file = getattr(error, "filename", None)
+        where = f"while writing {file}" if file else "on the disk"
+        return f"no space left {where}: free some space and run the same command again to resume"
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission to access {error.filename or 'the disk'}: change its permissions or choose another location"
     return None
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    text = str(error)
+    # numpy reports a partial write without an error number
+    return any(words in text.lower() for words in FULL) or re.fullmatch(r"\d+ requested and \d+ written", text) is not None

@@ -13,6 +13,11 @@ def difference_hash(picture: Image.Image) -> np.ndarray:
     return np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)
 
 
+def hashes_of_sides(picture: Image.Image) -> np.ndarray:
+    """uint64 [2, 4]: the difference hashes of a picture and of its mirror image."""
+    return np.stack([difference_hash(one) for one in (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))])
+
+
 def is_monochrome(picture: Image.Image) -> bool:
     """Whether an RGB picture is line art or grayscale: at most 2% of its thumbnail's pixels have a visible hue."""
     small = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=np.int16)

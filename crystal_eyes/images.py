@@ -4,13 +4,23 @@ import io
 import warnings
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 # Only formats that are needed here: decoders of others (FITS, GD, PSD, EPS...) are attack surface.
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp"})
 MAX_PIXELS = 64_000_000
 WHITE = (255, 255, 255)
+TURNS = {  # by EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+WITH_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")  # of Image.info
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 # Between one and two times the limit Pillow only warns; open_picture raises there itself.
@@ -55,13 +65,25 @@ def require_usable(width: int, height: int) -> None:
 
 def upright(picture: Image.Image) -> Image.Image:
     """A picture of any mode, rotated by its EXIF data, 8 bits per channel, mode RGB, or RGBA if it has transparency."""
-    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # each step only where needed: pictures are large
-        picture = ImageOps.exif_transpose(picture)
+    turn = TURNS.get(orientation(picture))
+    if turn is not None:  # each step only where needed: pictures are large
+        picture = picture.transpose(turn)
+        picture.info = {name: value for name, value in picture.info.items() if name not in WITH_ORIENTATION}
     if picture.mode.startswith("I"):  # 16 bits a channel: Pillow's own conversion would clip instead of scale
         values = np.asarray(picture).astype(np.float64)
         picture = Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8))
     mode = "RGBA" if picture.has_transparency_data else "RGB"
     return picture if picture.mode == mode else picture.convert(mode)
+
+
+def orientation(picture: Image.Image) -> int:
+    """From 1, upright, to 8, as EXIF numbers them; 1 if the picture has no EXIF data that can be read."""
+    try:
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except (
+        Exception
+    ):  # viewers show pictures with damaged EXIF data too; Pillow raises SyntaxError, struct.error, ValueError...
+        return 1
 
 
 def flatten(picture: Image.Image, background: tuple[int, int, int] = WHITE) -> Image.Image:

@@ -9,12 +9,15 @@ from urllib.parse import unquote_to_bytes
 from crystal_eyes.errors import UserError
 
 WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\\w")  # a drive letter, or a network share
+METADATA = "._"  # begins the names of files in which macOS keeps what other file systems can't
 FILE_URI = re.compile(r"(?i:file):(//(?P<host>[^/]*))?(?P<path>/.*)", re.DOTALL)
 
 
 def plain_path(text: str | Path) -> Path:
-    """The path that a path, `~/...` or a `file:` URI names. Raises UserError: a path that can't exist on this machine."""
+    """The path that a path, `~/...` or a `file:` URI names. Raises UserError: it is empty, or can't exist on this machine."""
     given = os.fspath(text)
+    if not given:
+        raise UserError("the path is empty")
     if uri := FILE_URI.fullmatch(given):
         if uri["host"] not in (None, "", "localhost"):
             raise UserError(f"{given} is on another machine ({uri['host']}): give a path on this one, as in file:///folder")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import SUFFIXES
-from crystal_eyes.paths import plain_path, walk
+from crystal_eyes.paths import METADATA, plain_path, walk
 
 
 @dataclass
@@ -16,7 +16,7 @@ class PictureFiles:
     """What was found where pictures were looked for."""
 
     paths: list[Path] = field(default_factory=list)  # each once
-    metadata: int = 0  # `._` files, in which macOS keeps what other file systems can't
+    metadata: int = 0  # files of macOS, see paths.METADATA
     unreadable: list[OSError] = field(default_factory=list)  # folders
 
     def remarks(self) -> list[str]:
@@ -60,7 +60,7 @@ def pictures_in(folder: Path, found: PictureFiles | None = None) -> list[Path]:
         for name in names:
             path = base / name
             if path.suffix.lower() in SUFFIXES and (path.is_file() or path.is_symlink()):
-                if name.startswith("._"):
+                if name.startswith(METADATA):
                     skipped.metadata += 1
                 else:
                     inside.append(path)

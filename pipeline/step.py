@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import logging
 import signal
 import sys
 import traceback
@@ -98,6 +99,7 @@ class one_line_errors:
         signal.signal(signal.SIGTERM, _interrupt)
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not below nohup
             signal.signal(signal.SIGHUP, _interrupt)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs, with tracebacks, what it also raises
         if isinstance(sys.stdout, io.TextIOWrapper):  # else a log would show a step's lines only at its end
             sys.stdout.reconfigure(line_buffering=True)
 

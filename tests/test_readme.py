@@ -194,7 +194,9 @@ def test_paths_that_are_named_exist(page):
 
 def test_every_benchmark_is_described():
     scripts = {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").glob("*/*.py") if "__main__" in path.read_text()
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "benchmarks").glob("*/*.py")
+        if 'if __name__ == "__main__"' in path.read_text()
     }
     assert scripts and {script for script in scripts if f"python {script}" not in TEXTS["benchmarks/README.md"]} == set()
 

@@ -1,17 +1,20 @@
 """What damaged pictures and kill -9 do: python benchmarks/robustness/run.py BUNDLE [--pictures N] [--seed S] [--keep FOLDER]
-[--kills K] [--minutes M]
+[--kills K] [--mains R] [--disks] [--minutes M]
 
 N pictures (default 2,000) of all formats, most of them damaged, go through Recognizer.recognize and through the page. Prints
 how many were answered, refused in one line, and ended otherwise (with a traceback on stderr), how many took more than 2 s, and
 the memory of the process; --keep writes the pictures that ended otherwise, took long, or ended differently in the two.
 
---kills K: `enroll` into a copy of BUNDLE is killed at K random moments, and `main` on a tiny cast at K others, and both are run
-again, for at most M minutes (default 8) together. The results must be those of undisturbed ones, with nothing half-written.
+--kills K: `enroll` into a copy of BUNDLE is killed at K random moments, `main` on a few heads at K and `train` at K / 2 others,
+and all are run again. --mains R: two mains at once in one store, R times. --disks: each step, and the registration of a bundle,
+on a disk that is full before they end, then with room (takes root). At most M minutes (default 60) each. The results must be
+those of an undisturbed main, with nothing left unfinished.
 """
 
 import argparse
 import resource
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
@@ -21,7 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from starlette.testclient import TestClient
 
-from benchmarks.robustness.kills import kill_enrollments, kill_mains
+from benchmarks.robustness.disks import fill_disks, two_mains
+from benchmarks.robustness.kills import kill_enrollments, kill_mains, kill_trainings
+from benchmarks.robustness.mains import Undisturbed
 from benchmarks.robustness.mutations import mutated
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer import Recognizer
@@ -101,14 +106,31 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=8)
+    parser.add_argument("--mains", type=int, default=0)
+    parser.add_argument("--disks", action="store_true")
+    parser.add_argument("--minutes", type=float, default=60)
     given = parser.parse_args()
     if given.pictures:
         damage(given.bundle, given.pictures, given.seed, given.keep)
-    if given.kills:
-        end = time.monotonic() + 60 * given.minutes
-        print(kill_enrollments(Path(given.bundle), given.kills, given.seed, end - 45 * given.minutes))
-        print(kill_mains(given.kills, given.seed, end))
+    if given.kills or given.mains or given.disks:
+        disturb(given)
+
+
+def disturb(given: argparse.Namespace) -> None:
+    def deadline() -> float:
+        return time.monotonic() + 60 * given.minutes
+
+    with tempfile.TemporaryDirectory() as temporary:
+        whole = Undisturbed.run(Path(temporary) / "whole")
+        print(f"undisturbed main: {whole.seconds:.0f} s", flush=True)
+        if given.disks:
+            print(fill_disks(whole, deadline()), flush=True)
+        if given.mains:
+            print(two_mains(whole, given.mains, given.seed, deadline()), flush=True)
+        if given.kills:
+            print(kill_trainings(whole, given.kills // 2, given.seed, deadline()), flush=True)
+            print(kill_mains(whole, given.kills, given.seed, deadline()), flush=True)
+            print(kill_enrollments(Path(given.bundle), given.kills, given.seed, deadline()), flush=True)
 
 
 if __name__ == "__main__":

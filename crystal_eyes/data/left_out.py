@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 LeftOut = list[tuple[str, str]]  # (file, reason)
 MAX_REASONS = 10
+WRITTEN_BY_MACOS = "written by macOS beside a picture"  # the reason for a `._` file
 
 
 def as_text(file: str) -> str:

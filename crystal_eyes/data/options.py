@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from crystal_eyes.options import option
 
+DUPLICATE_BITS = 6  # of 256, by which the difference hashes of one picture may differ
+
 
 @dataclass(frozen=True)
 class CastOptions:
@@ -20,9 +22,11 @@ class SelectionOptions:
     min_pictures: int = option(2, "leave out characters with fewer pictures", low=2)
     pictures_per_character: int = option(0, "maximum number of pictures per character, chosen at random; 0: no limit", low=0)
     near_duplicate_bits: int = option(
-        6, "drop a picture if its 256-bit hash is within this many bits of another one of its character; -1: keep all",
-        low=-1, high=128,
-    )  # fmt: skip
+        DUPLICATE_BITS,
+        "drop a picture if its 256-bit hash is within this many bits of another one of its character; -1: keep all",
+        low=-1,
+        high=128,
+    )
 
 
 @dataclass(frozen=True)

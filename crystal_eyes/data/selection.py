@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from crystal_eyes.data.cropping import LabeledBox, head_bytes
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.data.options import SelectionOptions
 from crystal_eyes.data.same_pictures import THUMBNAIL, same_elsewhere, thumbnail
 from crystal_eyes.data.stable_number import stable_number
-from crystal_eyes.image_stats import HASH_SIDE, difference_hash, is_monochrome
+from crystal_eyes.image_stats import HASH_SIDE, hashes_of_sides, is_monochrome
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.progress import track
 
@@ -28,7 +27,7 @@ class Inspection(NamedTuple):
     width: int = 0  # pixels
     height: int = 0
     monochrome: bool = False
-    hashes: np.ndarray = np.empty((2, 0), np.uint64)  # uint64 [2, 4]: difference hashes of the picture and of its mirror image
+    hashes: np.ndarray = np.empty((2, 0), np.uint64)  # see hashes_of_sides
     thumbnail: np.ndarray = np.empty((THUMBNAIL, THUMBNAIL, 3), np.uint8)  # see same_pictures.thumbnail
 
 
@@ -40,9 +39,7 @@ def inspect_head(path: str, box: LabeledBox | None) -> Inspection:
         return Inspection(str(error))
     except OSError as error:
         return Inspection(f"can't be read: {error.strerror}")
-    mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    hashes = np.stack([difference_hash(picture), difference_hash(mirrored)])
-    return Inspection("", *picture.size, is_monochrome(picture), hashes, thumbnail(picture))
+    return Inspection("", *picture.size, is_monochrome(picture), hashes_of_sides(picture), thumbnail(picture))
 
 
 def select(table: pd.DataFrame, options: SelectionOptions, seed: int) -> tuple[pd.DataFrame, LeftOut]:

@@ -37,6 +37,10 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
         )
     assert program is not None
     model = program.model_proto
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
+        part.ClearField("metadata_props")  # torch's stack traces, with the paths of this machine
+        part.ClearField("doc_string")
     onnx.helper.set_model_props(
         model,
         {

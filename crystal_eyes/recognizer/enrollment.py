@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from crystal_eyes.errors import UserError
+from crystal_eyes.image_stats import hashes_of_sides
 from crystal_eyes.images import PictureError
 from crystal_eyes.names import normalize_name, normalize_text
 from crystal_eyes.recognizer import gallery
@@ -28,7 +29,7 @@ from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, LISTING, Bundle,
 from crystal_eyes.recognizer.characters import Known, characters_of, named, only
 from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.recognizer import Recognizer
-from crystal_eyes.recognizer.same_picture import DUPLICATE_BITS, Hashes, label_of_same_picture
+from crystal_eyes.recognizer.same_picture import is_duplicate, label_of_same_picture
 
 MAX_HEADS = 50  # of a character
 SIDE, QUALITY = 256, 90  # of a head's picture: enough to embed it again with another encoder
@@ -212,8 +213,8 @@ def _usable(
             result.left_out.append((path, f"{len(found)} heads found" if found else "no head found"))
             continue
         picture = Image.fromarray(found[0].picture)
-        mine = Hashes.of(picture)
-        twin = next((name for name, other in hashes.items() if mine.differ(other) <= DUPLICATE_BITS), None)
+        sides = hashes_of_sides(picture)
+        twin = next((name for name, other in hashes.items() if is_duplicate(sides, other)), None)
         if twin:
             result.left_out.append((path, f"duplicate of {twin}"))
             continue
@@ -225,7 +226,7 @@ def _usable(
             if label != own:
                 result.of_others[whose] = result.of_others.get(whose, 0) + 1
             continue
-        hashes[path] = mine.upright
+        hashes[path] = sides[0]
         heads.append(found[0])
         embeddings.append(embedding)
     return list(hashes), heads, np.array(embeddings, np.float32)

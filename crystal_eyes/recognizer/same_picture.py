@@ -1,33 +1,20 @@
 """Finds pictures whose heads are already in a bundle."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from PIL import Image
 
-from crystal_eyes.image_stats import difference_hash
+from crystal_eyes.data.options import DUPLICATE_BITS
+from crystal_eyes.image_stats import difference_hash, hashes_of_sides
 from crystal_eyes.recognizer.gallery import SIDE
 from crystal_eyes.recognizer.naming import Naming, cosines
 
-DUPLICATE_BITS = 6  # of 256: pictures whose hashes differ in at most this many bits are duplicates
-SAME_BITS = 12  # the same for a picture and a thumbnail, which is smaller and compressed
+SAME_BITS = 12  # by which the hashes of a picture and of its thumbnail, which is compressed, may differ
 SIMILAR = 0.9  # cosine: only heads this similar are compared
 
 
-@dataclass(frozen=True)
-class Hashes:
-    """uint64 [4] each: of a picture and of its mirror image."""
-
-    upright: np.ndarray
-    mirrored: np.ndarray
-
-    @classmethod
-    def of(cls, picture: Image.Image) -> "Hashes":
-        return cls(difference_hash(picture), difference_hash(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))
-
-    def differ(self, other: np.ndarray) -> int:
-        """Bits in which a hash differs from this picture's, or from its mirror image's if those are fewer."""
-        return int(min(np.bitwise_count(other ^ own).sum() for own in (self.upright, self.mirrored)))
+def is_duplicate(sides: np.ndarray, other: np.ndarray, bits: int = DUPLICATE_BITS) -> bool:
+    """Whether a picture with these hashes_of_sides, or its mirror image, is the one with the difference hash `other`."""
+    return bool(np.bitwise_count(sides ^ other).sum(axis=1).min() <= bits)
 
 
 def label_of_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.Image) -> int | None:
@@ -39,9 +26,9 @@ def label_of_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.
     rows = np.flatnonzero((similar >= SIMILAR) & np.array([bool(one) for one in naming.gallery.thumbnails]))
     if not len(rows):
         return None
-    hashes = Hashes.of(_small(picture))
+    sides = hashes_of_sides(_small(picture))
     for row in rows[np.argsort(-similar[rows], kind="stable")]:
-        if hashes.differ(difference_hash(_small(naming.gallery.picture(row)))) <= SAME_BITS:
+        if is_duplicate(sides, difference_hash(_small(naming.gallery.picture(row))), SAME_BITS):
             return int(naming.gallery_labels[row])
     return None
 

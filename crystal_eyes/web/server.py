@@ -56,8 +56,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise UserError(f"the web page can't listen on {host}, port {port} ({error.strerror}): choose another port") from None
+    except (OSError, OverflowError) as error:  # OverflowError: not from 0 to 65535
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"the web page can't listen on {host}, port {port} ({reason}): choose another port") from None
 
 
 def serve(bundle: str | Path, settings: Settings, loaded: Callable[[Bundle], None] = lambda _: None) -> None:

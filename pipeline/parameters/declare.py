@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
@@ -151,11 +151,25 @@ def parse(parameters: type[Parameters], arguments: Sequence[str]) -> Parameters:
     return parameters(**_parsed(fields, arguments, parameters.__doc__))
 
 
-def parse_together(classes: Sequence[type], arguments: Sequence[str], doc: str) -> list[Any]:
-    """Read one command line into several parameters dataclasses, without the fields that main fills in."""
-    given = _parsed(merged_fields(classes), arguments, doc)
+class Together:
+    """Base of a dataclass whose fields are parameters dataclasses, which are read from one command line."""
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Self:
+        """Without the fields that main fills in. Raises UserError on an unknown name or a bad value."""
+        return cls(*parse_together(parts(cls), arguments, cls.__doc__ or ""))
+
+
+def parse_together(classes: Sequence[type], arguments: Sequence[str], description: str) -> list[Any]:
+    """An instance of each parameters dataclass, read from one command line. See Together.parse."""
+    given = _parsed(merged_fields(classes), arguments, description)
     own = [{field.name for field in own_fields(one)} for one in classes]
-    return [one(**{name: value for name, value in given.items() if name in names}) for one, names in zip(classes, own)]
+    return [one(**{name: given[name] for name in given.keys() & names}) for one, names in zip(classes, own)]
+
+
+def parts(together: type) -> list[type]:
+    """The parameters dataclasses of a subclass of Together."""
+    return [field.type for field in dataclasses.fields(together)]  # type: ignore[misc]
 
 
 def own_fields(parameters: type) -> list[dataclasses.Field]:

@@ -6,7 +6,7 @@ from typing import Self
 
 from crystal_eyes.classifiers.registry import CLASSIFIERS, LINEAR
 from crystal_eyes.errors import UserError
-from pipeline.parameters.declare import parameter, parse_together, same_as
+from pipeline.parameters.declare import Together, parameter, parse_together, parts, same_as
 from pipeline.parameters.encoders import RELEASED
 from pipeline.parameters.recipes import RECIPES
 from pipeline.parameters.steps import Bundle, Classify, Crop, Detector, Distill, Embed, Prepare, Train
@@ -35,7 +35,7 @@ class MainOptions:
 
 
 @dataclass(frozen=True)
-class Main:
+class Main(Together):
     """Prepare, train and distill (or take an encoder), export, embed, compare classifiers, bundle; reuses finished steps."""
 
     options: MainOptions
@@ -48,13 +48,8 @@ class Main:
     classify: Classify
     bundle: Bundle
 
-    @classmethod
-    def parse(cls, arguments: Sequence[str]) -> Self:
-        """Read a command line. Raises UserError on an unknown name or a bad value."""
-        return cls(*parse_together(MAIN, arguments, cls.__doc__ or ""))
 
-
-MAIN = (MainOptions, Detector, Crop, Prepare, Train, Distill, Embed, Classify, Bundle)
+MAIN = parts(Main)
 
 
 @dataclass(frozen=True)
@@ -106,17 +101,12 @@ class SweepOptions:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Together):
     """Search parameters of train with a W&B sweep file; finished trials are kept, so an interrupted sweep resumes."""
 
     options: SweepOptions
     prepare: Prepare
     train: Train
 
-    @classmethod
-    def parse(cls, arguments: Sequence[str]) -> Self:
-        """Read a command line. Raises UserError on an unknown name or a bad value."""
-        return cls(*parse_together(SWEEP, arguments, cls.__doc__ or ""))
 
-
-SWEEP = (SweepOptions, Prepare, Train)
+SWEEP = parts(Sweep)

@@ -1,9 +1,12 @@
 """Kills, interruptions, a full disk and concurrent runs: nothing is lost, nothing partially written is used."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -84,22 +87,45 @@ def test_two_mains_at_once_share_the_work(tmp_path):
     assert len(project.client.search_model_versions("name = 'crystal-eyes'")) == 1
 
 
-def test_a_full_disk_is_named_and_leaves_no_result(prepared, tmp_path):
-    heads, _ = prepared
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", disk], capture_output=True).returncode:
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of this size in a new folder; skips the test where none may be mounted."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True).returncode:
         pytest.skip("may not mount a small disk here")
     try:
+        yield folder
+    finally:
+        time.sleep(0.2)
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk_is_named_and_leaves_no_result(prepared, tmp_path):
+    heads, _ = prepared
+    with small_disk(tmp_path / "disk", "24k") as disk:
         project = Project.on(ROOT, tmp_path)
         output = project.run("prepare", {"dataset": heads}, code=1, CRYSTAL_EYES_CACHE=str(disk))
         assert "prepare: no space left" in output.splitlines()[-1] and "Traceback" not in output
         assert project.runs("prepare") == []
         project.call("prepare", {"dataset": heads})  # with room, the same command works
         assert len(project.runs("prepare")) == 1
-    finally:
-        time.sleep(0.2)
-        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 60_000])
+def test_a_full_disk_below_the_store_is_named_too(prepared, tmp_path, room):
+    """MLflow reports it as an error of its database, after logging it with tracebacks."""
+    heads, _ = prepared
+    with small_disk(tmp_path / "disk", "40m") as disk:
+        project = Project.on(ROOT, disk)
+        free = os.statvfs(disk)
+        size = (free.f_blocks - free.f_bfree) * free.f_frsize + room
+        subprocess.run(["mount", "-o", f"remount,size={size}", disk], check=True)
+        output = project.run("prepare", {"dataset": heads}, code=1)
+        assert output.count("prepare: no space left") == 1 and "Traceback" not in output, output
+        subprocess.run(["mount", "-o", "remount,size=40m", disk], check=True)
+        assert project.runs("prepare") == []
+        project.call("prepare", {"dataset": heads})
+        assert len(project.runs("prepare")) == 1
 
 
 def test_an_interruption_that_python_drops_in_a_finalizer_is_raised_again():

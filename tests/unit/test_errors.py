@@ -13,9 +13,21 @@ def test_a_users_error_is_its_own_line():
 def test_a_real_full_disk_names_the_file_and_that_nothing_is_lost():
     with pytest.raises(OSError) as caught, open("/dev/full", "wb", buffering=0) as file:
         file.write(b"x")
-    assert one_line(caught.value).startswith("no space left while writing the disk")
+    assert one_line(caught.value).startswith("no space left on the disk")
     named = OSError(errno.ENOSPC, "No space left on device", "/tmp/pictures.bin")
     assert one_line(named).startswith("no space left while writing /tmp/pictures.bin") and "to resume" in one_line(named)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("24 requested and 0 written"),
+        RuntimeError("(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT INTO metrics ...]"),
+        ValueError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_libraries_that_name_a_full_disk_in_their_own_words_are_understood(error):
+    assert one_line(error) == "no space left on the disk: free some space and run the same command again to resume"
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
-from crystal_eyes.images import PictureError, fit, flatten, load_head, open_picture
+from crystal_eyes.images import PictureError, fit, flatten, load_head, open_picture, upright
 
 RED, GREEN, BLUE = (220, 20, 30), (20, 200, 40), (20, 30, 220)
 
@@ -132,6 +132,28 @@ def test_a_photo_is_rotated_as_its_exif_says():
     picture = open_picture(encode(halves(RED, BLUE), "JPEG", exif=exif, quality=95))
     assert picture.size == (20, 40)
     assert close(picture.getpixel((10, 5)), RED) and close(picture.getpixel((10, 35)), BLUE)
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+def test_every_orientation_is_applied_once_as_pillow_does_it(value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    data = encode(noise().crop((0, 0, 24, 16)), "PNG", exif=exif)
+    picture = open_picture(data)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert np.array_equal(picture, expected) and np.array_equal(upright(picture), expected)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [b"Exif\0\0IM\0*\0\0\0\x08", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_data_that_cannot_be_read_say_nothing_about_the_picture(exif, kind):
+    data = encode(halves(RED, BLUE), kind, exif=exif, quality=95)
+    picture = open_picture(data)
+    assert close(picture.getpixel((5, 10)), RED) and picture.size == (40, 20)
+    assert np.array_equal(upright(picture), picture)  # as the recognizer does with a Pillow picture
 
 
 def test_1_bit_and_grayscale_pictures_become_rgb():

@@ -107,7 +107,7 @@ def test_a_disk_that_fills_up_during_enroll_leaves_no_partial_copy(bundle_folder
     for limit in (0, 2000, largest // 2, largest - 1):
         done = run(*enroll, largest_file=limit)
         lines = done.stderr.decode().splitlines()
-        assert done.returncode == 1 and len(lines) == 1 and "no space left while writing" in lines[0], lines
+        assert done.returncode == 1 and len(lines) == 1 and "no space left" in lines[0], lines
         assert sorted(tmp_path.iterdir()) == before
     assert run(*enroll).returncode == 0
 
@@ -115,16 +115,23 @@ def test_a_disk_that_fills_up_during_enroll_leaves_no_partial_copy(bundle_folder
 def test_a_disk_that_fills_up_while_a_bundle_is_changed_leaves_it_as_it_was(bundle_folder, tmp_path):
     folder = Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
     draw_head(9, 0).resize((192, 192)).save(tmp_path / "head.png")
-    before = (folder / "bundle.json").read_bytes()
+    before = {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
     enroll = ["enroll", "--bundle", folder, "--character", "Nova", tmp_path / "head.png"]
-    for limit in (0, 60, 1000):
+    listing = (folder / "bundle.json").stat().st_size
+    for limit in (0, 60, 1000, listing - 1):
         done = run(*enroll, largest_file=limit)
         lines = done.stderr.decode().splitlines()
-        assert done.returncode == 1 and len(lines) == 1 and "no space left while writing" in lines[0], lines
-        assert (folder / "bundle.json").read_bytes() == before
+        assert done.returncode == 1 and len(lines) == 1 and "no space left" in lines[0], lines
+        assert {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")} == before
         bundle.read_bundle(folder)
-        assert not (folder / "bundle.json.part").exists()
     assert run(*enroll).returncode == 0
+
+
+def test_a_port_that_cannot_be_is_one_line(bundle_folder):
+    for port in ("99999", "-1"):
+        done = run("serve", "--bundle", bundle_folder, "--port", port)
+        lines = done.stderr.decode().splitlines()
+        assert done.returncode == 1 and len(lines) == 1 and "choose another port" in lines[0], lines
 
 
 def test_exit_codes(bundle_folder, pictures):

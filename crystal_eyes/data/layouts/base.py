@@ -45,11 +45,16 @@ class Layout(Protocol):
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """(folder, sorted names of its files), of the folder and all below it, also linked ones; without hidden files and folders.
+    """(folder, sorted names of its files), of the folder and all below it, also linked ones.
 
-    Raises OSError for a folder that can't be read: its pictures would be missing without a word.
+    Hidden files and folders are left out, but for macOS's `._` files, which are counted. Raises OSError for a folder that can't
+    be read: its pictures would be missing without a word.
     """
-    yield from paths.walk(folder, lambda name: name.startswith("."), _refuse)
+    yield from paths.walk(folder, lambda name: name.startswith(".") and not is_metadata(name), _refuse)
+
+
+def is_metadata(name: str) -> bool:
+    return name.startswith(paths.METADATA)
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -58,7 +63,7 @@ def _refuse(error: OSError) -> NoReturn:
 
 def walked_files(folder: Path) -> list[Path]:
     """All files in a folder and below it that are not hidden."""
-    return [base / name for base, names in walk(folder) for name in names]
+    return [base / name for base, names in walk(folder) for name in names if not is_metadata(name)]
 
 
 class Resolver:

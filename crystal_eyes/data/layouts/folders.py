@@ -6,10 +6,10 @@ Folders named like splits (`train/CHARACTER`, `CHARACTER/test`) are splits, and 
 
 from pathlib import Path
 
-from crystal_eyes.data.layouts.base import LabeledPicture, Resolver, walk, walked_files
+from crystal_eyes.data.layouts.base import LabeledPicture, Resolver, is_metadata, walk, walked_files
 from crystal_eyes.data.layouts.structure import understand
 from crystal_eyes.data.layouts.table import has_labels
-from crystal_eyes.data.left_out import LeftOut
+from crystal_eyes.data.left_out import WRITTEN_BY_MACOS, LeftOut
 from crystal_eyes.data.names import label
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import SUFFIXES
@@ -30,12 +30,14 @@ def read(path: Path, notes: list[str] | None = None) -> tuple[list[LabeledPictur
         for name in names:
             file = "/".join((*folders, name))
             suffix = Path(name).suffix.lower()
-            if suffix in TABLES and has_labels(folder / name):
+            if is_metadata(name):
+                left_out.append((file, WRITTEN_BY_MACOS))
+            elif suffix in TABLES and has_labels(folder / name):
                 raise UserError(
                     f"{folder / name} is a table of labels, but lies below {path}: give the table as the dataset, "
                     "or move it out of the folder if the folders are the labels"
                 )
-            if suffix not in SUFFIXES:
+            elif suffix not in SUFFIXES:
                 left_out.append((file, "not an image file"))
             elif not folders:
                 left_out.append((file, "not in a character's folder"))

@@ -13,6 +13,11 @@ SPLITS = {
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+    "holdout": "test",
+    "hold-out": "test",
+    "hold_out": "test",
 }
 FOLDER = re.compile(rf"({'|'.join(SPLITS)})[ _-]?(set|data|images|split|\d*)")
 LONGER = re.compile(rf".+[ _.-]({'|'.join(SPLITS)})")

@@ -14,6 +14,7 @@ In a table with a column `illustration`, as `crop` writes it, the files are cut 
 and left, top, right, bottom are places in the illustration: they are not applied.
 """
 
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -45,6 +46,7 @@ KNOWN = (
 )  # fmt: skip
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 MAX_SEARCHED = 4 * 2**20  # bytes of a part of a spreadsheet
+SPACED = re.compile(rf"\S+({'|'.join(map(re.escape, sorted(PICTURES)))})\s+\S+", re.IGNORECASE)  # a picture and a label
 START = 20  # rows that show whether a table names pictures
 
 Read = TypeVar("Read")
@@ -161,10 +163,12 @@ def _is_dataset(path: Path) -> bool:
     if set(NEEDED) <= columns:
         return True
     pictures = sum(any(Path(cell.strip()).suffix.lower() in PICTURES for cell in cells) for cells in (header, *rows))
-    if len(header) > 1 and 2 * pictures > len(rows):
+    spaced = sum(len(cells) == 1 and SPACED.fullmatch(cells[0].strip()) is not None for cells in (header, *rows))
+    if 2 * (pictures if len(header) > 1 else spaced) > len(rows):
         raise UserError(
             f"{path} names pictures, but has no column {' and '.join(sorted(set(NEEDED) - columns))}: name its columns file "
-            "and character in the first line, or move it out of the folder if the folders are the labels"
+            "and character in the first line, separated by commas or tabs, or move it out of the folder if the folders are "
+            "the labels"
         )
     return False
 

@@ -76,7 +76,7 @@ def _text(path: Path) -> tuple[str, str]:
 
 def _delimiter(text: str, known: tuple[str, ...]) -> str:
     """The one that finds most of the known columns, else most cells."""
-    header = next((line for line in io.StringIO(text) if line.strip()), "").rstrip("\r\n")
+    header = next((line for line in io.StringIO(text, newline="") if line.strip()), "").rstrip("\r\n")
     if said := SEPARATOR.fullmatch(header):
         return said[1]
 

@@ -1,6 +1,7 @@
 """Reads pictures with boxes from a YOLO folder (images/ + labels/), or a table or JSON of boxes."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import yaml
 from PIL import Image
 
 from crystal_eyes.boxes import area, as_boxes, clip
-from crystal_eyes.data.left_out import LeftOut
+from crystal_eyes.data.layouts.base import is_metadata, walk
+from crystal_eyes.data.left_out import WRITTEN_BY_MACOS, LeftOut
 from crystal_eyes.detector.training.annotated_pictures import AnnotatedPicture
 from crystal_eyes.errors import UserError
-from crystal_eyes.images import FORMATS, MAX_PIXELS, SUFFIXES
+from crystal_eyes.images import FORMATS, MAX_PIXELS, SUFFIXES, orientation
 
 LAYOUTS = "give a folder with images/ and labels/, or one CSV, parquet or JSON file of boxes"
 
@@ -77,7 +79,7 @@ def _size(picture: Path, file: str, left_out: LeftOut) -> tuple[int, int] | None
                 return None
             opened.draft("L", (32, 32))  # of a JPEG, enough is decoded to see that it is complete
             opened.load()
-            return (height, width) if opened.getexif().get(0x0112, 1) >= 5 else (width, height)
+            return (height, width) if orientation(opened) >= 5 else (width, height)
     except Exception as error:  # decoders raise many types on damaged files
         left_out.append((file, f"can't be read as a picture ({type(error).__name__})"))
         return None
@@ -124,12 +126,12 @@ def _yolo(root: Path, left_out: LeftOut) -> list[tuple[Path, str, np.ndarray]]:
         raise UserError(f"folder {root} has labels/ but no images/: {LAYOUTS}")
     head = _class_of_heads(root)
     pictures: dict[Path, Path] = {}
-    for path in sorted(p for p in (root / "images").rglob("*") if p.suffix.lower() in SUFFIXES):
+    for path in _files_below(root / "images", SUFFIXES, left_out):
         name = path.relative_to(root / "images").with_suffix("")
         if pictures.setdefault(name, path) != path:
             left_out.append((path.relative_to(root / "images").as_posix(), f"{pictures[name].name} has the same labels"))
     labels = {p.relative_to(root / "labels").with_suffix(""): p
-              for p in sorted((root / "labels").rglob("*.txt")) if p.name != "classes.txt"}  # fmt: skip
+              for p in _files_below(root / "labels", {".txt"}, left_out) if p.name != "classes.txt"}  # fmt: skip
     without_picture = sorted(labels.keys() - pictures.keys())
     left_out += [(f"labels/{name.as_posix()}.txt", "labels without a picture") for name in without_picture]
     found = []
@@ -140,6 +142,18 @@ def _yolo(root: Path, left_out: LeftOut) -> list[tuple[Path, str, np.ndarray]]:
         else:
             left_out.append((file, "picture without labels (for a picture without heads, an empty file)"))
     return found
+
+
+def _files_below(folder: Path, suffixes: Collection[str], left_out: LeftOut) -> list[Path]:
+    """The files in a folder and below it, also in linked folders, sorted. Raises OSError if a folder can't be read."""
+    found = []
+    for base, names in walk(folder):
+        for path in (base / name for name in names):
+            if is_metadata(path.name):
+                left_out.append((path.relative_to(folder.parent).as_posix(), WRITTEN_BY_MACOS))
+            elif path.suffix.lower() in suffixes:
+                found.append(path)
+    return sorted(found)
 
 
 def _class_of_heads(root: Path) -> int:

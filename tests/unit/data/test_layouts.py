@@ -8,6 +8,7 @@ from PIL import Image
 
 from crystal_eyes.data.cropping import LabeledBox
 from crystal_eyes.data.layouts import COLUMNS, LAYOUTS, danbooru, dataset_files, folders, load_dataset, read_dataset, table
+from crystal_eyes.data.left_out import summary_lines
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import open_picture
 from crystal_eyes.names import normalize_name
@@ -59,6 +60,15 @@ def test_files_that_are_not_pictures_of_a_character_are_reported_as_left_out(tmp
     assert dict(left_out) == {"loose.png": "not in a character's folder", "Rei/notes.txt": "not an image file"}
 
 
+def test_files_that_macos_writes_beside_pictures_are_left_out_and_counted(tmp_path):
+    put(tmp_path, "Rei/1.png", "Rei/._1.png", "._Rei.png", "__MACOSX/Rei/._1.png", "Asuka/2.png")
+    (tmp_path / "Asuka" / "._labels.csv").write_text("file,character")
+    dataset = load_dataset(tmp_path, 0.85)
+    assert dataset.table["file"].tolist() == ["Asuka/2.png", "Rei/1.png"]
+    assert summary_lines(dataset.left_out) == ["left out 4: written by macOS beside a picture (such as ._Rei.png)"]
+    assert dataset_files(tmp_path) == [tmp_path / "Asuka/2.png", tmp_path / "Rei/1.png"]
+
+
 def test_names_with_spaces_and_any_letters_are_kept_and_their_normal_forms_are_one(tmp_path):
     for name in ("Häagen Dazs", "博麗 霊夢", "ガンダム"):
         for form in ("NFC", "NFD"):
@@ -90,6 +100,9 @@ ALL = dict.fromkeys(WHO, 2)
     [
         ("train/{}/1.png", "test/{}/1.png"),
         ("Training/{}/1.png", "Testing/{}/1.png"),
+        ("train_set/{}/1.png", "holdout/{}/1.png"),
+        ("train/{}/1.png", "Hold-out set/{}/1.png"),
+        ("train/{}/1.png", "eval/{}/1.png"),
         ("data/train/{}/1.png", "data/test/{}/1.png"),
         ("{}/train/1.png", "{}/test/1.png"),
         ("faces_train/faces_train/{}/1.png", "faces_test/faces_test/{}/1.png"),
@@ -261,7 +274,7 @@ def test_a_row_given_twice_counts_once(tmp_path):
         ("file,name\n1.png,a\n", "no column character"),
         ("1.png\n", "no column character and file"),
         ("", "can't be read as a table"),
-        ("file,character,split\n1.png,a,holdout\n", "'holdout' of 1.png.*train, validation or test"),
+        ("file,character,split\n1.png,a,other\n", "'other' of 1.png.*train, validation or test"),
         ("file,character\n", "contains no labeled picture"),
         ('file,character\n"1.png,a\n', "can't be read as a table"),
     ],
@@ -307,6 +320,15 @@ def test_a_table_is_read_whatever_its_delimiter_and_encoding(tmp_path, name, del
         found, left_out = read_dataset(given, 0.85)
         assert list(zip(found["file"], found["character"])) == RIN and not left_out
         assert dataset_files(given) == [tmp_path / name, tmp_path / "1.png", tmp_path / "sub/2.png"]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\r\n"])
+def test_the_lines_of_a_table_may_end_as_on_any_system(tmp_path, ending):
+    """Excel for Mac saves "CSV (Macintosh)" with carriage returns alone."""
+    put_csv(tmp_path, "", "1.png", "sub/2.png").write_bytes(PLAIN.format(",").replace("\r\n", ending).encode())
+    dataset = load_dataset(tmp_path, 0.85)
+    assert list(zip(dataset.table["file"], dataset.table["character"])) == RIN and not dataset.left_out
+    assert any("3 lines, 2 rows below the header" in note for note in dataset.notes)
 
 
 @pytest.mark.parametrize(
@@ -377,12 +399,21 @@ def test_paths_of_windows_and_of_other_machines_are_found_by_their_end(tmp_path,
         ("file,character\n\n1.png,Last, First\n", "line 3 has 3 cells, but the header has 2"),
         ("image,label\n1.png,a\n", "names pictures, but has no column character and file"),
         ("1.png,a\n2.png,b\n", "names pictures, but has no column character and file"),
+        ("0001/1.png a\n0002/2.png b\n", "names pictures, but has no column character and file"),
+        ("file character\n0001/1.png a\n0002/2.png b\n", "names pictures.*separated by commas or tabs"),
         ('file,character\n1.png,"a\n', "line 2: a quotation mark"),
     ],
 )
 def test_labels_beside_characters_folders_are_never_ignored(tmp_path, text, says):
     put_csv(tmp_path, text, "0001/1.png", "0002/2.png")
     fails(tmp_path, says)
+
+
+def test_a_text_that_lists_or_credits_pictures_is_no_table_of_labels(tmp_path):
+    put(tmp_path, "Rei/1.png", "Asuka/2.png")
+    (tmp_path / "list.txt").write_text("Rei/1.png\nAsuka/my 2.png\n")
+    (tmp_path / "credits.txt").write_text("Rei/1.png by Somebody Else\nAsuka/2.png by another artist\n")
+    assert len(read_dataset(tmp_path, 0.85)[0]) == 2
 
 
 def test_labels_in_a_spreadsheet_or_below_the_folder_are_not_ignored_either(tmp_path):

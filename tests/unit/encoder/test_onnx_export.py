@@ -12,6 +12,7 @@ from crystal_eyes.encoder.onnx_export import TOLERANCE, largest_difference
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import load_head
+from tests.runs import ROOT
 
 
 def pictures(count: int) -> np.ndarray:
@@ -54,6 +55,12 @@ def test_everything_is_in_the_one_file(exported):
     model = onnx.load(path, load_external_data=False)
     assert not any(onnx.external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer)
     onnx.checker.check_model(model, full_check=True)
+
+
+def test_the_file_holds_no_path_of_the_machine_that_wrote_it(exported):
+    """Else a published bundle would show whose machine it was, and equal encoders would give other bytes in another folder."""
+    data = exported[1].read_bytes()
+    assert str(ROOT).encode() not in data and b"stack_trace" not in data
 
 
 def test_a_file_that_answers_otherwise_is_refused(exported):

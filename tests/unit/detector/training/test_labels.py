@@ -56,6 +56,30 @@ def refused(path) -> str:
 # YOLO folders
 
 
+def test_linked_yolo_folders_are_read_also_within_each_other(yolo, tmp_path):
+    """As whoever keeps one copy of the pictures does: images/train -> /data/pictures."""
+    original = yolo({"a": LINE, "b": "", "c/d": LINE}).rename(tmp_path.parent / f"{tmp_path.name}-original")
+    for linked in (tmp_path / "whole", tmp_path / "parts"):
+        linked.mkdir(parents=True)
+    for kind in ("images", "labels"):
+        (tmp_path / "whole" / kind).symlink_to(original / kind)
+        (tmp_path / "parts" / kind).mkdir()
+        (tmp_path / "parts" / kind / "train").symlink_to(original / kind)
+    whole, left_out = read_labels(tmp_path / "whole")
+    assert boxes_of(whole) == {"a.png": [list(HEAD)], "b.png": [], "c/d.png": [list(HEAD)]} and not left_out
+    parts, left_out = read_labels(tmp_path / "parts")
+    assert boxes_of(parts) == {f"train/{file}": boxes for file, boxes in boxes_of(whole).items()} and not left_out
+
+
+def test_files_that_macos_writes_beside_labels_are_counted(yolo):
+    folder = yolo({"a": LINE})
+    for name in ("images/._a.png", "labels/._a.txt"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    labeled, left_out = read_labels(folder)
+    assert boxes_of(labeled) == {"a.png": [list(HEAD)]}
+    assert left_out == [(name, "written by macOS beside a picture") for name in ("images/._a.png", "labels/._a.txt")]
+
+
 def test_a_yolo_folder_gives_pixels_sorted_by_file(yolo):
     folder = yolo({"b": f"{LINE}\n\n0 0.9 0.5 0.2 1\n", "nobody": "", "c/a": LINE})
     labeled, left_out = read_labels(str(folder))
@@ -133,7 +157,7 @@ def test_pictures_that_cannot_be_read_are_named(yolo):
     (folder / "images/half.jpg").write_bytes(data[: len(data) // 2])
     labeled, left_out = read_labels(folder)
     assert [one.file for one in labeled] == ["good.png"]
-    assert set(why(left_out)) == {"text.jpg", "empty.webp", "half.jpg", "folder.png"}
+    assert set(why(left_out)) == {"text.jpg", "empty.webp", "half.jpg", "labels/folder.txt"}
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
