@@ -8,8 +8,8 @@ uses the heads that it has. The first part holds the code, the Python wheels tha
 table of heads; the heads of the sets named by --first come first, then the others, character by character at random.
 
 Heads are encoded again as WebP, at most --side pixels on the shorter side, at most --per-character of a character. The
-classifiers' test heads are left out: nothing that is reported travels. --pairs: line drawings beside the same head finished
-(pairs.csv, NNNN_line.webp, NNNN_colour.webp); each pair becomes two heads of one character.
+classifiers' test heads are left out: nothing that is reported travels. --pairs: a folder like that of the sketches, with
+line drawings beside the same head finished; each pair becomes two heads of one character.
 """
 
 import argparse

@@ -63,7 +63,7 @@ def cohort(evidence: Evidence) -> np.ndarray:
 
 
 def crowd(evidence: Evidence) -> np.ndarray:
-    """Distance to the nearest reference heads: beside `neighbour`, it tells whether that one is alone."""
+    """Distance to several of the nearest reference heads: compared with that to the nearest, it tells whether that is alone."""
     return 1 - _mean_of_largest(evidence.to_gallery, NEAREST)
 
 

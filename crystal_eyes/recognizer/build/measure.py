@@ -70,7 +70,8 @@ def measure_verdicts(
 
     known: without the strangers; heads: of the known characters. Missing where there are no such heads.
     """
-    calibration, figures = calibrations[COLOR], {}
+    calibration = calibrations[COLOR]
+    figures: dict[str, float] = {}
     for name, some in (("strangers", strangers.colored()), ("right", heads.colored())):
         evidence = known.evidence(some.embeddings)
         if name == "right":
