@@ -7,8 +7,8 @@ folder on the other machine and run train.py there (its docstring). A training c
 uses the heads that it has. The first part holds the code, the Python wheels that are missing there, ImageNet's weights and the
 table of heads; the heads of the sets named by --first come first, then the others, character by character at random.
 
-Heads are encoded again as WebP, at most --side pixels on the shorter side, at most --per-character of a character. The
-classifiers' test heads are left out: nothing that is reported travels. --pairs: a folder like that of the sketches, with
+Heads are encoded again as WebP, at most --side pixels on the shorter side, at most --per-character of a character. Test heads
+and test characters are left out: nothing that is reported travels. --pairs: a folder like that of the sketches, with
 line drawings beside the same head finished; each pair becomes two heads of one character.
 """
 
@@ -59,7 +59,7 @@ def shrink(picture: Image.Image, side: int) -> bytes:
 
 def chosen(table: pd.DataFrame, first: list[str], per_character: int, seed: int = 0) -> pd.DataFrame:
     """The rows that travel, in the order of the parts."""
-    table = table[table["encoder_split"] != ""]
+    table = table[table["encoder_split"].isin(["train", "validation"])]
     shuffled = table.iloc[np.random.default_rng(seed).permutation(len(table))]
     table = shuffled[shuffled.groupby("character").cumcount() < per_character]
     # all heads of a character in a row, in the same part

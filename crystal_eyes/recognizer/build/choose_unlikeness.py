@@ -25,7 +25,7 @@ def choose_unlikeness(
 
 
 def weighted(unlikeness: Unlikeness, familiar: Evidence, strange: Evidence) -> Unlikeness:
-    """With the weights of a logistic regression that separates familiar from strange heads. One score alone is left as it is."""
+    """With the weights of a logistic regression that separates familiar from strange heads; one score alone needs none."""
     from sklearn.linear_model import LogisticRegression  # slow to import
 
     if len(unlikeness.names) == 1:

@@ -68,9 +68,11 @@ def test_color_and_line_art_have_a_calibration_each(naming, bundle_folder):
         kind = "line" if line[row] else "colour"
         unlikeness = found.unlikeness[row]
         known, strangers = values[kind]["known"], values[kind]["strangers"]
-        assert found.probabilities[row].tolist() == pytest.approx(softmax(logits[row], TEMPERATURES[kind]), abs=1e-5)
-        assert found.p_values[row] == (1 + sum(k >= unlikeness for k in known)) / (1 + len(known))
-        assert found.stranger_shares[row] == (1 + sum(s <= unlikeness for s in strangers)) / (1 + len(strangers))
+        p = (1 + sum(k >= unlikeness for k in known)) / (1 + len(known))
+        share = (1 + sum(s <= unlikeness for s in strangers)) / (1 + len(strangers))
+        assert found.p_values[row] == p and found.stranger_shares[row] == share
+        expected = [one * p / (p + share) for one in softmax(logits[row], TEMPERATURES[kind])]
+        assert found.probabilities[row].tolist() == pytest.approx(expected, abs=1e-5)
     np.testing.assert_array_equal(found.unlikeness, colored.unlikeness)
     assert not np.allclose(found.probabilities[line], colored.probabilities[line])
     np.testing.assert_array_equal(found.probabilities[~line], colored.probabilities[~line])
@@ -78,7 +80,7 @@ def test_color_and_line_art_have_a_calibration_each(naming, bundle_folder):
 
 def test_the_unlikeness_is_the_one_that_was_calibrated(naming, bundle_folder):
     stored = json.loads((bundle_folder / "calibration.json").read_text())["unlikeness"]
-    terms = list(zip(stored["names"], stored["shifts"], stored["scales"]))
+    terms = list(zip(stored["names"], stored["shifts"], stored["scales"], stored["weights"]))
     some, expected = naming.evidence(unit(5)), np.zeros(5)
     oracles = {
         "max_logit": lambda e: -e.logits.max(axis=1),
@@ -86,16 +88,20 @@ def test_the_unlikeness_is_the_one_that_was_calibrated(naming, bundle_folder):
         "neighbour": lambda e: 1 - e.to_gallery.max(axis=1),
         "energy": lambda e: -np.log(np.exp(e.logits.astype(float)).sum(axis=1)),
         "probability": lambda e: -np.log(np.array([max(softmax(row, 1)) for row in e.logits])),
+        "cohort": lambda e: np.sort(e.to_gallery, axis=1)[:, -50:].mean(axis=1) - e.to_means.max(axis=1),
+        "crowd": lambda e: 1 - np.sort(e.to_gallery, axis=1)[:, -5:].mean(axis=1),
     }
-    for name, shift, scale in terms:
-        expected += (oracles[name](some) - shift) / scale
+    for name, shift, scale, weight in terms:
+        expected += weight * (oracles[name](some) - shift) / scale
     assert naming(unit(5), np.zeros(5, bool)).unlikeness.tolist() == pytest.approx(expected.tolist(), rel=1e-3, abs=1e-3)
 
 
-def test_probabilities_add_up_to_one_with_and_without_enrolled_characters(naming, with_two):
+def test_probabilities_and_that_of_nobody_add_up_to_one_with_and_without_enrolled_characters(naming, with_two):
     for one, count in ((naming, 8), (Naming(read_bundle(with_two), 1), 10)):
-        found = one(unit(4), np.array([True, False, True, False])).probabilities
-        assert found.shape == (4, count) and found.sum(axis=1) == pytest.approx(1, abs=1e-5)
+        found = one(unit(4), np.array([True, False, True, False]))
+        known = found.p_values / (found.p_values + found.stranger_shares)
+        assert found.probabilities.shape == (4, count)
+        assert found.probabilities.sum(axis=1).tolist() == pytest.approx(known.tolist(), abs=1e-5)
 
 
 def test_an_answer_does_not_depend_on_the_other_heads(naming):

@@ -31,6 +31,8 @@ def naive(name: str, some: Evidence, row: int) -> float:
         "mean": 1 - float(max(some.to_means[row])),
         "neighbour": 1 - float(max(some.to_gallery[row])),
         "ahead": sum(others) / len(others) - nearest,
+        "cohort": sum(some.to_gallery[row].tolist()) / 11 - nearest,  # there are fewer than 50
+        "crowd": 1 - sum(sorted(some.to_gallery[row].tolist())[-5:]) / 5,
     }[name]
 
 
@@ -60,6 +62,28 @@ def test_a_head_near_to_many_characters_is_more_unlike_than_one_as_near_to_one_a
 
     assert SCORES["ahead"](told([0.6, 0.55, 0.5]))[0] > SCORES["ahead"](told([0.6, 0.1, 0.1]))[0]
     assert SCORES["ahead"](told([0.6]))[0] == -0.6  # a catalogue of one character
+
+
+def test_a_cohort_is_a_fixed_selection_of_a_large_gallery():
+    gallery = np.random.default_rng(0).uniform(-1, 1, (3, 10_001)).astype(np.float32)
+    some = Evidence(np.zeros((3, 2)), np.zeros((3, 2)), gallery)
+    selected = gallery[:, [int(i * 10_000 / 2499) for i in range(2500)]]
+    expected = [sum(sorted(row.tolist())[-50:]) / 50 for row in selected]
+    assert SCORES["cohort"](some).tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_weights_scale_the_standardized_scores_and_survive_storage():
+    known, asked = evidence(seed=1), evidence(seed=2)
+    energy, mean = (Unlikeness.fit((name,), known)(asked) for name in ("energy", "mean"))
+    both = Unlikeness.fit(("energy", "mean"), known, (0.5, 2.0))
+    assert both(asked).tolist() == pytest.approx((0.5 * energy + 2 * mean).tolist(), abs=1e-4)
+    assert Unlikeness.from_dict(both.as_dict()) == both
+
+
+def test_scores_of_a_bundle_without_weights_count_equally():
+    stored = Unlikeness.fit(("energy", "mean"), evidence(seed=1)).as_dict()
+    del stored["weights"]
+    assert Unlikeness.from_dict(stored).weights == (1.0, 1.0)
 
 
 @EVERY
