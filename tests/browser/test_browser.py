@@ -158,7 +158,7 @@ def test_a_picture_is_photographed(visit):
 def test_everything_can_be_reached_with_the_keyboard(visit):
     tab = visit()
     reached = []
-    for _ in range(12):
+    for _ in range(13):
         tab.keyboard.press("Tab")
         reached.append(tab.evaluate("(e => e.id || e.dataset.act || e.dataset.example || e.tagName)(document.activeElement)"))
     assert reached[:8] == ["A", INPUT[1:], "paste", "camera", "three heads", "two heads", "one head", "line art"]

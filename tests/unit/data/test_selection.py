@@ -28,7 +28,7 @@ def a_table(folder: Path, pictures: dict[str, Image.Image | bytes], **columns) -
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture) if isinstance(picture, bytes) else picture.save(path)
-        rows.append((str(path), name, name.split("/")[0], "", "", "", None, "", None))
+        rows.append((str(path), name, name.split("/")[0], "", "", "", None, "", None, ""))
     return pd.DataFrame(rows, columns=COLUMNS).assign(**columns)
 
 
