@@ -36,8 +36,13 @@ def save_best(run: Path, out: Path, architecture: str) -> None:
 
     The folder out appears only when it is complete.
     """
-    best, incomplete = run / "weights" / "best.pt", out.with_name(f"{out.name}.part")
-    checkpoint = load_checkpoint(best if best.exists() else best.with_name("last.pt"))
+    best = run / "weights" / "best.pt"
+    save_checkpoint(best if best.exists() else best.with_name("last.pt"), out, architecture)
+
+
+def save_checkpoint(path: Path, out: Path, architecture: str) -> None:
+    """Write the weights of a checkpoint of this step's own training run as out/WEIGHTS, as save_best does."""
+    incomplete, checkpoint = out.with_name(f"{out.name}.part"), load_checkpoint(path)
     state = (checkpoint.get("ema") or checkpoint["model"]).state_dict()
     half = {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state.items()}
     shutil.rmtree(incomplete, ignore_errors=True)
