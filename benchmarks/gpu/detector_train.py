@@ -168,12 +168,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=8, help="all in all")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--processes", type=int, default=7)
-    parser.add_argument("--scenes", type=int, default=7000)
+    parser.add_argument("--scenes", type=int, default=12000)
     parser.add_argument("--weights", type=Path, help="initial weights; by default models/head-detector, where there is one")
     parser.add_argument("--from-scratch", action="store_true", help="with random initial weights")
     parser.add_argument("--architecture", default="yolov5n")
-    parser.add_argument("--image-size", type=int, default=512)
-    parser.add_argument("--batch-size", type=int, default=48)
+    parser.add_argument("--image-size", type=int, default=576)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--export", type=Path, nargs=2, metavar=("WEIGHTS", "FOLDER"), help="only export weights to ONNX")
     given = parser.parse_args()
@@ -202,7 +202,7 @@ def train(given: argparse.Namespace, work: Path, started: float) -> None:
     print(f"initial weights: {initial}", flush=True)
     left = given.minutes - (time.monotonic() - started + RESERVE) / 60
     options = DetectorTrainingOptions(
-        architecture=given.architecture, image_size=given.image_size, multi_scale=0.35, epochs=16, minutes=max(0.2, left),
+        architecture=given.architecture, image_size=given.image_size, multi_scale=0.4, epochs=16, minutes=max(0.2, left),
         batch_size=given.batch_size, learning_rate=given.learning_rate,
     )  # fmt: skip
     report: dict[str, Any] = {

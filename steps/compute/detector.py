@@ -17,7 +17,8 @@ from crystal_eyes.detector.training.export import export_onnx, set_image_size
 from crystal_eyes.detector.training.input_size import SIZES, SizeResult, compare_sizes, run_detector, smallest_sufficient
 from crystal_eyes.detector.training.labels import read_labels
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
-from crystal_eyes.detector.training.scenes import CutoutSource, compose_scenes
+from crystal_eyes.detector.training.canvas import CutoutSource
+from crystal_eyes.detector.training.scenes import compose_scenes
 from crystal_eyes.detector.training.trainer import build, train
 from crystal_eyes.detector.training.weights import WEIGHTS
 from crystal_eyes.errors import UserError
