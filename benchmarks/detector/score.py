@@ -141,7 +141,10 @@ def main() -> None:
         rows = accuracy(path, pictures)
         print(f"\n{path}, recall by size at confidence {CONFIDENCE}")
         for name, row in rows.items():
-            print(f"{name:28}", "  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()))
+            print(
+                f"{name:28}",
+                "  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()),
+            )
         detector = HeadDetector(path)
         more = {"false heads": false_heads(detector), **panoramas(detector)}
         if given.characters:

@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from crystal_eyes.boxes import face_to_head, iou
 from crystal_eyes.data import cast
@@ -35,6 +34,7 @@ from crystal_eyes.detector.training.annotated_pictures import split
 from crystal_eyes.detector.training.labels import read_labels
 from crystal_eyes.images import flatten, open_picture
 
+ROOT = Path(__file__).resolve().parents[2]
 PICTURE_SIDE, HEAD_SIDE, CAST_SIDE, OBJECT_SIDE = 640, 112, 144, 80  # pixels of the longer side
 QUALITY, ALPHA_QUALITY = 58, 50  # of WebP
 TEST_SETS = ("dafre", "fanart_simp", "fanart_few", "onepiece_web", "starrail", "lovelive_fanart", "zzz")
@@ -99,7 +99,8 @@ class HeadBoxes:
         """float [4], pixels; None where the frames disagree or show several heads."""
         pixels = np.asarray(flatten(picture, (GRAY, GRAY, GRAY)))
         found = []
-        for share, self.detector.image_size in self.FRAMES:
+        for share, size in self.FRAMES:
+            self.detector.image_size = size
             margin = round(share * max(picture.size))
             padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), constant_values=GRAY)
             boxes, scores = self.detector.detect(padded, 0.25)

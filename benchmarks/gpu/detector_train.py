@@ -20,8 +20,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE if (HERE / "crystal_eyes").is_dir() else HERE.parents[1]))
+sys.path.insert(0, str(next(folder for folder in Path(__file__).resolve().parents if (folder / "crystal_eyes").is_dir())))
 
 import cv2
 import numpy as np

@@ -42,7 +42,9 @@ def worn(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         small = cv2.resize(picture, None, fx=(scale := rng.uniform(0.3, 0.8)), fy=scale, interpolation=cv2.INTER_AREA)
         return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 60))])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was just encoded
+    return decoded
 
 
 def with_soft_edge(cutout: Cutout, rng: np.random.Generator) -> Cutout:
@@ -72,7 +74,7 @@ def without_surroundings(cutout: Cutout) -> Cutout | None:
     cv2.ellipse(mask, center, reach, 0, 0, 360, cv2.GC_FGD, -1)
     mask[: max(1, top), :] = mask[:, : max(1, left - (right - left) // 8)] = mask[:, right + (right - left) // 8 :] = cv2.GC_BGD
     try:
-        cv2.grabCut(picture[..., :3].copy(), mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(picture[..., :3].copy(), mask, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
     except cv2.error:
         return None
     shown = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD))

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from crystal_eyes.boxes import area, as_boxes, intersection, iou
 from crystal_eyes.detector.runtime import BATCH, GRAY, STRIDE, HeadDetector, letterbox
 from crystal_eyes.detector.strips import MAX_WINDOWS, MIN_SIDE, windows
-from crystal_eyes.detector.training.cutouts import cast_cutouts
 from crystal_eyes.detector.training.canvas import Scene
+from crystal_eyes.detector.training.cutouts import cast_cutouts
 from tests.runs import HEAD_DETECTOR
 
 SIZES = [(640, 480), (480, 640), (100, 37), (37, 100), (16, 16), (1, 200), (200, 1), (1, 1), (1500, 900), (333, 334)]

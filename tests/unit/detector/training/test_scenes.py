@@ -184,7 +184,9 @@ def test_an_enlarged_head_fills_its_box(side, mirrored):
 def test_a_head_picture_is_filled_by_its_head(opaque):
     def draw(rng):
         cutout = head(100, 60, before=60, after=60)
-        return Cutout(np.dstack([cutout.picture[..., :3], np.full(cutout.picture.shape[:2], 255, np.uint8)]), cutout.box) if opaque else cutout
+        if opaque:
+            cutout.picture[..., 3] = 255
+        return cutout
 
     for seed in range(30):
         picture, (box,) = head_picture(np.random.default_rng(seed), draw)
