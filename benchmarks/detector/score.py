@@ -27,7 +27,14 @@ from crystal_eyes.detector.training.backgrounds import interface, pattern
 from crystal_eyes.detector.training.cutouts import cast_cutouts
 from crystal_eyes.detector.training.input_size import run_detector
 from crystal_eyes.detector.training.labels import read_labels
-from crystal_eyes.evaluation.detection import PictureDetections, average_precision, detection_metrics, true_positives
+from crystal_eyes.detector.training.scenes import compose_scenes
+from crystal_eyes.evaluation.detection import (
+    PictureDetections,
+    average_precision,
+    detection_metrics,
+    precision_recall_curve,
+    true_positives,
+)
 from crystal_eyes.images import flatten, open_picture
 from crystal_eyes.recognizer.finding import find_heads
 
@@ -47,6 +54,16 @@ def labeled(folders: list[Path]) -> dict[str, Pictures]:
             found.setdefault(name, []).append(load(one))
     found["all"] = [picture for pictures in found.values() for picture in pictures]
     return found
+
+
+def best_confidence(detector: HeadDetector, folders: list[Path]) -> str:
+    """The confidence with the best F1 on the validation pictures, and the range within half a point of it."""
+    pictures = [load(one) for folder in folders for one in split(read_labels(folder)[0])["val"]]
+    pictures += [(picture, boxes) for _, picture, boxes in compose_scenes(60, "scene", [0, 1], cast_cutouts(1))]
+    scores, precision, recall = precision_recall_curve(run_detector(detector, pictures)[0])
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
+    good = scores[f1 > f1.max() - 0.005]
+    return f"{scores[f1.argmax()]:.3f} (F1 {f1.max():.3f}); {good.min():.3f} to {good.max():.3f}"
 
 
 def recall_by_side(detections: list[PictureDetections]) -> dict[str, str]:
@@ -146,7 +163,11 @@ def main() -> None:
                 "  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()),
             )
         detector = HeadDetector(path)
-        more = {"false heads": false_heads(detector), **panoramas(detector)}
+        more = {
+            "best confidence": best_confidence(detector, given.labels),
+            "false heads": false_heads(detector),
+            **panoramas(detector),
+        }
         if given.characters:
             crops = head_crops(given.characters)
             more |= {f"crops, {cut:.0%} cut off": unanswered(detector, crops, cut) for cut in (0.0, 0.12)}
