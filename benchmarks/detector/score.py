@@ -56,14 +56,22 @@ def labeled(folders: list[Path]) -> dict[str, Pictures]:
     return found
 
 
-def best_confidence(detector: HeadDetector, folders: list[Path]) -> str:
-    """The confidence with the best F1 on the validation pictures, and the range within half a point of it."""
-    pictures = [load(one) for folder in folders for one in split(read_labels(folder)[0])["val"]]
-    pictures += [(picture, boxes) for _, picture, boxes in compose_scenes(60, "scene", [0, 1], cast_cutouts(1))]
-    scores, precision, recall = precision_recall_curve(run_detector(detector, pictures)[0])
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
-    good = scores[f1 > f1.max() - 0.005]
-    return f"{scores[f1.argmax()]:.3f} (F1 {f1.max():.3f}); {good.min():.3f} to {good.max():.3f}"
+def best_confidence(detector: HeadDetector, folders: list[Path]) -> dict[str, str]:
+    """The confidence with the best F1 on validation pictures, and the range within half a point of it."""
+    composed = compose_scenes(60, "scene", [0, 1], cast_cutouts(1))
+    validation = {
+        "labeled": [load(one) for folder in folders for one in split(read_labels(folder)[0])["val"]],
+        "composed": [(picture, boxes) for _, picture, boxes in composed],
+    }
+    rows = {}
+    for name, pictures in validation.items():
+        scores, precision, recall = precision_recall_curve(run_detector(detector, pictures)[0])
+        f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
+        good = scores[f1 > f1.max() - 0.005]
+        heads = sum(len(boxes) for _, boxes in pictures)
+        best = f"{scores[f1.argmax()]:.3f} (F1 {f1.max():.3f}); {good.min():.3f} to {good.max():.3f}"
+        rows[f"{name}, {heads} heads"] = best
+    return rows
 
 
 def recall_by_side(detections: list[PictureDetections]) -> dict[str, str]:
