@@ -145,8 +145,8 @@ def find_weights(pack: Path) -> Path | None:
     return None
 
 
-def export(weights: Path, folder: Path, architecture: str, image_size: int) -> None:
-    """Write the detector with these weights as ONNX and safetensors."""
+def export(weights: Path, folder: Path, architecture: str, image_size: int, box_scale: tuple[float, float]) -> None:
+    """Write the detector with these weights as ONNX and safetensors. box_scale: see export_onnx."""
     from crystal_eyes.detector.runtime import FILE
     from crystal_eyes.detector.training.export import export_onnx
     from crystal_eyes.detector.training.trainer import build
@@ -155,7 +155,7 @@ def export(weights: Path, folder: Path, architecture: str, image_size: int) -> N
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as settings:
         network = build(architecture, weights, Path(settings))
-    export_onnx(network, folder / FILE, {"image_size": str(image_size), "architecture": architecture})
+    export_onnx(network, folder / FILE, {"image_size": str(image_size), "architecture": architecture}, box_scale)
     if weights.resolve() != (folder / WEIGHTS).resolve():
         shutil.copy(weights, folder / WEIGHTS)
 
@@ -175,9 +175,12 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--export", type=Path, nargs=2, metavar=("WEIGHTS", "FOLDER"), help="only export weights to ONNX")
+    parser.add_argument(
+        "--box-scale", type=float, nargs=2, default=(1.0, 1.0), help="of an export: factors for widths and heights"
+    )
     given = parser.parse_args()
     if given.export:
-        export(*given.export, given.architecture, given.image_size)
+        export(*given.export, given.architecture, given.image_size, tuple(given.box_scale))
         return
     if given.pack is None or given.out is None:
         parser.error("--pack and --out are needed")

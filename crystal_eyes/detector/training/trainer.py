@@ -116,7 +116,8 @@ def train(
             "nbs": options.batch_size,  # by default gradients of several batches are added up, for fewer steps
             "lr0": options.learning_rate, "lrf": 0.02, "cos_lr": True,
             "warmup_epochs": min(1.0, options.epochs / 10), "warmup_bias_lr": 0.0,
-            "close_mosaic": max(1, options.epochs // 4), "patience": 0, "hsv_h": 0.03, "degrees": 8.0, "translate": 0.1,
+            "close_mosaic": max(1, options.epochs // 4), "patience": 0, "hsv_h": 0.03, "translate": 0.1,
+            "degrees": 0.0,  # it would draw a box around the turned box, larger than the head; scenes turn heads themselves
             "scale": 0.6, "mosaic": 0.7, "multi_scale": options.multi_scale, "time": options.minutes / 60 or None,
             "amp": _device() != "cpu", "device": _device(), "deterministic": _device() == "cpu",
             "workers": min(workers, os.cpu_count() or 1), "plots": False, "verbose": False, "pretrained": False,
