@@ -145,19 +145,18 @@ def find_weights(pack: Path) -> Path | None:
     return None
 
 
-def export(weights: Path, folder: Path, architecture: str, image_size: int, box_scale: tuple[float, float]) -> None:
-    """Write the detector with these weights as ONNX and safetensors. box_scale: see export_onnx."""
+def export(weights: Path, folder: Path, architecture: str, image_size: int, box_scale: float) -> None:
+    """Write the detector with these weights as ONNX and safetensors. box_scale: see scale_boxes."""
     from crystal_eyes.detector.runtime import FILE
     from crystal_eyes.detector.training.export import export_onnx
     from crystal_eyes.detector.training.trainer import build
-    from crystal_eyes.detector.training.weights import WEIGHTS
+    from crystal_eyes.detector.training.weights import WEIGHTS, scale_boxes
 
     folder.mkdir(parents=True, exist_ok=True)
+    scale_boxes(weights, folder / WEIGHTS, box_scale)
     with tempfile.TemporaryDirectory() as settings:
-        network = build(architecture, weights, Path(settings))
-    export_onnx(network, folder / FILE, {"image_size": str(image_size), "architecture": architecture}, box_scale)
-    if weights.resolve() != (folder / WEIGHTS).resolve():
-        shutil.copy(weights, folder / WEIGHTS)
+        network = build(architecture, folder / WEIGHTS, Path(settings))
+    export_onnx(network, folder / FILE, {"image_size": str(image_size), "architecture": architecture})
 
 
 def main() -> None:
@@ -175,12 +174,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--export", type=Path, nargs=2, metavar=("WEIGHTS", "FOLDER"), help="only export weights to ONNX")
-    parser.add_argument(
-        "--box-scale", type=float, nargs=2, default=(1.0, 1.0), help="of an export: factors for widths and heights"
-    )
+    parser.add_argument("--box-scale", type=float, default=1.0, help="of an export: factor for the sides of all boxes")
     given = parser.parse_args()
     if given.export:
-        export(*given.export, given.architecture, given.image_size, tuple(given.box_scale))
+        export(*given.export, given.architecture, given.image_size, given.box_scale)
         return
     if given.pack is None or given.out is None:
         parser.error("--pack and --out are needed")

@@ -17,26 +17,23 @@ MIN_HALVED = 65  # numbers: smaller tensors stay in 32 bits
 
 
 class PixelInput(torch.nn.Module):
-    """The network behind an input of decoded pictures: uint8 RGB [n, h, w, 3]. box_scale: see export_onnx."""
+    """The network behind an input of decoded pictures: uint8 RGB [n, h, w, 3]."""
 
-    def __init__(self, network: torch.nn.Module, box_scale: tuple[float, float]):
+    def __init__(self, network: torch.nn.Module):
         super().__init__()
         self.network = network
-        self.scales = torch.tensor([1.0, 1.0, *box_scale, 1.0])[:, None] if box_scale != (1.0, 1.0) else None
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         answer = self.network(pictures.permute(0, 3, 1, 2).float() / 255)
-        heads = answer[0] if isinstance(answer, (tuple, list)) else answer
-        return heads if self.scales is None else heads * self.scales
+        return answer[0] if isinstance(answer, (tuple, list)) else answer
 
 
-def export_onnx(network: Any, path: Path, metadata: dict[str, str], box_scale: tuple[float, float] = (1.0, 1.0)) -> None:
+def export_onnx(network: Any, path: Path, metadata: dict[str, str]) -> None:
     """Write path: input `pictures` uint8 RGB [n, h, w, 3], sides multiples of 32; output `heads` float32 [n, 5, anchors]:
     center x, center y, width, height in pixels, confidence; before non-maximum suppression.
 
-    network: what trainer.build returns, an ultralytics DetectionModel. metadata: added to the file's own. box_scale: factors
-    for the boxes' widths and heights, for a network whose boxes are all too large or small. The file appears only when it is
-    complete.
+    network: what trainer.build returns, an ultralytics DetectionModel. metadata: added to the file's own. The file appears only
+    when it is complete.
     """
     network = network.fuse(verbose=False).eval()
     last = network.model[-1]
@@ -47,7 +44,7 @@ def export_onnx(network: Any, path: Path, metadata: dict[str, str], box_scale: t
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            PixelInput(network, box_scale),
+            PixelInput(network),
             (torch.zeros((1, 256, 320, 3), dtype=torch.uint8),),
             buffer,  # type: ignore[arg-type]  # this exporter takes a stream too
             input_names=["pictures"],

@@ -77,7 +77,7 @@ def test_what_a_picture_costs_is_bounded_by_its_area_and_by_a_number_of_windows(
     searched = sum(n * rows * columns for n, rows, columns in counting.inputs)
     assert sum(n for n, _, _ in counting.inputs) == len(windows(*size)) <= MAX_WINDOWS
     assert len(counting.inputs) == -(-len(windows(*size)) // BATCH)
-    assert searched <= MAX_WINDOWS * 384 * 256
+    assert searched <= MAX_WINDOWS * 448 * 256
     if min(size) < MIN_SIDE:
         assert searched == 0
     else:  # enlarged twice in each direction, seen twice, and padded
