@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from crystal_eyes.boxes import area, intersection, iou
 from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.detector.training.backgrounds import synthetic_background
+from crystal_eyes.detector.training.canvas import CutoutSource, Scene
 from crystal_eyes.detector.training.cutouts import cast_cutouts
-from crystal_eyes.detector.training.scenes import CutoutSource, Scene, synthetic_background
 
 SHAPES = ((9000, 500), (500, 9000), (3000, 700), (800, 20_000), (20_000, 800), (31, 900), (40, 2000), (2500, 400),
           (1, 100_000), (50, 20_000), (8000, 8000), (1000, 1000))  # fmt: skip

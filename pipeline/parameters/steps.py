@@ -74,6 +74,7 @@ class Detector(StepParameters):
         "", "initial weights: .safetensors of a detector, or an ultralytics .pt file", input="files", optional=True
     )
     detector_image_size: int = from_option(DetectorTrainingOptions, "image_size")
+    detector_multi_scale: float = from_option(DetectorTrainingOptions, "multi_scale")
     detector_epochs: int = from_option(DetectorTrainingOptions, "epochs")
     detector_batch_size: int = from_option(DetectorTrainingOptions, "batch_size")
     detector_learning_rate: float = from_option(DetectorTrainingOptions, "learning_rate")
@@ -83,6 +84,7 @@ class Detector(StepParameters):
         return DetectorTrainingOptions(
             architecture=self.architecture,
             image_size=self.detector_image_size,
+            multi_scale=self.detector_multi_scale,
             epochs=self.detector_epochs,
             batch_size=self.detector_batch_size,
             learning_rate=self.detector_learning_rate,

@@ -12,12 +12,13 @@ from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.runtime import FILE, HeadDetector
 from crystal_eyes.detector.training import yolo_dataset
 from crystal_eyes.detector.training.annotated_pictures import AnnotatedPicture, LazyPictures, backgrounds, split
+from crystal_eyes.detector.training.canvas import CutoutSource
 from crystal_eyes.detector.training.cutouts import cast_cutouts, mixed_cutouts, read_head_pictures
 from crystal_eyes.detector.training.export import export_onnx, set_image_size
 from crystal_eyes.detector.training.input_size import SIZES, SizeResult, compare_sizes, run_detector, smallest_sufficient
 from crystal_eyes.detector.training.labels import read_labels
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
-from crystal_eyes.detector.training.scenes import CutoutSource, compose_scenes
+from crystal_eyes.detector.training.scenes import compose_scenes
 from crystal_eyes.detector.training.trainer import build, train
 from crystal_eyes.detector.training.weights import WEIGHTS
 from crystal_eyes.errors import UserError

@@ -1,6 +1,7 @@
 """Pictures with boxes of their heads: their parts of the data, their loading, and backgrounds cut from them."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 
 from crystal_eyes.boxes import area
-from crystal_eyes.detector.training.scenes import BackgroundSource
+from crystal_eyes.detector.training.canvas import BackgroundSource
 from crystal_eyes.images import flatten, open_picture
 
 MAX_SIDE = 1024  # pixels of a loaded picture's longer side: the network's input is never larger
@@ -27,12 +28,16 @@ class AnnotatedPicture:
 
 def split(pictures: Sequence[AnnotatedPicture]) -> dict[str, list[AnnotatedPicture]]:
     """A third for "test", a tenth of the rest for "val", the others for "train". The file names alone decide, so that a picture
-    stays in its part when others are added.
+    stays in its part when others are added. NAME_line and NAME_color show one drawing and stay together.
     """
-    order = sorted(pictures, key=lambda picture: hashlib.sha256(picture.file.encode()).digest())
+    drawings: dict[str, list[AnnotatedPicture]] = {}
+    for picture in pictures:
+        drawings.setdefault(re.sub(r"_(line|colou?r)(\.\w+)$", r"\2", picture.file), []).append(picture)
+    order = sorted(drawings, key=lambda name: hashlib.sha256(name.encode()).digest())
     test = len(order) // 3
     val = test + max(1, (len(order) - test) // 10) if len(order) > test + 1 else test
-    return {"test": order[:test], "val": order[test:val], "train": order[val:]}
+    parts = {"test": order[:test], "val": order[test:val], "train": order[val:]}
+    return {part: [picture for name in names for picture in drawings[name]] for part, names in parts.items()}
 
 
 def load(annotated: AnnotatedPicture) -> tuple[np.ndarray, np.ndarray]:

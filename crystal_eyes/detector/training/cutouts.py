@@ -11,7 +11,7 @@ from PIL import Image
 from crystal_eyes.data import cast
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.runtime import GRAY, HeadDetector
-from crystal_eyes.detector.training.scenes import Box, Cutout, CutoutSource
+from crystal_eyes.detector.training.canvas import Box, Cutout, CutoutSource
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.picture_files import pictures_in

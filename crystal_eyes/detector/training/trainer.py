@@ -17,6 +17,7 @@ from crystal_eyes.detector.training.torchvision_repair import repair
 from crystal_eyes.detector.training.weights import load_checkpoint, load_weights, save_best
 from crystal_eyes.progress import track
 
+CIRCLED = 0.6  # share of the pictures whose heads get random circles
 LOSSES = {"box_loss": "box_loss", "cls_loss": "class_loss", "dfl_loss": "distribution_loss"}
 METRICS = {"precision(B)": "precision", "recall(B)": "recall", "mAP50(B)": "map50", "mAP50-95(B)": "map50_95"}
 
@@ -49,12 +50,14 @@ def train(
     initial: Path | None,
     folder: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
+    workers: int = 2,
 ) -> Path:
     """Train on data/train.txt, keep the epoch that is best on data/val.txt; returns the new folder/detector with WEIGHTS.
 
     data: what yolo_dataset.write wrote. initial: weights to start from (see load_weights), or None.
     folder: all files are written below it; an interrupted training continues from it. on_epoch: called with each epoch (from 1)
-    and its metrics: map50, map50_95, precision, recall, and the training losses.
+    and its metrics: map50, map50_95, precision, recall, and the training losses. workers: processes that load pictures, at most
+    one per core.
     """
     prepare_ultralytics(folder / "ultralytics")
     run, out = folder / "run", folder / "detector"
@@ -90,10 +93,16 @@ def train(
                 model.load(weights)
             elif initial is not None:
                 load_weights(model, initial)
+                distances = model.model[-1].dfl.conv.weight  # scale_boxes changes them, the loss counts on these
+                distances.data[:] = torch.arange(distances.numel()).view_as(distances)
             if bfloat16:
                 model.model[-1].register_forward_hook(_to_float32)  # box losses need more than 8 bits of precision
             return model
 
+        def read_results_csv(self) -> dict[str, list]:
+            return {}  # of the checkpoint; ultralytics reads it with polars, which nothing else needs
+
+    trainer_module.check_amp = lambda _: True  # it downloads another network to try mixed precision with
     # twice as fast on CPUs that have it; ultralytics itself allows it on CUDA only
     bfloat16 = _device() == "cpu" and torch.cpu._is_avx512_bf16_supported()
     if bfloat16:
@@ -109,9 +118,11 @@ def train(
             "nbs": options.batch_size,  # by default gradients of several batches are added up, for fewer steps
             "lr0": options.learning_rate, "lrf": 0.02, "cos_lr": True,
             "warmup_epochs": min(1.0, options.epochs / 10), "warmup_bias_lr": 0.0,
-            "close_mosaic": max(1, options.epochs // 4), "patience": 0, "hsv_h": 0.03, "degrees": 5.0, "translate": 0.1,
-            "scale": 0.5, "amp": _device() != "cpu", "device": _device(),
-            "workers": min(2, os.cpu_count() or 1), "plots": False, "verbose": False, "pretrained": False,
+            "close_mosaic": max(1, options.epochs // 4), "patience": 0, "hsv_h": 0.03, "translate": 0.1,
+            "degrees": 0.0,  # it would draw a box around the turned box, larger than the head; scenes turn heads themselves
+            "scale": 0.6, "mosaic": 0.7, "multi_scale": options.multi_scale, "time": options.minutes / 60 or None,
+            "amp": _device() != "cpu", "device": _device(), "deterministic": _device() == "cpu",
+            "workers": min(workers, os.cpu_count() or 1), "plots": False, "verbose": False, "pretrained": False,
             "project": str(folder), "name": "run", "exist_ok": True, "resume": str(last) if last.exists() else False,
         }
     )  # fmt: skip
@@ -148,6 +159,8 @@ class CirclesTransform:
     def __call__(self, labels: dict[str, Any]) -> dict[str, Any]:
         if self.rng is None:  # created in the data loader's process: each has its own seed
             self.rng = np.random.default_rng([self.seed, torch.initial_seed() % 2**32])
+        if self.rng.random() >= CIRCLED:
+            return labels
         instances = labels["instances"]
         instances.convert_bbox("xyxy")
         height, width = labels["img"].shape[:2]

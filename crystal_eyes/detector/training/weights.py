@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from crystal_eyes.errors import UserError
 
 WEIGHTS = "detector.safetensors"
+DISTANCES = "dfl.conv.weight"  # ends the name of the constants 0, 1, 2 ...: how far a box's side may be from its anchor
 
 
 def load_weights(model: torch.nn.Module, path: Path) -> None:
@@ -36,14 +38,38 @@ def save_best(run: Path, out: Path, architecture: str) -> None:
 
     The folder out appears only when it is complete.
     """
-    best, incomplete = run / "weights" / "best.pt", out.with_name(f"{out.name}.part")
-    checkpoint = load_checkpoint(best if best.exists() else best.with_name("last.pt"))
+    best = run / "weights" / "best.pt"
+    save_checkpoint(best if best.exists() else best.with_name("last.pt"), out, architecture)
+
+
+def save_checkpoint(path: Path, out: Path, architecture: str) -> None:
+    """Write the weights of a checkpoint of this step's own training run as out/WEIGHTS, as save_best does."""
+    incomplete, checkpoint = out.with_name(f"{out.name}.part"), load_checkpoint(path)
     state = (checkpoint.get("ema") or checkpoint["model"]).state_dict()
     half = {name: (value.half() if value.is_floating_point() else value).contiguous() for name, value in state.items()}
     shutil.rmtree(incomplete, ignore_errors=True)
     incomplete.mkdir()
     save_file(half, incomplete / WEIGHTS, {"architecture": architecture})
     incomplete.rename(out)
+
+
+def scale_boxes(weights: Path, out: Path, factor: float) -> None:
+    """Write weights whose network gives the same heads with all sides of their boxes times the factor, about where they are
+    found: for boxes that training made too large or small. Training from them starts without the factor.
+
+    Raises UserError where weights is not .safetensors of a detector.
+    """
+    try:
+        with safe_open(weights, "pt") as file:
+            metadata, state = file.metadata(), load_file(weights)
+    except Exception as error:
+        raise UserError(f"weights {weights} can't be read as .safetensors: {str(error).splitlines()[0]}") from None
+    distances = [name for name in state if name.endswith(DISTANCES)]
+    if not distances:
+        raise UserError(f"weights {weights} are not those of a detector: they have no {DISTANCES}")
+    for name in distances:
+        state[name] = state[name] * factor
+    save_file(state, out, metadata)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -24,23 +24,34 @@ def write(
 
     pictures: TrainingPictures. repeat: how often a picture of that name is listed, and thus shown in an epoch.
     """
+    lines = []
+    for picture in pictures:
+        write_picture(folder, part, TrainingPicture(*picture))
+        lines.append((picture[0], repeat(picture[0])))
+    write_list(folder, part, lines)
+    return len(lines)
+
+
+def write_picture(folder: Path, part: str, picture: TrainingPicture) -> None:
+    """Write one picture and its boxes. Until write_list, the part does not contain it."""
+    name, pixels, boxes = picture
     for kind in ("images", "labels"):
         (folder / kind / part).mkdir(parents=True, exist_ok=True)
-    lines, count = [], 0
-    for name, pixels, boxes in pictures:
-        _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
-        (folder / "images" / part / f"{name}.jpg").write_bytes(data.tobytes())  # cv2.imwrite doesn't report a full disk
-        height, width = pixels.shape[:2]
-        fractions = boxes / [width, height, width, height]
-        centers, sides = (fractions[:, :2] + fractions[:, 2:]) / 2, fractions[:, 2:] - fractions[:, :2]
-        rows = [f"0 {x:.6f} {y:.6f} {w:.6f} {h:.6f}" for (x, y), (w, h) in zip(centers, sides)]
-        (folder / "labels" / part / f"{name}.txt").write_text("\n".join(rows))
-        lines += [f"./images/{part}/{name}.jpg"] * repeat(name)
-        count += 1
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
+    (folder / "images" / part / f"{name}.jpg").write_bytes(data.tobytes())  # cv2.imwrite doesn't report a full disk
+    height, width = pixels.shape[:2]
+    fractions = boxes / [width, height, width, height]
+    centers, sides = (fractions[:, :2] + fractions[:, 2:]) / 2, fractions[:, 2:] - fractions[:, :2]
+    rows = [f"0 {x:.6f} {y:.6f} {w:.6f} {h:.6f}" for (x, y), (w, h) in zip(centers, sides)]
+    (folder / "labels" / part / f"{name}.txt").write_text("\n".join(rows))
+
+
+def write_list(folder: Path, part: str, names: Iterable[tuple[str, int]]) -> None:
+    """Write PART.txt: the names of the part's pictures, and how often each is shown in an epoch."""
+    folder.mkdir(parents=True, exist_ok=True)
     incomplete = folder / f"{part}.txt.part"
-    incomplete.write_text("\n".join(lines))
+    incomplete.write_text("\n".join(f"./images/{part}/{name}.jpg" for name, times in names for _ in range(times)))
     os.replace(incomplete, folder / f"{part}.txt")
-    return count
 
 
 def read(folder: Path, part: str, step: int = 1) -> Iterator[TrainingPicture]:

@@ -10,8 +10,9 @@ from PIL import Image
 
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.detector.training.backgrounds import synthetic_background
+from crystal_eyes.detector.training.canvas import Scene
 from crystal_eyes.detector.training.cutouts import cast_cutouts
-from crystal_eyes.detector.training.scenes import Scene, synthetic_background
 from tests.runs import HEAD_DETECTOR, ROOT, TINY, Project
 
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from crystal_eyes.boxes import area, as_boxes, intersection, iou
 from crystal_eyes.detector.runtime import BATCH, GRAY, STRIDE, HeadDetector, letterbox
 from crystal_eyes.detector.strips import MAX_WINDOWS, MIN_SIDE, windows
+from crystal_eyes.detector.training.canvas import Scene
 from crystal_eyes.detector.training.cutouts import cast_cutouts
-from crystal_eyes.detector.training.scenes import Scene
 from tests.runs import HEAD_DETECTOR
 
 SIZES = [(640, 480), (480, 640), (100, 37), (37, 100), (16, 16), (1, 200), (200, 1), (1, 1), (1500, 900), (333, 334)]
@@ -77,7 +77,7 @@ def test_what_a_picture_costs_is_bounded_by_its_area_and_by_a_number_of_windows(
     searched = sum(n * rows * columns for n, rows, columns in counting.inputs)
     assert sum(n for n, _, _ in counting.inputs) == len(windows(*size)) <= MAX_WINDOWS
     assert len(counting.inputs) == -(-len(windows(*size)) // BATCH)
-    assert searched <= MAX_WINDOWS * 384 * 256
+    assert searched <= MAX_WINDOWS * 448 * 256
     if min(size) < MIN_SIDE:
         assert searched == 0
     else:  # enlarged twice in each direction, seen twice, and padded

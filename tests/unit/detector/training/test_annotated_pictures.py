@@ -34,6 +34,15 @@ def test_the_part_depends_on_the_name_alone():
     assert {file[1:] for file in names(split(renamed))["test"]} != names(split(some))["test"]
 
 
+def test_a_drawing_and_its_lines_are_in_one_part():
+    drawings = [f"{n:04d}" for n in range(30)]
+    files = [f"{name}_{kind}.webp" for kind in ("line", "colour", "color") for name in drawings]
+    parts = names(split([AnnotatedPicture(Path(file), file, (9, 9), as_boxes([])) for file in files]))
+    for some in parts.values():
+        assert len(some) == 3 * len({file[:4] for file in some})
+    assert len(parts["test"]) == 30
+
+
 def test_the_parts_are_not_consecutive_in_the_alphabet():
     numbers = sorted(int(one.file[:-4]) for one in split(labeled(90))["test"])
     assert numbers[0] < 15 and numbers[-1] > 75

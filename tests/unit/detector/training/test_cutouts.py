@@ -4,8 +4,8 @@ from PIL import Image
 
 from crystal_eyes.boxes import as_boxes, iou
 from crystal_eyes.data import cast
+from crystal_eyes.detector.training.canvas import Cutout, Scene
 from crystal_eyes.detector.training.cutouts import HeadPicture, cast_cutouts, mixed_cutouts, read_head_pictures
-from crystal_eyes.detector.training.scenes import Cutout, Scene
 from crystal_eyes.errors import UserError
 from tests.runs import HEAD_DETECTOR
 

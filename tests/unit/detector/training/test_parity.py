@@ -47,6 +47,14 @@ def test_detections_equal_those_of_ultralytics(network):
         expected, confidences = result.boxes.xyxy.numpy(), result.boxes.conf.numpy()
         seen += len(expected)
         assert len(boxes) == len(expected)
+        # by their places: two heads of nearly the same confidence may change theirs
+        place, expected_place = (np.argsort(some @ [1, 3, 0, 0]) for some in (boxes, expected))
+        boxes, scores, expected, confidences = (
+            boxes[place],
+            scores[place],
+            expected[expected_place],
+            confidences[expected_place],
+        )
         assert np.abs(boxes - expected).max(initial=0) < 1.5 and np.abs(scores - confidences).max(initial=0) < 0.01
     assert seen > 10
 

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from crystal_eyes.boxes import as_boxes
-from crystal_eyes.detector.training.scenes import LONG_SIDE, Cutout, Scene, compose, compose_scenes, synthetic_background
+from crystal_eyes.detector.training.backgrounds import synthetic_background
+from crystal_eyes.detector.training.canvas import Cutout, Scene
+from crystal_eyes.detector.training.placing import crowd, panels
+from crystal_eyes.detector.training.scenes import LONG_SIDE, compose, compose_scenes, head_picture
 
 RED = (255, 0, 0)
 
@@ -105,10 +108,12 @@ def many():
 
 
 def test_a_scene_has_its_long_side_and_boxes_inside(many):
+    sides = [max(picture.shape) for picture, _ in many]
+    assert 0.75 < np.mean([side == LONG_SIDE for side in sides]) < 0.95  # the others show one head that fills them
     for picture, boxes in many:
         height, width = picture.shape[:2]
-        assert picture.dtype == np.uint8 and picture.shape[2] == 3 and max(width, height) == LONG_SIDE
-        assert min(width, height) >= LONG_SIDE // 2
+        assert picture.dtype == np.uint8 and picture.shape[2] == 3
+        assert max(width, height) <= 400 and len(boxes) == 1 if max(width, height) < LONG_SIDE else width * 2 >= LONG_SIDE
         assert boxes.dtype == np.float32 and boxes.shape == (len(boxes), 4)
         assert (boxes >= 0).all() and (boxes <= [width, height] * 2).all()
         assert (boxes[:, 2:] - boxes[:, :2] > 2).all()
@@ -173,3 +178,54 @@ def test_an_enlarged_head_fills_its_box(side, mirrored):
     scene = a_scene(500, 500)
     scene.paste(Cutout(np.full((40, 40, 4), (255, 0, 0, 255), np.uint8), (0, 0, 40, 40)), (250, 250), side, 0, mirrored)
     np.testing.assert_allclose(painted(scene), scene.boxes[0], atol=1.01)
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_a_head_picture_is_filled_by_its_head(opaque):
+    def draw(rng):
+        cutout = head(100, 60, before=60, after=60)
+        if opaque:
+            cutout.picture[..., 3] = 255
+        return cutout
+
+    for seed in range(30):
+        picture, (box,) = head_picture(np.random.default_rng(seed), draw)
+        height, width = picture.shape[:2]
+        assert picture.dtype == np.uint8 and 48 <= max(width, height) <= 401
+        assert (box[2] - box[0]) > 0.4 * width and (box >= 0).all() and (box <= [width, height] * 2).all()
+        inside = picture[round(box[1]) : round(box[3]), round(box[0]) : round(box[2])]
+        assert ((inside[..., 0] > 200) & (inside[..., 1] < 60)).mean() > 0.6  # a red ellipse
+
+
+def test_an_object_gets_no_box_and_hides_what_is_below():
+    scene = a_scene()
+    scene.paste(head(80, 80), (100, 100), 80, 0, False)
+    scene.paste(head(80, 80), (300, 100), 80, 0, False, is_head=False)
+    np.testing.assert_allclose(scene.visible_boxes(), [[60, 60, 140, 140]], atol=0.01)
+    scene.paste(head(80, 80), (100, 100), 90, 0, False, is_head=False)
+    assert len(scene.visible_boxes()) == 0
+
+
+def test_a_crowd_consists_of_many_small_heads():
+    scene = a_scene(640, 480)
+    crowd(scene, np.random.default_rng(0), draw_cutout)
+    boxes = scene.visible_boxes()
+    assert len(boxes) > 8 and np.median((boxes[:, 2:] - boxes[:, :2]).max(axis=1)) < 60
+
+
+def test_panels_show_labeled_pictures_whose_heads_keep_their_boxes():
+    def labeled(rng):
+        picture = np.full((200, 300, 3), 240, np.uint8)
+        picture[50:130, 100:180] = RED
+        return picture, as_boxes([[100, 50, 180, 130]])
+
+    found = 0
+    for seed in range(10):
+        scene = a_scene(640, 480)
+        panels(scene, np.random.default_rng(seed), draw_cutout, labeled)
+        for x, y, right, bottom in scene.visible_boxes():
+            inside = scene.picture[round(y) : round(bottom), round(x) : round(right)]
+            share = ((inside[..., 0] > 200) & (inside[..., 1] < 60)).mean()
+            found += share > 0.95  # a square: of a labeled picture, not an ellipse
+            assert share > 0.5
+    assert found > 10
