@@ -126,13 +126,12 @@ def train_teacher(catalogue_folder: Path, weights: Path, work: Path, seed: int, 
     from crystal_eyes.encoder.options import STRONG, TrainingOptions
     from crystal_eyes.encoder.weights import load_weights
 
-    torch.backends.cudnn.benchmark = True
     backbone, changes = parsed(spec)
     described = {field.name: changes.pop(field.name) for field in fields(EncoderDescription) if field.name in changes}
     description = replace(EncoderDescription(backbone, EMBEDDING_SIZE, IMAGE_SIZE, drop_connect_rate=0.3), **described)
     options = TrainingOptions(
         epochs=1, side_shares=SIDE_SHARES, arcface_weight=0.25, same_set_share=0.5, views=STRONG, whiten=True,
-        batch_size=128, learning_rate=1.5e-3, seed=seed, until=until,
+        batch_size=128, learning_rate=1e-3, seed=seed, until=until,
     )  # fmt: skip
     options = replace(options, **changes)
     torch.manual_seed(seed)
@@ -146,16 +145,14 @@ def train_teacher(catalogue_folder: Path, weights: Path, work: Path, seed: int, 
 
 
 def distill(catalogue_folder: Path, teachers: list[Path], work: Path, until: float, batch: int) -> Any:
-    import torch
 
     from crystal_eyes.data.catalogue import Catalogue
     from crystal_eyes.encoder.distillation import distill_encoder
     from crystal_eyes.encoder.network import load_encoder
     from crystal_eyes.encoder.options import STRONG, DistillationOptions
 
-    torch.backends.cudnn.benchmark = True
     options = DistillationOptions(
-        epochs=1, side_share=SIDE_SHARES[-1], views=STRONG, batch_size=batch, weight_decay=1e-2, learning_rate=1.5e-3,
+        epochs=1, side_share=SIDE_SHARES[-1], views=STRONG, batch_size=batch, weight_decay=1e-2, learning_rate=8e-4,
         until=until,
     )  # fmt: skip
     catalogue = Catalogue(catalogue_folder)

@@ -74,7 +74,7 @@ def test_a_built_bundle_names_the_characters_of_the_catalogue(built, inputs):
     characters = registry.read(inputs.classifier).characters.tolist()
     assert [name for name, _ in recognizer.naming.characters] == characters and built.characters == len(characters) == 8
     assert recognizer.naming.gallery.characters == [name for name in characters for _ in range(OPTIONS.references)]
-    (head,) = recognizer.recognize(draw_head(1, 0).resize((192, 192)))
+    (head,) = recognizer.recognize(draw_head(2, 0).resize((192, 192)))
     assert {one.character for one in head.candidates} <= set(characters)
 
 
@@ -106,7 +106,7 @@ def test_a_bundle_without_thumbnails_holds_no_picture_and_names_the_nearest_all_
     bare = build_bundle(inputs, options, tmp_path / "bundle")
     assert (bare.folder / "thumbnails.bin").read_bytes() == b"" and "no picture" in card(bare)
     assert "Thumbnails in the gallery" in card(built) and "Thumbnails in the gallery" not in card(bare)
-    picture = draw_head(1, 0).resize((192, 192))
+    picture = draw_head(2, 0).resize((192, 192))
     ((one,), (other,)) = (Recognizer.load(folder, threads=1).recognize(picture) for folder in (built.folder, bare.folder))
     assert [(r.character, r.similarity) for r in one.nearest] == [(r.character, r.similarity) for r in other.nearest]
     assert all(r.thumbnail for r in one.nearest) and not any(r.thumbnail for r in other.nearest)
