@@ -32,6 +32,9 @@ TINY = {**TINY_TRAINING, "distill_epochs": 0, "classifiers": "perceptron,faiss"}
 TINY_MAIN = {**TINY, "characters": 8, "pictures": 8, "distill_epochs": 2}
 
 
+INK = (30, 20, 30)
+
+
 def draw_head(character: int, number: int) -> Image.Image:
     """A face in the colors of its character; position and background differ by picture."""
     colors = np.random.default_rng(character).integers(30, 226, (3, 3))
@@ -41,10 +44,11 @@ def draw_head(character: int, number: int) -> Image.Image:
     picture = blotches.resize((SIDE, SIDE), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(picture)
     x, y = (int(v) for v in rng.integers(-5, 6, 2))
-    draw.ellipse((6 + x, 4 + y, 42 + x, 44 + y), fill=hair)
-    draw.ellipse((12 + x, 14 + y, 36 + x, 42 + y), fill=skin)
-    for left in (16, 27):
-        draw.ellipse((left + x, 24 + y, left + 5 + x, 31 + y), fill=eyes)
+    draw.ellipse((6 + x, 4 + y, 42 + x, 44 + y), fill=hair, outline=INK)
+    draw.ellipse((12 + x, 14 + y, 36 + x, 42 + y), fill=skin, outline=INK)
+    for left in (16, 27):  # without white in its eyes, the face would be a pattern to the detector
+        draw.ellipse((left - 1 + x, 23 + y, left + 6 + x, 31 + y), fill="white", outline=INK)
+        draw.ellipse((left + 1 + x, 24 + y, left + 4 + x, 31 + y), fill=eyes)
     return picture
 
 

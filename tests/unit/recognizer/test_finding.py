@@ -26,7 +26,7 @@ def page(heads: int = 6, side: int = 120) -> np.ndarray:
     return np.asarray(ground)
 
 
-@pytest.mark.parametrize("character", [0, 2, 3])
+@pytest.mark.parametrize("character", [0, 1, 2])
 @pytest.mark.parametrize("side", [48, 160])
 def test_a_head_crop_is_taken_whole(detector, character, side):
     picture = np.asarray(draw_head(character, 0).resize((side, side)))
@@ -35,23 +35,30 @@ def test_a_head_crop_is_taken_whole(detector, character, side):
     np.testing.assert_array_equal(head.picture, picture)
 
 
-def test_a_tight_crop_without_a_detection_is_searched_again_in_a_frame(detector):
-    picture = np.asarray(draw_head(2, 0))
+class OnlyInFrames(HeadDetector):
+    """Misses all heads in pictures of up to 130 pixels: they are found only in a frame, which makes the picture larger."""
+
+    def detect(self, picture, *thresholds):
+        boxes, scores = super().detect(picture, *thresholds)
+        return (boxes, scores) if max(picture.shape) > 130 else (boxes[:0], scores[:0])
+
+
+def test_a_tight_crop_without_a_detection_is_searched_again_in_a_frame():
+    picture, detector = np.asarray(draw_head(1, 0).resize((96, 96))), OnlyInFrames(HEAD_DETECTOR, threads=1)
     assert len(detector.detect(picture)[0]) == 0
-    assert len(find_heads(detector, picture)) == 1
+    assert [head.whole_picture for head in find_heads(detector, picture)] == [True]
 
 
-def test_a_small_head_found_only_in_the_frame_has_its_position_in_the_picture(detector):
+def test_a_small_head_found_only_in_the_frame_has_its_position_in_the_picture():
     """The frame's width is subtracted again."""
-    found = []
+    found, detector = [], OnlyInFrames(HEAD_DETECTOR, threads=1)
     for number in range(40):
         ground = Image.new("RGB", (130, 100), (60, 90, 60))
         x, y = 5 + number % 8 * 10, 3 + number // 8 * 10
-        ground.paste(draw_head(2 + number % 3, number).resize((46, 46)), (x, y))
+        ground.paste(draw_head(number % 3, number).resize((46, 46)), (x, y))
         picture = np.asarray(ground)
-        if len(detector.detect(picture)[0]) == 0:
-            found += [(head, (x, y, x + 46, y + 46), picture) for head in find_heads(detector, picture)]
-    assert found
+        found += [(head, (x, y, x + 46, y + 46), picture) for head in find_heads(detector, picture)]
+    assert len(found) > 20
     for head, place, picture in found:
         assert not head.whole_picture and iou(as_boxes([head.box]), as_boxes([place]))[0, 0] > 0.5
         np.testing.assert_array_equal(head.picture, crop_head(picture, np.array(head.box)))
@@ -100,7 +107,7 @@ def test_a_picture_is_a_head_crop_from_six_tenths_of_its_longer_side(detector, s
     assert decisions == ({True, False} if min(size) > 360 else {False})
 
 
-@pytest.mark.parametrize("size", [(300, 300), (300, 220), (300, 180)])
+@pytest.mark.parametrize("size", [(300, 300), (300, 200), (300, 180)])
 def test_a_small_picture_is_searched_twice_before_it_counts_as_a_page(detector, size):
     second = 0
     for side in range(200, 290, 10):
