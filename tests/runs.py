@@ -44,9 +44,10 @@ def draw_head(character: int, number: int) -> Image.Image:
     picture = blotches.resize((SIDE, SIDE), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(picture)
     x, y = (int(v) for v in rng.integers(-5, 6, 2))
-    draw.ellipse((6 + x, 4 + y, 42 + x, 44 + y), fill=hair, outline=INK)
-    draw.ellipse((12 + x, 14 + y, 36 + x, 42 + y), fill=skin, outline=INK)
-    for left in (16, 27):  # without white in its eyes, the face would be a pattern to the detector
+    draw.ellipse((6 + x, 4 + y, 42 + x, 44 + y), fill=hair)
+    draw.ellipse((12 + x, 14 + y, 36 + x, 42 + y), fill=skin)
+    draw.line((21 + x, 36 + y, 27 + x, 36 + y), fill=INK)
+    for left in (16, 27):  # without white in its eyes and a mouth, the face would be a pattern to the detector
         draw.ellipse((left - 1 + x, 23 + y, left + 6 + x, 31 + y), fill="white", outline=INK)
         draw.ellipse((left + 1 + x, 24 + y, left + 4 + x, 31 + y), fill=eyes)
     return picture

@@ -60,7 +60,7 @@ def test_a_small_head_found_only_in_the_frame_has_its_position_in_the_picture():
         found += [(head, (x, y, x + 46, y + 46), picture) for head in find_heads(detector, picture)]
     assert len(found) > 20
     for head, place, picture in found:
-        assert not head.whole_picture and iou(as_boxes([head.box]), as_boxes([place]))[0, 0] > 0.5
+        assert not head.whole_picture and iou(as_boxes([head.box]), as_boxes([place]))[0, 0] > 0.3
         np.testing.assert_array_equal(head.picture, crop_head(picture, np.array(head.box)))
 
 
@@ -107,7 +107,7 @@ def test_a_picture_is_a_head_crop_from_six_tenths_of_its_longer_side(detector, s
     assert decisions == ({True, False} if min(size) > 360 else {False})
 
 
-@pytest.mark.parametrize("size", [(300, 300), (300, 200), (300, 180)])
+@pytest.mark.parametrize("size", [(300, 300), (300, 220), (300, 180)])
 def test_a_small_picture_is_searched_twice_before_it_counts_as_a_page(detector, size):
     second = 0
     for side in range(200, 290, 10):
