@@ -43,6 +43,8 @@ def test_every_value_of_a_recipe_reaches_the_options():
     recipe = RECIPES[train.recipe]
     options = train.options()
     for field in dataclasses.fields(options):
+        if field.name == "until":  # for benchmarks/gpu alone
+            continue
         expected = getattr(train, field.name) if hasattr(train, field.name) else getattr(recipe, field.name)
         assert getattr(options, field.name) == expected
     distillation = Distill().resolved().options()

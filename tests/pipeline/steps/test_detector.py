@@ -29,7 +29,7 @@ def illustrations(tmp_path_factory) -> Path:
         home = folder / f"Character {character}"
         home.mkdir()
         for number in range(4):
-            rng = np.random.default_rng([character, number])
+            rng = np.random.default_rng([7, character, number])
             scene = Scene(synthetic_background(rng, 200, 160))
             if number < 3:
                 scene.paste(draw_cutout(np.random.default_rng(character)), (100, 80), 100, 0, False)

@@ -165,10 +165,10 @@ def test_the_weights_of_the_best_epoch_are_kept_wherever_it_was(catalogue_folder
 def test_training_learns_to_distinguish_its_characters(catalogue_folder, make_encoder, tmp_path):
     told = Stop()
     run(
-        make_encoder(), catalogue_folder, tmp_path, told, epochs=5, learning_rate=3e-3, side_shares=(1.0,), arcface_weight=0.0,
+        make_encoder(), catalogue_folder, tmp_path, told, epochs=6, learning_rate=3e-3, side_shares=(1.0,), arcface_weight=1.0,
         same_set_share=0.0, views="light",
     )  # fmt: skip
-    assert told.history[-1]["loss"] < told.history[0]["loss"]
+    assert told.history[-1]["loss"] < 0.8 * told.history[0]["loss"]
 
 
 class TwoSets(Catalogue):
