@@ -33,7 +33,7 @@ from crystal_eyes.recognizer.same_picture import is_duplicate, label_of_same_pic
 
 MAX_HEADS = 50  # of a character
 SIDE, QUALITY = 256, 90  # of a head's picture: enough to embed it again with another encoder
-LOOK_ALIKE = 0.5  # probability from which a head looks like another character
+LOOK_ALIKE = 0.5  # probability, among all characters, from which a head looks like another one
 
 
 @dataclass
@@ -78,7 +78,7 @@ def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[
         for picture, head in zip(names, recognizer.name_heads(heads)):
             best = head.candidates[0]
             other = full_name(best.character, best.series) != str(own)
-            likely = head.verdict == "unsure" and best.probability >= LOOK_ALIKE
+            likely = head.verdict == "unsure" and best.probability >= LOOK_ALIKE * (1 - head.nobody)
             if other and (likely or head.verdict == "known"):
                 result.look_alikes.append((picture, head))
         result.heads = len(heads)
