@@ -11,7 +11,7 @@ from crystal_eyes.artifacts import local_path
 from pipeline.cache.digests import digest_path
 from pipeline.chain import ChainResult, StepResult, run_chain
 from pipeline.datasets import log_catalogue
-from pipeline.experiment import name_experiment
+from pipeline.driver import driver_run
 from pipeline.get_or_run import _get_or_run
 from pipeline.parameters.declare import as_text, own_fields
 from pipeline.parameters.entry_points import LINEAR, MAIN, Main
@@ -23,7 +23,6 @@ from pipeline.report import log_comparison, verdict
 from pipeline.run_names import is_generated, main_name
 from pipeline.run_page import run_page
 from pipeline.step import one_line_errors
-from pipeline.store import require_artifact_folder, require_server
 
 
 def run_main(main: Main, active: Run) -> None:
@@ -77,9 +76,6 @@ def values_of(main: Main) -> dict[str, Any]:
 if __name__ == "__main__":
     with one_line_errors("main"):
         main = Main.parse(sys.argv[1:])
-        require_server()
-        with mlflow.start_run() as active:
-            require_artifact_folder(active)
-            name_experiment(active)
+        with driver_run() as active:
             begin(main, active)
             print_plan(main) if main.options.plan else run_main(main, active)

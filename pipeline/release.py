@@ -16,7 +16,7 @@ from crystal_eyes.recognizer.bundle import CARD, LISTING, copy_bundle, read_bund
 from pipeline.cache.digests import digest_path
 from pipeline.chain import FittedChain, Runner, StepResult, fit_classifiers
 from pipeline.datasets import log_catalogue
-from pipeline.experiment import name_experiment
+from pipeline.driver import driver_run
 from pipeline.get_or_run import _get_or_run
 from pipeline.main import values_of
 from pipeline.parameters.declare import as_text, input_path
@@ -26,7 +26,6 @@ from pipeline.plan import print_plan
 from pipeline.presentation import ENTRY_POINT
 from pipeline.run_names import dataset_name
 from pipeline.step import one_line_errors
-from pipeline.store import require_artifact_folder, require_server
 
 ENCODER = "encoder"  # folder beside the bundle's files: what training starts from
 PER_SET = "per_set.csv"  # artifact of the step bundle
@@ -133,9 +132,6 @@ def begin(release: Release, active: Run) -> None:
 if __name__ == "__main__":
     with one_line_errors("release"):
         release = Release.parse(sys.argv[1:])
-        require_server()
-        with mlflow.start_run() as active:
-            require_artifact_folder(active)
-            name_experiment(active)
+        with driver_run() as active:
             begin(release, active)
             print_plan(release.main, release_chain) if release.main.options.plan else run_release(release)

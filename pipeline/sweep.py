@@ -24,7 +24,7 @@ from optuna.exceptions import ExperimentalWarning
 from crystal_eyes.errors import UserError
 from pipeline.cache.workspace import cache_home
 from pipeline.chain import Runner, StepResult
-from pipeline.experiment import name_experiment
+from pipeline.driver import driver_run
 from pipeline.get_or_run import _get_or_run, key_of
 from pipeline.parameters.declare import as_text, own_fields, own_values
 from pipeline.parameters.entry_points import Sweep
@@ -32,7 +32,6 @@ from pipeline.parameters.steps import Prepare, Train
 from pipeline.presentation import ENTRY_POINT
 from pipeline.run_names import dataset_name
 from pipeline.step import one_line_errors
-from pipeline.store import require_artifact_folder, require_server
 from pipeline.sweeps import format, report, study
 from pipeline.sweeps.trials import POLL, TrialFailed, Trials
 from pipeline.tuned import with_values
@@ -198,9 +197,6 @@ if __name__ == "__main__":
         warnings.filterwarnings("ignore", category=kind, module="optuna|pipeline")
     with one_line_errors("sweep"):
         sweep = Sweep.parse(sys.argv[1:])
-        require_server()
-        with mlflow.start_run() as run:
-            require_artifact_folder(run)
-            name_experiment(run)
+        with driver_run() as run:
             begin(sweep)
             run_sweep(sweep, run)

@@ -74,14 +74,14 @@ def measure_verdicts(
     figures: dict[str, float] = {}
     for name, some in (("strangers", strangers.colored()), ("right", heads.colored())):
         evidence = known.evidence(some.embeddings)
-        if name == "right":
-            right = evidence.logits.argmax(axis=1) == known.labels(some.characters)
-            some, evidence = some[right], known.evidence(some[right].embeddings)
-        if not len(some):
-            continue
         own = unlikeness(evidence)
         p, shares = calibration.p_values(own), calibration.stranger_shares(own)
         first = calibration.probabilities(evidence.logits).max(axis=1) * known_probability(p, shares)
+        if name == "right":
+            right = evidence.logits.argmax(axis=1) == known.labels(some.characters)
+            p, shares, first = p[right], shares[right], first[right]
+        if not len(p):
+            continue
         verdicts = np.array([verdict(*pair) for pair in zip(p, shares)])
         figures |= {f"{name}_called_{kind}": float((verdicts == kind).mean()) for kind in ("known", "unknown")}
         figures[f"{name}_above_half"] = float((first > 0.5).mean())
