@@ -30,7 +30,7 @@ sys.path.insert(0, str(PACK_CODE))
 DEFAULT_TEACHERS = ["tf_efficientnet_lite2"] * 3 + ["tf_efficientnet_lite1"]
 EMBEDDING_SIZE, IMAGE_SIZE = 512, 192
 SIDE_SHARES = (1 / 2, 2 / 3, 5 / 6)
-FINISHING = 15  # seconds that whitening, measuring and writing take after a training
+FINISHING = 15  # seconds that the last fit, measuring and writing take after a training
 
 
 def install(pack: Path) -> None:
@@ -130,7 +130,7 @@ def train_teacher(catalogue_folder: Path, weights: Path, work: Path, seed: int, 
     described = {field.name: changes.pop(field.name) for field in fields(EncoderDescription) if field.name in changes}
     description = replace(EncoderDescription(backbone, EMBEDDING_SIZE, IMAGE_SIZE, drop_connect_rate=0.3), **described)
     options = TrainingOptions(
-        epochs=1, side_shares=SIDE_SHARES, arcface_weight=0.25, same_set_share=0.5, views=STRONG, whiten=True,
+        epochs=1, side_shares=SIDE_SHARES, arcface_weight=0.25, same_set_share=0.5, views=STRONG, refit=True,
         batch_size=128, learning_rate=1e-3, seed=seed, until=until,
     )  # fmt: skip
     options = replace(options, **changes)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder.linear_fits import fit_linear_layer, principal_directions
 from crystal_eyes.encoder.loop import (
     Network,
     OnEpoch,
@@ -28,10 +29,10 @@ from crystal_eyes.encoder.loop import (
 )
 from crystal_eyes.encoder.network import Encoder
 from crystal_eyes.encoder.options import DistillationOptions
+from crystal_eyes.encoder.refit import refit_embedding_layer
 
 BLENDED = 0.5  # share of views that are blends
 MAX_FITTED = 4096  # heads that the projection and the student's initial embedding layer are fitted on
-RIDGE = 1e-2  # penalty of the initial embedding layer's fit, relative to the mean variance of its inputs
 
 
 def embeddings_from_features(encoder: Encoder, features: np.ndarray) -> np.ndarray:
@@ -40,22 +41,6 @@ def embeddings_from_features(encoder: Encoder, features: np.ndarray) -> np.ndarr
     with torch.inference_mode():
         outputs = layer(torch.from_numpy(features).to(layer.weight.device))
         return torch.nn.functional.normalize(outputs, dim=1).cpu().numpy()
-
-
-def principal_directions(values: np.ndarray, count: int) -> np.ndarray:
-    """float64 [d, count]: orthonormal directions with the largest second moments of float [n, d]. Not centered."""
-    _, vectors = np.linalg.eigh(values.T.astype(np.float64) @ values)
-    return vectors[:, ::-1][:, :count].copy()  # torch takes no negative strides
-
-
-def fit_linear_layer(inputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weight [d, features] and bias [d] of the layer from inputs [n, features] to targets [n, d], by ridge regression."""
-    inputs, targets = inputs.astype(np.float64), targets.astype(np.float64)
-    input_mean, target_mean = inputs.mean(axis=0), targets.mean(axis=0)
-    gram = (inputs - input_mean).T @ (inputs - input_mean)
-    gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
-    weight = np.linalg.solve(gram, (inputs - input_mean).T @ (targets - target_mean)).T
-    return weight, target_mean - weight @ input_mean
 
 
 def blend(heads: torch.Tensor) -> torch.Tensor:
@@ -137,4 +122,6 @@ def distill_encoder(
         until=options.until,
     )
     best = run_training(student, task, catalogue, plan, workspace, on_epoch)
+    if options.refit:
+        refit_embedding_layer(student, catalogue, train)
     return student.to("cpu").eval(), best

@@ -11,16 +11,14 @@ from crystal_eyes.encoder.loop import (
     Network,
     OnEpoch,
     TrainingPlan,
-    embed_heads,
     run_training,
     training_and_validation_heads,
-    training_device,
 )
 from crystal_eyes.encoder.losses import EncoderLoss
 from crystal_eyes.encoder.network import Encoder
 from crystal_eyes.encoder.options import TrainingOptions
+from crystal_eyes.encoder.refit import refit_embedding_layer
 from crystal_eyes.encoder.sampling import epoch_rows, group_by_set
-from crystal_eyes.encoder.whitening import SHRINKAGE, fold, whitening_matrix, within_covariance
 from crystal_eyes.errors import UserError
 
 
@@ -73,9 +71,7 @@ def train_encoder(encoder: Encoder, catalogue: Catalogue, options: TrainingOptio
         until=options.until,
     )
     best = run_training(encoder, task, catalogue, plan, workspace, on_epoch)
-    if options.whiten:
-        outputs = embed_heads(encoder, catalogue, train, size, training_device(), encoder.outputs)
-        encoder.to("cpu")
-        fold(whitening_matrix(within_covariance(outputs, labels), SHRINKAGE), outputs.mean(axis=0), encoder.embedding_layer)
+    if options.refit:
+        refit_embedding_layer(encoder, catalogue, train)
     encoder.to("cpu").eval()
     return best

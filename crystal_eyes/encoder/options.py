@@ -18,7 +18,7 @@ class TrainingOptions:
     arcface_weight: float  # weight of the sub-center ArcFace loss, which is added to MultiSimilarityLoss; 0: none
     same_set_share: float  # share of batches whose characters all come from one set of the dataset
     views: str  # which augmentation: one of VIEWS
-    whiten: bool  # whiten within characters at the end
+    refit: bool  # fit the embedding layer anew at the end: see refit
     batch_size: int = option(32, "heads per batch", low=4, high=4096)
     pictures_per_class: int = option(4, "heads of one character per batch (MPerClassSampler)", low=2, high=64)
     learning_rate: float = option(1e-3, "peak learning rate of AdamW", low=1e-7, high=1.0)
@@ -36,6 +36,7 @@ class DistillationOptions:
     views: str  # which augmentation: one of VIEWS
     batch_size: int  # heads
     weight_decay: float  # of AdamW
+    refit: bool  # as in TrainingOptions
     learning_rate: float = option(5e-4, "peak learning rate of AdamW", low=1e-7, high=1.0)
     seed: int = 0
     until: float | None = None

@@ -1,14 +1,9 @@
 """Whitening within characters: directions in which heads of one character differ count less.
 
-As in linear discriminant analysis (Hariharan, Malik and Ramanan, 2012). Whitening is linear, so it is folded into the
-embedding layer and costs nothing when serving. It is applied before normalization to unit length and around the mean of all
-heads: what all heads share varies least within a character and would otherwise be amplified most.
+As in linear discriminant analysis (Hariharan, Malik and Ramanan, 2012).
 """
 
 import numpy as np
-import torch
-
-SHRINKAGE = 0.2  # how it was chosen: docs/results.md
 
 
 def class_means(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -36,11 +31,3 @@ def whitening_matrix(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
     shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / d * np.eye(d)
     values, vectors = np.linalg.eigh(shrunk)
     return vectors / np.sqrt(np.maximum(values, 1e-12)) @ vectors.T
-
-
-def fold(matrix: np.ndarray, center: np.ndarray, layer: torch.nn.Linear) -> None:
-    """Change the layer in place so that it computes matrix [d, d] @ (its outputs - center [d])."""
-    weight, bias = layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()
-    with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(matrix @ weight).float())
-        layer.bias.copy_(torch.from_numpy(matrix @ (bias - center)).float())

@@ -27,7 +27,7 @@ class Recipe:
     arcface_weight: float  # weight of the sub-center ArcFace loss, which is added to MultiSimilarityLoss; 0: none
     same_set_share: float  # share of batches whose characters all come from one set, so that style does not distinguish them
     views: str  # augmentation: light, or serving (also sketches, loose crops, JPEG artifacts...)
-    whiten: bool  # whether the embedding layer is whitened within characters at the end
+    refit: bool  # whether the embedding layer is fitted anew at the end: see crystal_eyes/encoder/refit.py
     drop_connect_rate: float
     distill_epochs: int  # epochs of distilling one encoder from two with different seeds; 0: one encoder is trained
     classifier: str  # a linear one: it names heads in the bundle
@@ -39,14 +39,14 @@ class Recipe:
             arcface_weight=self.arcface_weight,
             same_set_share=self.same_set_share,
             views=self.views,
-            whiten=self.whiten,
+            refit=self.refit,
             **given,
         )
 
     def distillation_options(self, **given: Any) -> DistillationOptions:
         """How this recipe distills an encoder. given: the options that are parameters of distill."""
         return DistillationOptions(
-            side_share=self.side_shares[-1], views=self.views, **given
+            side_share=self.side_shares[-1], views=self.views, refit=self.refit, **given
         )  # the side that the teachers saw last
 
 
@@ -61,7 +61,7 @@ RECIPES = {
         arcface_weight=0.0,
         same_set_share=0.0,
         views="light",
-        whiten=False,
+        refit=False,
         drop_connect_rate=0.0,  # the original tuned it; the value it found is unknown
         distill_epochs=0,
         classifier="perceptron",
@@ -76,7 +76,7 @@ RECIPES = {
         arcface_weight=0.25,
         same_set_share=0.5,
         views="serving",
-        whiten=True,
+        refit=True,
         drop_connect_rate=0.3,
         distill_epochs=4,
         classifier="logistic_regression",

@@ -7,8 +7,8 @@ from tests.unit.encoder.test_loop import same_weights
 
 def test_a_change_is_the_recipe_with_its_fields_set():
     assert changed("best") == RECIPES["best"]
-    recipe = changed("best,side_shares=0.6/0.8,same_set_share=1.0,whiten=False,epochs=3")
-    assert (recipe.side_shares, recipe.same_set_share, recipe.whiten, recipe.epochs) == ((0.6, 0.8), 1.0, False, 3)
+    recipe = changed("best,side_shares=0.6/0.8,same_set_share=1.0,refit=False,epochs=3")
+    assert (recipe.side_shares, recipe.same_set_share, recipe.refit, recipe.epochs) == ((0.6, 0.8), 1.0, False, 3)
 
 
 def test_finished_work_is_read_back_with_its_seconds_and_rate(make_encoder, tmp_path):

@@ -14,14 +14,13 @@ from crystal_eyes.encoder.distillation import (
     blend,
     distill_encoder,
     embeddings_from_features,
-    fit_linear_layer,
-    principal_directions,
 )
+from crystal_eyes.encoder.linear_fits import fit_linear_layer, principal_directions
 from crystal_eyes.encoder.network import Encoder
 from crystal_eyes.encoder.options import DistillationOptions
 from tests.unit.encoder.test_loop import Stop, same_weights, what_was_learned
 
-OPTIONS = DistillationOptions(epochs=3, side_share=5 / 6, views="light", batch_size=8, weight_decay=1e-2)
+OPTIONS = DistillationOptions(epochs=3, side_share=5 / 6, views="light", batch_size=8, weight_decay=1e-2, refit=False)
 RNG = np.random.default_rng(0)
 
 

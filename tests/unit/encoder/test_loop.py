@@ -22,7 +22,7 @@ OPTIONS = TrainingOptions(
     arcface_weight=0.25,
     same_set_share=0.5,
     views="serving",
-    whiten=False,  # done after the last epoch only
+    refit=False,  # done after the last epoch only
     batch_size=8,
     pictures_per_class=2,
 )
@@ -137,18 +137,17 @@ def test_a_training_run_with_a_deadline_ends_then_with_a_small_learning_rate(cat
     assert len(told.epochs) != OPTIONS.epochs  # as many as the time allowed
 
 
-def test_whitening_comes_after_the_best_epoch_and_spreads_characters_evenly(
-    uninterrupted, catalogue_folder, make_encoder, tmp_path
-):
+def test_the_embedding_layer_is_fitted_anew_after_the_best_epoch(uninterrupted, catalogue_folder, make_encoder, tmp_path):
     _, best, _, workspace = uninterrupted
     shutil.copytree(workspace, tmp_path / "copy")
     encoder = make_encoder(**DROPS)
-    assert run(encoder, catalogue_folder, tmp_path / "copy", Stop(), whiten=True) == best
+    assert run(encoder, catalogue_folder, tmp_path / "copy", Stop(), refit=True) == best
     plain = uninterrupted[0].state_dict()
     differ = {name for name, value in encoder.state_dict().items() if not torch.equal(value, plain[name])}
+    assert encoder.description.pooling == "rooted"
     assert differ == {"backbone.classifier.weight", "backbone.classifier.bias"}
     again = make_encoder(**DROPS)
-    run(again, catalogue_folder, tmp_path / "copy", Stop(), whiten=True)
+    run(again, catalogue_folder, tmp_path / "copy", Stop(), refit=True)
     assert same_weights(again, encoder)
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 
@@ -8,7 +9,11 @@ import torch
 from safetensors.torch import save_file
 
 from crystal_eyes.encoder.network import (
+    CENTER_WEIGHT,
     DESCRIPTION,
+    EARLIER_WEIGHT,
+    ROOTED,
+    SMOOTHING,
     WEIGHTS,
     Encoder,
     EncoderDescription,
@@ -231,3 +236,43 @@ def test_features_are_what_the_embedding_layer_is_given(make_encoder):
     with torch.inference_mode():
         features = encoder.features(pictures())
         torch.testing.assert_close(encoder.backbone.classifier(features), encoder.outputs(pictures()), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("backbone", ["mnasnet_small", "tf_efficientnet_lite0", "mobilenetv3_rw"])
+def test_rooted_features_are_roots_of_means_of_two_maps(make_encoder, backbone):
+    encoder, maps = make_encoder(backbone=backbone, pooling=ROOTED, image_size=96).eval(), {}
+    for name in ("blocks", "act2"):
+        module = encoder.backbone.get_submodule(name)
+        module.register_forward_hook(lambda *given, name=name: maps.update({name: given[2].numpy()}))
+    with torch.inference_mode():
+        found = encoder.features(pictures(size=96)).numpy()
+    earlier, last = maps["blocks"], maps["act2"]  # maps of 3 x 3 cells; MobileNetV3 pools before its last convolution
+    middle = last[:, :, 1:2, 1:2] if last.shape[-1] == 3 else last
+    for row in range(3):
+        means = [(1, last[row]), (CENTER_WEIGHT, middle[row]), (EARLIER_WEIGHT, earlier[row])]
+        expected = [w * value / np.sqrt(abs(value) + SMOOTHING) for w, part in means for value in part.mean(axis=(1, 2))]
+        np.testing.assert_allclose(found[row], expected, rtol=1e-3, atol=1e-4)
+    with torch.inference_mode():
+        outputs = encoder.outputs(pictures(size=96))
+        torch.testing.assert_close(outputs, encoder.embedding_layer(encoder.features(pictures(size=96))))
+
+
+def test_an_encoder_with_rooted_pooling_learns_and_is_loaded_the_same(make_encoder, tmp_path):
+    encoder = make_encoder(pooling=ROOTED)
+    loss = encoder.train()(pictures()).sum()
+    loss.backward()
+    assert all(torch.isfinite(p.grad).all() for p in encoder.parameters())
+    save_encoder(encoder, tmp_path)
+    assert torch.equal(embed(load_encoder(tmp_path), pictures()), embed(encoder, pictures()))
+
+
+def test_an_encoder_that_was_saved_before_there_was_a_choice_of_pooling_averages(make_encoder, tmp_path):
+    encoder = make_encoder()
+    save_encoder(encoder, tmp_path)
+    description = json.loads((tmp_path / DESCRIPTION).read_text())
+    del description["pooling"]
+    (tmp_path / DESCRIPTION).write_text(json.dumps(description))
+    assert torch.equal(embed(load_encoder(tmp_path), pictures()), embed(encoder, pictures()))
+    (tmp_path / DESCRIPTION).write_text(json.dumps(description | {"pooling": "median"}))
+    with pytest.raises(UserError, match="pooling median is unknown"):
+        load_encoder(tmp_path)

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-import torch
 
-from crystal_eyes.encoder.whitening import fold, whitening_matrix, within_covariance
+from crystal_eyes.encoder.whitening import whitening_matrix, within_covariance
 from crystal_eyes.evaluation.retrieval import retrieval
 
 
@@ -43,16 +42,6 @@ def test_characters_that_vary_in_one_direction_are_found_better():
         return retrieval((z / np.linalg.norm(z, axis=1, keepdims=True)).astype(np.float32), names)["map_at_r"]
 
     assert score(white) > score(unseen) + 0.2
-
-
-def test_a_folded_layer_gives_what_the_matrix_makes_of_its_outputs():
-    torch.manual_seed(0)
-    layer, x = torch.nn.Linear(7, 5), torch.randn(4, 7)
-    matrix = whitening_matrix(np.cov(np.random.default_rng(0).normal(size=(5, 50))), 0.05)
-    center = np.arange(5.0)
-    expected = (layer(x).detach().numpy() - center) @ matrix
-    fold(matrix, center, layer)
-    np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_variation_at_all_is_no_failure():
