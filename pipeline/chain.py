@@ -127,10 +127,11 @@ def _trained(train: Train, distill: Distill, catalogue: str, run: Runner) -> str
     encoder = run("train", {"catalogue": catalogue, **own_values(train)}).output("encoder")
     if not distill.distill_epochs:
         return encoder
-    other_seed = (train.seed + 1) % 2**31
-    other = run("train", {"catalogue": catalogue, **own_values(train), "seed": other_seed}).output("encoder")
-    both = {"catalogue": catalogue, "encoder": encoder, "other": other}
-    return run("distill", both | own_values(distill)).output("encoder")
+    teachers = {"encoder": encoder}
+    for number, name in enumerate(("other", "third")[: RECIPES[train.recipe].teachers - 1], 1):
+        seed = (train.seed + number) % 2**31
+        teachers[name] = run("train", {"catalogue": catalogue, **own_values(train), "seed": seed}).output("encoder")
+    return run("distill", {"catalogue": catalogue, **teachers, **own_values(distill)}).output("encoder")
 
 
 def _require_encoder(main: Main) -> None:

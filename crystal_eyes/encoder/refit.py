@@ -19,7 +19,9 @@ from crystal_eyes.encoder.network import ROOTED, Encoder
 from crystal_eyes.encoder.whitening import class_means, whitening_matrix, within_covariance
 
 SHRINKAGE = 0.5  # of the covariance within characters
-TOWARD_MEAN = 0.6  # how far targets are moved from a head's whitened embedding to the mean of its character
+# How far targets are moved from a head's whitened embedding to the mean of its character: TOWARD_MEAN for very many
+# characters, half as far for HALFWAY, because the means of a few characters leave out what distinguishes others
+TOWARD_MEAN, HALFWAY = 0.6, 300
 MAX_HEADS = 20_000  # that the layer is fitted on: a gigabyte of memory
 
 
@@ -46,7 +48,8 @@ def embedding_targets(features: np.ndarray, labels: np.ndarray, size: int) -> np
     embeddings = np.zeros((len(features), size))
     embeddings[:, : directions.shape[1]] = _unit_length(whitened @ directions)
     means = _unit_length(class_means(embeddings, labels))
-    return _unit_length((1 - TOWARD_MEAN) * embeddings + TOWARD_MEAN * means[labels])
+    share = TOWARD_MEAN * len(means) / (len(means) + HALFWAY)
+    return _unit_length((1 - share) * embeddings + share * means[labels])
 
 
 def _unit_length(values: np.ndarray) -> np.ndarray:

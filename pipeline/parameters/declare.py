@@ -57,9 +57,9 @@ def same_as(parameters: type, name: str) -> Any:
     return dataclasses.field(default=field.default, metadata=field.metadata)
 
 
-def step_result(help: str, places: Mapping[str, Path] | None = None) -> Any:
+def step_result(help: str, places: Mapping[str, Path] | None = None, optional: bool = False) -> Any:
     """A field that names the result of another step; main fills it in."""
-    return parameter("", help, input="files", chained=True, places=places)
+    return parameter("", help, input="files", chained=True, places=places, optional=optional)
 
 
 def inputs(parameters: Any) -> dict[str, str]:

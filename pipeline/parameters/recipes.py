@@ -1,4 +1,4 @@
-"""The two recipes: how an encoder is trained, and which classifier names heads in the bundle.
+"""The recipes: how an encoder is trained, and which classifier names heads in the bundle.
 
 How `best` was found, and what each part of it contributes: docs/results.md.
 """
@@ -6,7 +6,7 @@ How `best` was found, and what each part of it contributes: docs/results.md.
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
+from crystal_eyes.encoder.options import STRONG, DistillationOptions, TrainingOptions
 
 Parameters = TypeVar("Parameters")
 # in two dimensions an embedding can lie exactly on its ArcFace center, where the gradient is infinite; backbones halve
@@ -26,10 +26,11 @@ class Recipe:
     side_shares: tuple[float, ...]  # side in training as a share of image_size, each for an equal part of the epochs
     arcface_weight: float  # weight of the sub-center ArcFace loss, which is added to MultiSimilarityLoss; 0: none
     same_set_share: float  # share of batches whose characters all come from one set, so that style does not distinguish them
-    views: str  # augmentation: light, or serving (also sketches, loose crops, JPEG artifacts...)
+    views: str  # augmentation: light, serving (also sketches, JPEG artifacts...) or strong (also frames, glow...)
     refit: bool  # whether the embedding layer is fitted anew at the end: see crystal_eyes/encoder/refit.py
     drop_connect_rate: float
-    distill_epochs: int  # epochs of distilling one encoder from two with different seeds; 0: one encoder is trained
+    distill_epochs: int  # epochs of distilling one encoder from several with different seeds; 0: one encoder is trained
+    teachers: int  # how many: 2 or 3
     classifier: str  # a linear one: it names heads in the bundle
 
     def training_options(self, **given: Any) -> TrainingOptions:
@@ -64,6 +65,7 @@ RECIPES = {
         refit=False,
         drop_connect_rate=0.0,  # the original tuned it; the value it found is unknown
         distill_epochs=0,
+        teachers=2,
         classifier="perceptron",
     ),
     "best": Recipe(
@@ -79,6 +81,24 @@ RECIPES = {
         refit=True,
         drop_connect_rate=0.3,
         distill_epochs=4,
+        teachers=2,
+        classifier="logistic_regression",
+    ),
+    # about how the released encoder was trained; for a GPU, or for a night
+    "large": Recipe(
+        backbone="tf_efficientnet_lite2",
+        weights="pretrained",
+        embedding_size=512,
+        image_size=192,
+        epochs=14,
+        side_shares=(1 / 2, 2 / 3, 5 / 6),
+        arcface_weight=0.25,
+        same_set_share=0.5,
+        views=STRONG,
+        refit=True,
+        drop_connect_rate=0.3,
+        distill_epochs=24,
+        teachers=3,
         classifier="logistic_regression",
     ),
 }

@@ -179,11 +179,12 @@ class Train(StepParameters):
 
 @dataclass(frozen=True)
 class Distill(StepParameters):
-    """Distill one encoder from two that were trained with different seeds; keep its best epoch."""
+    """Distill one encoder from two or three that were trained with different seeds; keep its best epoch."""
 
-    catalogue: str = step_result("catalogue that both encoders were trained on (runs:/ID/catalogue or a folder)")
+    catalogue: str = step_result("catalogue that all encoders were trained on (runs:/ID/catalogue or a folder)")
     encoder: str = step_result("encoder written by train, from which the student is initialized (runs:/ID/encoder)")
     other: str = step_result("encoder written by train with another seed")
+    third: str = step_result("encoder written by train with a third seed; empty: two are enough", optional=True)
     recipe: str = _recipe()
     distill_epochs: int | None = parameter(
         None, f"passes over the training heads; 0: main trains one encoder, without distillation; {EMPTY}", low=0, high=10_000

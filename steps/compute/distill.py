@@ -1,4 +1,4 @@
-"""Distills one encoder from two teachers and writes it."""
+"""Distills one encoder from several teachers and writes it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ def distill(
             raise UserError(f"encoder {name} was not trained on this catalogue: give the catalogue that it was trained on")
     if len({teacher.description.image_size for teacher in loaded.values()}) > 1:
         sizes = ", ".join(f"{name} {teacher.description.image_size} px" for name, teacher in loaded.items())
-        raise UserError(f"the encoders see different image sizes ({sizes}): train both with the same image_size")
+        raise UserError(f"the encoders see different image sizes ({sizes}): train all with the same image_size")
     student, best = distill_encoder(list(loaded.values()), Catalogue(catalogue), options, workspace, on_epoch)
     folder = workspace / "encoder"
     save_encoder(student, folder)

@@ -123,6 +123,13 @@ def test_best_trains_two_seeds_and_goes_on_with_what_is_distilled_from_both():
     assert steps["export"]["encoder"] == "pending:/distill/encoder"
 
 
+def test_large_distills_three():
+    steps = given("--recipe", "large", "--seed", "4")
+    assert [name for name in steps if name.startswith("train")] == ["train seed 4", "train seed 5", "train seed 6"]
+    teachers = [steps["distill"][name] for name in ("encoder", "other", "third")]
+    assert teachers == [f"pending:/train seed {seed}/encoder" for seed in (4, 5, 6)]
+
+
 @pytest.mark.parametrize("arguments", [("--recipe", "2020"), ("--distill_epochs", "0")])
 def test_without_epochs_to_distill_one_encoder_is_trained(arguments):
     steps = given(*arguments)

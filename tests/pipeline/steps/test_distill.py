@@ -54,6 +54,7 @@ def test_zero_epochs_are_refused(tiny_main, inputs):
 
 def test_an_encoder_is_not_distilled_with_itself(tiny_main, inputs):
     assert "are the same encoder" in refusal(tiny_main, {**inputs, "other": inputs["encoder"]})
+    assert "other and third are the same encoder" in refusal(tiny_main, {**inputs, "third": inputs["other"]})
 
 
 @pytest.mark.parametrize(
