@@ -66,9 +66,9 @@ def class_means(heads: LabeledEmbeddings, train: np.ndarray) -> tuple[np.ndarray
     return names, np.stack([mean_embedding(some.embeddings[some.character == name]) for name in names])
 
 
-def few_shot(heads: LabeledEmbeddings, seed: int) -> list[float]:
-    """top-1/3/5 of the nearest class mean of SHOTS heads."""
-    train, test = draw(heads, SHOTS, None, seed)
+def few_shot(heads: LabeledEmbeddings, seed: int, shots: int = SHOTS) -> list[float]:
+    """top-1/3/5 of the nearest class mean of so many heads."""
+    train, test = draw(heads, shots, None, seed)
     names, means = class_means(heads, train)
     return top(heads.embeddings[test] @ means.T, np.searchsorted(names, heads.character[test]))
 
@@ -93,11 +93,11 @@ def sketch_recall(heads: LabeledEmbeddings, sketches: LabeledEmbeddings) -> floa
     return float(np.concatenate(found).mean()) if found else float("nan")
 
 
-def strangers(heads: LabeledEmbeddings, seed: int) -> float:
-    """AUROC of the distance to the nearest class mean (SHOTS heads each), with half of the characters left out."""
+def strangers(heads: LabeledEmbeddings, seed: int, shots: int = SHOTS) -> float:
+    """AUROC of the distance to the nearest class mean (of so many heads), with half of the characters left out."""
     names = np.unique(heads.character)
     away = np.isin(heads.character, names[np.array([stable_number(f"{seed} {name}") % 2 == 0 for name in names])])
-    train, test = draw(heads[~away], SHOTS, None, seed)
+    train, test = draw(heads[~away], shots, None, seed)
     known = heads[~away]
     _, means = class_means(known, train)
     near, far = ((-(some @ means.T).max(axis=1)) for some in (known.embeddings[test], heads.embeddings[away]))
