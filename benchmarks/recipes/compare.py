@@ -50,9 +50,8 @@ def main(catalogue: str, part: str, *encoders: str) -> None:
     for folder in encoders:
         heads, drawn = embedded(folder, source, part)
         print(f"\n{folder}: {len(heads.character)} heads of {len(np.unique(heads.character))} characters")
-        print(
-            f"MAP@R {map_at_r(heads):.3f}; generated line art finds the character in color, R@1 {sketch_recall(heads, drawn):.3f}"
-        )
+        print(f"MAP@R {map_at_r(heads):.3f}")
+        print(f"generated line art finds another picture of the character, R@1: {sketch_recall(heads, drawn):.3f}")
         for shots in (5, 1):
             found = np.array([few_shot(heads, seed, shots) for seed in range(SEEDS)])
             print(f"{shots} heads a character: top-1 {spread(found[:, 0])}, top-5 {spread(found[:, 2])}")
