@@ -8,7 +8,7 @@ MAX_ASPECT_RATIO = 3.0  # a longer picture is a strip
 WINDOW, OVERLAP = 1.8, 0.9  # lengths of a window and of its overlap with the next, in shorter sides of the strip
 MAX_WINDOWS = 64  # of one strip: where more would be needed, windows are longer, and heads appear smaller in them
 MIN_SIDE = 16  # pixels: a narrower strip can't show a head
-CUT_MARGIN = 0.02  # of the strip's shorter side: a box that ends this close to a border of its window may be cut there
+CUT_MARGIN = 0.02  # of a window's shorter side: a box that ends this close to a border of its window may be cut there
 CONTAINED = 0.6  # share of the smaller of two boxes that lies in the other: they show one head
 
 Window = tuple[int, int, int, int]  # left, top, right, bottom in pixels of the picture
@@ -34,7 +34,7 @@ def windows(width: int, height: int) -> list[Window]:
 
 def is_cut(boxes: np.ndarray, found_in: np.ndarray, width: int, height: int) -> np.ndarray:
     """bool [n]: boxes that end at a border of their window, float32 [n, 4], beyond which the picture of that size goes on."""
-    margin = CUT_MARGIN * min(width, height)
+    margin = CUT_MARGIN * (found_in[:, 2:] - found_in[:, :2]).min(axis=1, keepdims=True)
     first: np.ndarray = (boxes[:, :2] < found_in[:, :2] + margin) & (found_in[:, :2] > 0)
     last: np.ndarray = (boxes[:, 2:] > found_in[:, 2:] - margin) & (found_in[:, 2:] < (width, height))
     return np.any(first | last, axis=1)

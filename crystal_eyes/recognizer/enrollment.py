@@ -49,11 +49,13 @@ class Enrollment:
     look_alikes: list[tuple[str, Head]] = field(default_factory=list)  # picture, its head named as a character known before
 
 
-def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[Path]) -> Enrollment:
+def enroll(
+    folder: Path, character: str, series: str | None, pictures: Sequence[Path], head: bool = False
+) -> Enrollment:
     """Add a character to the bundle in folder from pictures with one head each, or more heads to an enrolled character.
 
     Name and series together identify a character; without a series, it is the one with this name, or a new one. Pictures whose
-    heads the bundle already has are left out. Raises UserError, without any change, on a name that is not valid, ambiguous, or
+    heads the bundle already has are left out. head: every picture is one head, which is not searched for. Raises UserError, without any change, on a name that is not valid, ambiguous, or
     that of a trained character, on no usable head, and on more than MAX_HEADS.
     """
     name, its_series = normalize_name(character), None if series is None else normalize_text(series)
@@ -72,7 +74,7 @@ def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[
         if len(pictures) + result.heads_before > MAX_HEADS:
             had = f" in addition to the {result.heads_before} enrolled before" if result.heads_before else ""
             raise UserError(f"too many pictures of {name} ({len(pictures)}{had}): choose at most {MAX_HEADS} varied ones")
-        names, heads, embeddings = _usable(recognizer, pictures, None if is_new else _label(recognizer, own), result)
+        names, heads, embeddings = _usable(recognizer, pictures, head, None if is_new else _label(recognizer, own), result)
         if not heads:
             raise UserError(_why_no_head(own, result))
         for picture, head in zip(names, recognizer.name_heads(heads)):
@@ -194,7 +196,7 @@ def remove_unlisted(folder: Path) -> None:
 
 
 def _usable(
-    recognizer: Recognizer, pictures: Sequence[Path], own: int | None, result: Enrollment
+    recognizer: Recognizer, pictures: Sequence[Path], head: bool, own: int | None, result: Enrollment
 ) -> tuple[list[str], list[FoundHead], np.ndarray]:
     """The pictures that can be enrolled, their heads, and the heads' embeddings; the others go to result.left_out.
 
@@ -205,7 +207,7 @@ def _usable(
     embeddings: list[np.ndarray] = []
     for path in map(str, pictures):
         try:
-            found = recognizer.find(path)
+            found = recognizer.find(path, head=head)
         except (PictureError, OSError) as error:
             result.left_out.append((path, str(error)))
             continue

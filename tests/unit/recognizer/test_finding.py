@@ -5,8 +5,9 @@ from PIL import Image
 from crystal_eyes.boxes import as_boxes, clip, iou
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.detector.training.backgrounds import interface, pattern
 from crystal_eyes.detector.training.cutouts import cast_cutouts
-from crystal_eyes.recognizer.finding import FRAME, MAX_HEADS, find_heads
+from crystal_eyes.recognizer.finding import CROP_SIDE, FAINT, FRAMES, MAX_HEADS, Search, find_heads
 from tests.runs import HEAD_DETECTOR, draw_head
 
 
@@ -38,8 +39,8 @@ def test_a_head_crop_is_taken_whole(detector, character, side):
 class OnlyInFrames(HeadDetector):
     """Misses all heads in pictures of up to 130 pixels: they are found only in a frame, which makes the picture larger."""
 
-    def detect(self, picture, *thresholds):
-        boxes, scores = super().detect(picture, *thresholds)
+    def detect(self, picture, *thresholds, **detail):
+        boxes, scores = super().detect(picture, *thresholds, **detail)
         return (boxes, scores) if max(picture.shape) > 130 else (boxes[:0], scores[:0])
 
 
@@ -113,7 +114,7 @@ def test_a_small_picture_is_searched_twice_before_it_counts_as_a_page(detector, 
     for side in range(200, 290, 10):
         picture = centerd(size, side)
         boxes, scores = detector.detect(picture)
-        edge = round(FRAME * 300)
+        edge = round(FRAMES[0][0] * 300)
         framed, _ = detector.detect(np.pad(picture, ((edge, edge), (edge, edge), (0, 0)), constant_values=255))
         found = find_heads(detector, picture)
         square = min(size) > 180
@@ -161,7 +162,9 @@ def test_the_picture_is_left_as_it_was(detector):
 class Crowd:
     """Stands for a detector that finds very many heads."""
 
-    def detect(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    confidence = 0.4
+
+    def detect(self, picture: np.ndarray, confidence: float, detail: str) -> tuple[np.ndarray, np.ndarray]:
         left = np.arange(3 * MAX_HEADS, dtype=np.float32)
         return np.stack([left, left * 0, left + 9, left * 0 + 9], axis=1), np.linspace(0.99, 0.4, 3 * MAX_HEADS)
 
@@ -188,3 +191,57 @@ def test_heads_of_a_strip_are_cut_from_where_they_are(detector, size):
     for head, place in zip(found, expected):
         assert iou(as_boxes([head.box]), place[None])[0, 0] > 0.4
         np.testing.assert_array_equal(head.picture, crop_head(picture, np.array(head.box)))
+
+
+def test_a_picture_that_is_said_to_be_one_head_is_not_searched():
+    class NoSearch:
+        """Stands for a detector that must not be asked."""
+
+    for size in [(40, 300), (300, 40), (1, 1), (600, 400)]:
+        picture = np.full((*size, 3), 255, np.uint8)
+        (head,) = find_heads(NoSearch(), picture, Search(head=True))
+        assert (head.box, head.confidence, head.whole_picture) == ((0, 0, size[1], size[0]), 1, True)
+        assert head.picture is picture
+
+
+@pytest.mark.parametrize(("detail", "head", "why"), [("fine", False, "'fine'.*normal or high"), ("high", True, "one of the two")])
+def test_a_contradictory_search_is_refused(detail, head, why):
+    with pytest.raises(ValueError, match=why):
+        Search(detail, head)
+
+
+class Faint:
+    """Stands for a detector that finds one box, which it is not sure of, in every picture, and counts its searches."""
+
+    confidence = 0.5
+
+    def __init__(self, score: float, share: float):
+        self.score, self.share, self.searches = score, share, 0
+
+    def detect(self, picture: np.ndarray, confidence: float, detail: str = "normal"):
+        self.searches += 1
+        side = self.share * max(picture.shape) * (1 if self.searches == 1 else 1 / 2.2)
+        box = as_boxes([[0, 0, side, side]]) + np.float32(0 if self.searches == 1 else 0.6 / 2.2 * max(picture.shape))
+        return (box, np.array([self.score], np.float32)) if self.score > confidence else (box[:0], np.zeros(0, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("size", "score", "share", "answered"),
+    [((200, 200), 0.3, 0.8, True), ((200, 140), 0.3, 0.8, True), ((200, 100), 0.3, 0.8, False), ((200, 200), 0.3, 0.3, False),
+     ((200, 200), FAINT - 0.01, 0.8, False), ((CROP_SIDE + 9, CROP_SIDE + 9), 0.3, 0.8, False)],
+)  # fmt: skip
+def test_a_small_picture_is_taken_for_a_head_if_one_that_fills_it_is_possible(size, score, share, answered):
+    detector = Faint(score, share)
+    found = find_heads(detector, np.zeros((*size[::-1], 3), np.uint8))
+    assert [head.whole_picture for head in found] == [True] * answered
+    assert not answered or found[0].confidence == np.float32(score)
+    assert detector.searches <= 1 + len(FRAMES)
+
+
+@pytest.mark.parametrize("draw", [pattern, interface])
+def test_patterns_and_windows_of_programs_show_no_head(detector, draw):
+    """At the sizes of head crops, where faint heads count, and of whole pictures."""
+    for number in range(12):
+        rng = np.random.default_rng([98, number])
+        width = (64, 120, 200, 320, 500, 900)[number % 6]
+        assert find_heads(detector, draw(rng, width, round(width * rng.uniform(0.7, 1)))) == []
