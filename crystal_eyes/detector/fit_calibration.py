@@ -16,24 +16,24 @@ MIN_OUTPUT = 0.05  # boxes below it are many, are never reported, and would deci
 MIN_BOXES = 10  # of heads, and of others: fewer decide nothing
 
 
-def fit(groups: Sequence[Sequence[PictureDetections]]) -> Calibration:
-    """The calibration under which the boxes found in these pictures are as likely as possible; each group weighs the same.
+def fit(groups: Sequence[Sequence[PictureDetections]], weights: Sequence[float] | None = None) -> Calibration:
+    """The calibration under which the boxes found in these pictures are as likely as possible.
 
-    The confidences must be the network's own numbers. Raises ValueError where there are too few boxes, or where confident ones
+    weights: of each group of pictures, however many boxes it has; None: all weigh the same. The confidences must be the network's own numbers. Raises ValueError where there are too few boxes, or where confident ones
     are heads less often.
     """
-    scores, hits, weights = [], [], []
-    for group in groups:
+    scores, hits, shares = [], [], []
+    for group, weight in zip(groups, weights or [1.0] * len(groups), strict=True):
         some = np.concatenate([picture.scores for picture in group]) if group else np.zeros(0)
         right = np.concatenate([true_positives(picture, MIN_IOU) for picture in group]) if group else np.zeros(0, bool)
         kept = some >= MIN_OUTPUT
         scores.append(some[kept])
         hits.append(right[kept])
-        weights.append(np.full(kept.sum(), 1 / max(1, kept.sum())))
+        shares.append(np.full(kept.sum(), weight / max(1, kept.sum())))
     all_scores, all_hits = np.concatenate(scores), np.concatenate(hits)
     if min(all_hits.sum(), (~all_hits).sum()) < MIN_BOXES:
         raise ValueError(f"{all_hits.sum()} boxes of heads and {(~all_hits).sum()} others are too few")
-    share = np.concatenate(weights)
+    share = np.concatenate(shares)
     model = LogisticRegression(C=np.inf).fit(logit(all_scores)[:, None], all_hits, share * len(share) / share.sum())
     slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
     if slope <= 0:
