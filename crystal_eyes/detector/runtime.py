@@ -48,6 +48,10 @@ class HeadDetector:
                 raise UserError(f"detector {path} can't be used: its {error} is not valid") from None
         self.confidence = CONFIDENCE if self.calibration else UNCALIBRATED_CONFIDENCE  # minimum of a head
 
+    def confidence_of(self, output: float) -> float:
+        """The confidence of a box to which the network gives that number."""
+        return float(self.calibration(np.array([output]))[0]) if self.calibration else output
+
     def detect(
         self, picture: np.ndarray, confidence: float | None = None, nms_iou: float = NMS_IOU, detail: str = NORMAL
     ) -> tuple[np.ndarray, np.ndarray]:

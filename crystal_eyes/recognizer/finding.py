@@ -7,6 +7,7 @@ from PIL import Image
 
 from crystal_eyes.boxes import clip
 from crystal_eyes.data.cropping import MARGIN, crop_head
+from crystal_eyes.detector.calibration import logit
 from crystal_eyes.detector.defaults import DETAILS, NORMAL
 from crystal_eyes.detector.runtime import GRAY, HeadDetector
 
@@ -15,10 +16,11 @@ MAX_RATIO = 1.6  # of the sides of a head crop
 CROP_SIDE = 400  # px: a picture whose longer side is at most this may be a head crop
 FRAMED_SIDE = 1000  # px: larger pictures are reduced before they are framed, to save memory
 MAX_HEADS = 100  # of one picture, the most confident: naming them is what a crowd costs
-PAPER = 255
-# around a tight crop: width of the frame as a share of the longer side, gray value; the second only where nothing was found
-FRAMES = ((0.6, PAPER), (0.3, GRAY))
-FAINT = 0.15  # minimum confidence of a head that fills a picture of at most CROP_SIDE in which nothing else was found
+FRAME, PAPER = 0.6, 255  # around a tight crop: width as a share of the longer side, gray value
+SECOND_FRAME = 0.3  # where nothing was found in the first one: the same width, in GRAY
+# outputs of the network for a head that fills a picture of at most CROP_SIDE in which nothing else is found. It must be seen three
+# times: in the picture, in the frame and in the second frame. What is no head is often seen well once, but hardly the other times.
+POSSIBLE, FAINT = 0.03, 0.06  # each of the three, and their mean (of log-odds)
 
 
 @dataclass(frozen=True)
@@ -49,28 +51,31 @@ def find_heads(detector: HeadDetector, picture: np.ndarray, search: Search = Sea
     """The heads in a uint8 RGB [h, w, 3] picture, most confident first, at most MAX_HEADS.
 
     A detector trained on whole pictures misses heads that fill theirs, so a small picture, or one without any head, is put
-    into a frame and searched again. A small one that still shows none is a head crop if a head that fills it is possible.
+    into a frame and searched again. A small one that still shows none is a head crop if it may show a head that fills it.
     """
     height, width = picture.shape[:2]
     longer = max(height, width)
     if search.head:
         return [_whole(picture, 1.0)]
     square = longer <= MAX_RATIO * min(height, width)
-    least = min(FAINT, detector.confidence) if square and longer <= CROP_SIDE and search.detail == NORMAL else detector.confidence
-    possible, their_scores = detector.detect(picture, least, detail=search.detail)
-    boxes, scores = _sure(detector, possible, their_scores)
-    filling, faint = (_filling(boxes, scores, longer), _filling(possible, their_scores, longer)) if square else (0.0, 0.0)
-    if square and not filling and (not len(boxes) or longer <= CROP_SIDE):
-        for number, frame in enumerate(FRAMES):
-            if number and len(boxes):
-                break
-            possible, their_scores = _detect_in_frame(detector, picture, *frame)
-            again, again_scores = _sure(detector, possible, their_scores)
-            filling, faint = _filling(again, again_scores, longer), max(faint, _filling(possible, their_scores, longer))
-            if not len(boxes):
-                boxes, scores = again, again_scores
-    if not len(boxes) and longer <= CROP_SIDE:
-        filling = faint
+    small = square and longer <= CROP_SIDE
+    possible_head = detector.confidence_of(POSSIBLE)
+    least = possible_head if small and search.detail == NORMAL else detector.confidence
+    possible = detector.detect(picture, least, detail=search.detail)
+    boxes, scores = _sure(detector, *possible)
+    filling = _filling(boxes, scores, longer) if square else 0.0
+    if square and not filling and (small or not len(boxes)):
+        framed = _detect_in_frame(detector, picture, FRAME, PAPER, possible_head)
+        again, again_scores = _sure(detector, *framed)
+        filling = _filling(again, again_scores, longer)
+        if not len(boxes):
+            boxes, scores = again, again_scores
+        if small and not len(boxes):
+            seen = [_filling(*possible, longer), _filling(*framed, longer)]
+            if min(seen) > 0:
+                seen.append(_filling(*_detect_in_frame(detector, picture, SECOND_FRAME, GRAY, possible_head), longer))
+                enough = min(seen) > 0 and logit(np.array(seen)).mean() > logit(np.array(detector.confidence_of(FAINT)))
+                filling = max(seen) if enough else 0.0
     if filling:
         return [_whole(picture, filling)]
     return [
@@ -90,16 +95,16 @@ def _sure(detector: HeadDetector, boxes: np.ndarray, scores: np.ndarray) -> tupl
 
 
 def _detect_in_frame(
-    detector: HeadDetector, picture: np.ndarray, share: float, gray: int
+    detector: HeadDetector, picture: np.ndarray, share: float, gray: int, confidence: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Possible heads in a picture within a frame, clipped to the picture. share, gray: see FRAMES."""
+    """Heads above a confidence in a picture within a frame, clipped to the picture. share: width of the frame in longer sides."""
     height, width = picture.shape[:2]
     scale = min(1.0, FRAMED_SIDE / max(height, width))
     sides = [max(1, round(side * scale)) for side in (width, height)]
     small = picture if scale == 1 else np.asarray(Image.fromarray(picture).resize(sides, Image.Resampling.BOX))
     edge = round(share * max(sides))
     framed = np.pad(small, ((edge, edge), (edge, edge), (0, 0)), constant_values=gray)
-    boxes, scores = detector.detect(framed, min(FAINT, detector.confidence))
+    boxes, scores = detector.detect(framed, confidence)
     return clip((boxes - np.float32(edge)) / np.float32(scale), width, height), scores
 
 
