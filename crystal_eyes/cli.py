@@ -246,7 +246,9 @@ def _comparison(number: int, head: Head) -> list[str]:
 def add_search(command: argparse.ArgumentParser) -> None:
     """The arguments that say how pictures are searched for heads: detail and head, as Recognizer.find takes them."""
     how = command.add_mutually_exclusive_group()
-    how.add_argument("--detail", choices=DETAILS, default=NORMAL, help="high: find small heads too; takes longer (default: normal)")
+    how.add_argument(
+        "--detail", choices=DETAILS, default=NORMAL, help="high: find small heads too; takes longer (default: normal)"
+    )
     how.add_argument("--head", action="store_true", help=HEAD)
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/detector/calibrate.py DETECTOR --labels FOLDER [FOLDER ...] [--bundle BUNDLE]
 
-To run again for each new detector. Fitted on the test third of the labels (score.py; nine tenths of the weight) and on 60 composed
-scenes of cast heads (a tenth): the only pictures that neither train a detector nor select its epoch, on which it is too sure of
+To run again for each new detector. Fitted on the test third of the labels (score.py; nine tenths of the weight) and on 60
+composed scenes of cast heads (a tenth): pictures that neither train a detector nor select its epoch, on which it is too sure of
 itself. So that the figures for the test third hold for other pictures, each half of it is measured with a calibration fitted
 without it: reliability by bins of confidence, and precision and recall. --bundle: also put the calibrated detector into this
 bundle.

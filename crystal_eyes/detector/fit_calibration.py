@@ -19,8 +19,8 @@ MIN_BOXES = 10  # of heads, and of others: fewer decide nothing
 def fit(groups: Sequence[Sequence[PictureDetections]], weights: Sequence[float] | None = None) -> Calibration:
     """The calibration under which the boxes found in these pictures are as likely as possible.
 
-    weights: of each group of pictures, however many boxes it has; None: all weigh the same. The confidences must be the network's own numbers. Raises ValueError where there are too few boxes, or where confident ones
-    are heads less often.
+    weights: of each group of pictures, however many boxes it has; None: all weigh the same. The confidences must be the
+    network's own numbers. Raises ValueError where there are too few boxes, or where confident ones are heads less often.
     """
     scores, hits, shares = [], [], []
     for group, weight in zip(groups, weights or [1.0] * len(groups), strict=True):

@@ -49,14 +49,13 @@ class Enrollment:
     look_alikes: list[tuple[str, Head]] = field(default_factory=list)  # picture, its head named as a character known before
 
 
-def enroll(
-    folder: Path, character: str, series: str | None, pictures: Sequence[Path], head: bool = False
-) -> Enrollment:
+def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[Path], head: bool = False) -> Enrollment:
     """Add a character to the bundle in folder from pictures with one head each, or more heads to an enrolled character.
 
     Name and series together identify a character; without a series, it is the one with this name, or a new one. Pictures whose
-    heads the bundle already has are left out. head: every picture is one head, which is not searched for. Raises UserError, without any change, on a name that is not valid, ambiguous, or
-    that of a trained character, on no usable head, and on more than MAX_HEADS.
+    heads the bundle already has are left out. head: every picture is one head, which is not searched for. Raises UserError,
+    without any change, on a name that is not valid, ambiguous, or that of a trained character, on no usable head, and on more
+    than MAX_HEADS.
     """
     name, its_series = normalize_name(character), None if series is None else normalize_text(series)
     with locked(folder):

@@ -18,8 +18,8 @@ FRAMED_SIDE = 1000  # px: larger pictures are reduced before they are framed, to
 MAX_HEADS = 100  # of one picture, the most confident: naming them is what a crowd costs
 FRAME, PAPER = 0.6, 255  # around a tight crop: width as a share of the longer side, gray value
 SECOND_FRAME = 0.3  # where nothing was found in the first one: the same width, in GRAY
-# outputs of the network for a head that fills a picture of at most CROP_SIDE in which nothing else is found. It must be seen three
-# times: in the picture, in the frame and in the second frame. What is no head is often seen well once, but hardly the other times.
+# outputs of the network for a head that fills a picture of at most CROP_SIDE in which nothing else is found. It must be seen
+# three times: in the picture, in the frame and in the second frame. What is no head is often seen once, but hardly three times.
 POSSIBLE, FAINT = 0.03, 0.06  # each of the three, and their mean (of log-odds)
 
 
@@ -71,6 +71,8 @@ def find_heads(detector: HeadDetector, picture: np.ndarray, search: Search = Sea
         if not len(boxes):
             boxes, scores = again, again_scores
         if small and not len(boxes):
+            if search.detail != NORMAL:
+                possible = detector.detect(picture, possible_head)
             seen = [_filling(*possible, longer), _filling(*framed, longer)]
             if min(seen) > 0:
                 seen.append(_filling(*_detect_in_frame(detector, picture, SECOND_FRAME, GRAY, possible_head), longer))
@@ -97,7 +99,7 @@ def _sure(detector: HeadDetector, boxes: np.ndarray, scores: np.ndarray) -> tupl
 def _detect_in_frame(
     detector: HeadDetector, picture: np.ndarray, share: float, gray: int, confidence: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Heads above a confidence in a picture within a frame, clipped to the picture. share: width of the frame in longer sides."""
+    """Heads above a confidence in a picture within a frame, clipped to the picture. share: the frame's width in longer sides."""
     height, width = picture.shape[:2]
     scale = min(1.0, FRAMED_SIDE / max(height, width))
     sides = [max(1, round(side * scale)) for side in (width, height)]

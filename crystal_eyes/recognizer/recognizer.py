@@ -67,8 +67,8 @@ class Recognizer:
 
         detail: "high" finds small heads too and takes longer. head: the picture is one head, which is not searched for.
         picture: encoded bytes, a path, an open binary file, a Pillow picture, or a uint8 array: [h, w, 3] (RGB), [h, w, 4]
-        (RGBA) or [h, w] (gray). Raises PictureError: not usable; OSError: not a readable file; TypeError: none of these; ValueError:
-        another detail, or high detail of a picture that is one head.
+        (RGBA) or [h, w] (gray). Raises PictureError: not usable; OSError: not a readable file; TypeError: none of these;
+        ValueError: another detail, or high detail of a picture that is one head.
         """
         return self.name_heads(self.find(picture, detail=detail, head=head))
 
@@ -78,8 +78,8 @@ class Recognizer:
         """For each picture, in order, its heads, or the error if it can't be read. Uses all cores; memory use is constant.
 
         Pictures are read and searched in parallel; their heads are embedded in batches, so results may differ from
-        those of `recognize` by floating-point rounding. detail, head: as there, for all pictures. Raises TypeError for what is not
-        a picture, or a single one; ValueError as there.
+        those of `recognize` by floating-point rounding. detail, head: as there, for all pictures. Raises TypeError for
+        what is not a picture, or a single one; ValueError as there.
         """
         search = Search(detail, head)
         if isinstance(pictures, (str, bytes, bytearray, Path, Image.Image)):

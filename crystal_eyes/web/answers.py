@@ -39,7 +39,7 @@ class Answer:
         return {"picture": self.name, "found": self.found, "heads": [head.as_dict() for head in self.heads]}
 
 
-def answer(recognizer: Recognizer, name: str, data: bytes, max_heads: int, search: Search = Search()) -> Answer:
+def answer(recognizer: Recognizer, name: str, data: bytes, max_heads: int, search: Search) -> Answer:
     """The answer to an encoded picture, searched as `search` says. Never raises: what goes wrong becomes the answer's error."""
     try:
         picture, scale = _decode(data)

@@ -86,7 +86,11 @@ def test_a_program_says_how_a_picture_is_searched(page, example):
     assert head["whole_picture"] and head["confidence"] == 1 and head["box"] == [0, 0, 500, 200]
     three = send(page, "b.webp", example("three").read_bytes(), to="recognize?detail=high").json()
     assert three["found"] == 3
-    for query, says in [("head=yes", "head is 'yes'"), ("detail=fine", "detail is 'fine'"), ("detail=high&head=true", "one of the two")]:
+    for query, says in [
+        ("head=yes", "head is 'yes'"),
+        ("detail=fine", "detail is 'fine'"),
+        ("detail=high&head=true", "one of the two"),
+    ]:
         for to in ("recognize", "card"):
             refused = send(page, "c.png", plain, to=f"{to}?{query}")
             assert refused.status_code == 400 and says in html.unescape(refused.text)

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_eyes.boxes import area, as_boxes, intersection, iou
-from crystal_eyes.detector.runtime import BATCH, GRAY, STRIDE, HeadDetector, letterbox
 from crystal_eyes.detector.defaults import HIGH
+from crystal_eyes.detector.runtime import BATCH, GRAY, STRIDE, HeadDetector, letterbox
 from crystal_eyes.detector.strips import MAX_WINDOWS, MIN_SIDE, windows
 from crystal_eyes.detector.tiles import MAX_TILES, SIDE
 from crystal_eyes.detector.training.canvas import Scene
@@ -156,7 +156,9 @@ def test_high_detail_finds_a_large_head_once_too(detector):
         assert len(boxes) == 1 and iou(boxes, heads)[0].max() > 0.6
 
 
-@pytest.mark.parametrize("size", [(64_000, 1000), (8000, 8000), (20_000, 7000), (640, 480), (40, 30), (1, 1), (16, 4000)], ids=str)
+@pytest.mark.parametrize(
+    "size", [(64_000, 1000), (8000, 8000), (20_000, 7000), (640, 480), (40, 30), (1, 1), (16, 4000)], ids=str
+)
 def test_what_high_detail_costs_is_bounded(size):
     width, height = size
     counting = CountingDetector()

@@ -204,14 +204,16 @@ def test_a_picture_that_is_said_to_be_one_head_is_not_searched():
         assert head.picture is picture
 
 
-@pytest.mark.parametrize(("detail", "head", "why"), [("fine", False, "'fine'.*normal or high"), ("high", True, "one of the two")])
+@pytest.mark.parametrize(
+    ("detail", "head", "why"), [("fine", False, "'fine'.*normal or high"), ("high", True, "one of the two")]
+)
 def test_a_contradictory_search_is_refused(detail, head, why):
     with pytest.raises(ValueError, match=why):
         Search(detail, head)
 
 
 class Unsure:
-    """Stands for a detector that finds one box that it is not sure of: in the picture, in the frame, and in the second frame."""
+    """Stands for a detector that finds one box that it is not sure of: in the picture, the frame, and the second frame."""
 
     confidence, confidence_of = 0.4, float
 

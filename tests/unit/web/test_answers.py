@@ -36,13 +36,13 @@ def png(width: int, height: int) -> bytes:
 )
 def test_a_strip_is_searched_at_its_size_other_large_pictures_are_scaled_down(size, searched):
     recognizer = NoHeads()
-    found = answer(recognizer, "one", png(*size), 5)
+    found = answer(recognizer, "one", png(*size), 5, Search())
     assert (found.error, found.size, recognizer.size) == ("", size, searched)
 
 
 def test_a_strip_of_the_largest_area_is_scaled_down_to_bounded_pixels():
     recognizer = NoHeads()
-    assert answer(recognizer, "one", png(2000, 32_000), 5).error == ""
+    assert answer(recognizer, "one", png(2000, 32_000), 5, Search()).error == ""
     assert recognizer.size[0] * recognizer.size[1] <= WORK_SIDE**2
 
 
