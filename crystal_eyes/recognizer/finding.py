@@ -99,7 +99,7 @@ def _sure(detector: HeadDetector, boxes: np.ndarray, scores: np.ndarray) -> tupl
 def _detect_in_frame(
     detector: HeadDetector, picture: np.ndarray, share: float, gray: int, confidence: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Heads above a confidence in a picture within a frame, clipped to the picture. share: the frame's width in longer sides."""
+    """Heads above a confidence in a picture within a frame, clipped to the picture. share: the frame's width in its sides."""
     height, width = picture.shape[:2]
     scale = min(1.0, FRAMED_SIDE / max(height, width))
     sides = [max(1, round(side * scale)) for side in (width, height)]
