@@ -9,7 +9,7 @@ from crystal_eyes.detector.calibration import ENTRY, Calibration
 from crystal_eyes.detector.defaults import CONFIDENCE, HIGH, NMS_IOU, NORMAL, UNCALIBRATED_CONFIDENCE
 from crystal_eyes.detector.resizing import resize
 from crystal_eyes.detector.strips import Window, is_cut, merge, windows
-from crystal_eyes.detector.tiles import SIDE, tiles
+from crystal_eyes.detector.tiles import OVERLAP, SIDE, tiles
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
 
@@ -67,23 +67,25 @@ class HeadDetector:
         confidence = self.confidence if confidence is None else confidence
         height, width = picture.shape[:2]
         whole = (0, 0, width, height)
-        parts = windows(width, height)
+        parts, large = windows(width, height), np.inf
         if parts == [whole]:
             found = self._detect_in_parts([picture], self.image_size, confidence, nms_iou)
             if detail != HIGH:
                 return found[0]
             more, size = tiles(width, height)
             found += self._search(picture, more, size, confidence, nms_iou)
-            parts = [whole, *more]
+            parts, large = [whole, *more], OVERLAP * longer_side(more[0]) / size
         else:
             longest = SIDE if detail == HIGH else self.image_size
-            side = max((max(right - left, bottom - top) for left, top, right, bottom in parts), default=0)
-            size = min(longest, round_up(MAX_ENLARGEMENT * side))
+            size = min(longest, round_up(MAX_ENLARGEMENT * longer_side(parts[0]))) if parts else 0
             found = self._search(picture, parts, size, confidence, nms_iou)
         part = np.repeat(as_boxes(parts), [len(scores) for _, scores in found], axis=0)  # of each box
         boxes = np.concatenate([as_boxes([]), *(boxes for boxes, _ in found)]) + np.tile(part[:, :2], 2)
         scores = np.concatenate([np.zeros(0, np.float32), *(scores for _, scores in found)])
-        keep = merge(boxes, scores, is_cut(boxes, part, width, height), nms_iou)
+        rank = is_cut(boxes, part, width, height).astype(int)
+        # a head that tiles need not show whole is left to the search of the whole picture: in tiles, parts of it look like heads
+        rank[(part == whole).all(axis=1) & ((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) > large)] = -1
+        keep = merge(boxes, scores, rank, nms_iou)
         return boxes[keep], scores[keep]
 
     def _search(
@@ -134,6 +136,12 @@ def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, 
     left, right, top, bottom = (round(v) for v in (across - 0.1, across + 0.1, down - 0.1, down + 0.1))
     padded = np.pad(picture, ((top, bottom), (left, right), (0, 0)), constant_values=GRAY)
     return padded, (new[0] / width, new[1] / height), (left, top)
+
+
+def longer_side(part: Window) -> int:
+    """Pixels."""
+    left, top, right, bottom = part
+    return max(right - left, bottom - top)
 
 
 def round_up(side: float) -> int:

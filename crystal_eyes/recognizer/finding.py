@@ -8,7 +8,7 @@ from PIL import Image
 from crystal_eyes.boxes import clip
 from crystal_eyes.data.cropping import MARGIN, crop_head
 from crystal_eyes.detector.calibration import logit
-from crystal_eyes.detector.defaults import DETAILS, NORMAL
+from crystal_eyes.detector.defaults import DETAILS, HIGH, NORMAL
 from crystal_eyes.detector.runtime import GRAY, HeadDetector
 
 FILL_SHARE = 0.6  # of the picture's longer side: if a head's crop is at least this large, the picture is a head crop
@@ -57,29 +57,34 @@ def find_heads(detector: HeadDetector, picture: np.ndarray, search: Search = Sea
     longer = max(height, width)
     if search.head:
         return [_whole(picture, 1.0)]
+    if search.detail == HIGH:
+        coarse = find_heads(detector, picture)
+        if coarse and coarse[0].whole_picture and coarse[0].confidence > detector.confidence:
+            return coarse  # in tiles of a head, parts of it look like heads
+        boxes, scores = detector.detect(picture, detail=HIGH)
+        return _cut_out(picture, boxes, scores) if len(boxes) else coarse
     square = longer <= MAX_RATIO * min(height, width)
     small = square and longer <= CROP_SIDE
-    possible_head = detector.confidence_of(POSSIBLE)
-    least = possible_head if small and search.detail == NORMAL else detector.confidence
-    possible = detector.detect(picture, least, detail=search.detail)
+    least = detector.confidence_of(POSSIBLE)
+    possible = detector.detect(picture, least if small else detector.confidence)
     boxes, scores = _sure(detector, *possible)
     filling = _filling(boxes, scores, longer) if square else 0.0
     if square and not filling and (small or not len(boxes)):
-        framed = _detect_in_frame(detector, picture, FRAME, PAPER, possible_head)
+        framed = _detect_in_frame(detector, picture, FRAME, PAPER, least)
         again, again_scores = _sure(detector, *framed)
         filling = _filling(again, again_scores, longer)
         if not len(boxes):
             boxes, scores = again, again_scores
         if small and not len(boxes):
-            if search.detail != NORMAL:
-                possible = detector.detect(picture, possible_head)
             seen = [_filling(*possible, longer), _filling(*framed, longer)]
             if min(seen) > 0:
-                seen.append(_filling(*_detect_in_frame(detector, picture, SECOND_FRAME, GRAY, possible_head), longer))
+                seen.append(_filling(*_detect_in_frame(detector, picture, SECOND_FRAME, GRAY, least), longer))
                 enough = min(seen) > 0 and logit(np.array(seen)).mean() > logit(np.array(detector.confidence_of(FAINT)))
                 filling = max(seen) if enough else 0.0
-    if filling:
-        return [_whole(picture, filling)]
+    return [_whole(picture, filling)] if filling else _cut_out(picture, boxes, scores)
+
+
+def _cut_out(picture: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> list[FoundHead]:
     return [
         FoundHead((float(box[0]), float(box[1]), float(box[2]), float(box[3])), float(score), False, crop_head(picture, box))
         for box, score in zip(boxes[:MAX_HEADS], scores)
