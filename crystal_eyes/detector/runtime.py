@@ -9,7 +9,7 @@ from crystal_eyes.detector.calibration import ENTRY, Calibration
 from crystal_eyes.detector.defaults import CONFIDENCE, HIGH, NMS_IOU, NORMAL, UNCALIBRATED_CONFIDENCE
 from crystal_eyes.detector.resizing import resize
 from crystal_eyes.detector.strips import Window, is_cut, merge, windows
-from crystal_eyes.detector.tiles import OVERLAP, SIDE, tiles
+from crystal_eyes.detector.tiles import LARGEST, OVERLAP, SIDE, tiles
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
 
@@ -67,14 +67,14 @@ class HeadDetector:
         confidence = self.confidence if confidence is None else confidence
         height, width = picture.shape[:2]
         whole = (0, 0, width, height)
-        parts, large = windows(width, height), np.inf
+        parts, pixel = windows(width, height), np.inf
         if parts == [whole]:
             found = self._detect_in_parts([picture], self.image_size, confidence, nms_iou)
             if detail != HIGH:
                 return found[0]
             more, size = tiles(width, height)
             found += self._search(picture, more, size, confidence, nms_iou)
-            parts, large = [whole, *more], OVERLAP * longer_side(more[0]) / size
+            parts, pixel = [whole, *more], longer_side(more[0]) / size  # of the input, in pixels of the picture
         else:
             longest = SIDE if detail == HIGH else self.image_size
             size = min(longest, round_up(MAX_ENLARGEMENT * longer_side(parts[0]))) if parts else 0
@@ -82,10 +82,11 @@ class HeadDetector:
         part = np.repeat(as_boxes(parts), [len(scores) for _, scores in found], axis=0)  # of each box
         boxes = np.concatenate([as_boxes([]), *(boxes for boxes, _ in found)]) + np.tile(part[:, :2], 2)
         scores = np.concatenate([np.zeros(0, np.float32), *(scores for _, scores in found)])
-        rank = is_cut(boxes, part, width, height).astype(int)
-        # a head that tiles need not show whole is left to the search of the whole picture: in tiles, parts of it look like heads
-        rank[(part == whole).all(axis=1) & ((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) > large)] = -1
-        keep = merge(boxes, scores, rank, nms_iou)
+        rank, side = is_cut(boxes, part, width, height).astype(int), (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
+        in_whole = (part == whole).all(axis=1)
+        rank[in_whole & (side > OVERLAP * pixel)] = -1
+        rows = np.flatnonzero(in_whole | (side <= LARGEST * pixel))
+        keep = rows[merge(boxes[rows], scores[rows], rank[rows], nms_iou)]
         return boxes[keep], scores[keep]
 
     def _search(

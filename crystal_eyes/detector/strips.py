@@ -43,8 +43,8 @@ def is_cut(boxes: np.ndarray, found_in: np.ndarray, width: int, height: int) -> 
 def merge(boxes: np.ndarray, scores: np.ndarray, rank: np.ndarray, max_iou: float) -> np.ndarray:
     """int [k], the rows of the boxes to keep, by falling score: each head once, and whole where some window shows it whole.
 
-    scores: float [n]; rank: int or bool [n], as from is_cut. A box is dropped where its IoU with a kept one is above max_iou, or
-    where more than CONTAINED of the smaller of them lies in the other. Boxes of lower ranks are kept first.
+    scores: float [n]; rank: int or bool [n], as from is_cut. A box is dropped where its IoU with a kept one is above max_iou,
+    or where more than CONTAINED of the smaller of them lies in the other. Boxes of lower ranks are kept first.
     """
     keep: list[int] = []
     for row in np.lexsort((-scores, rank)):

@@ -4,6 +4,9 @@ from crystal_eyes.detector.strips import Window
 
 SIDE = 768  # pixels of the network's input for a tile: larger ones take more memory, smaller ones more overlap
 OVERLAP = 160  # pixels of that input that two neighbors share: larger heads are whole where the whole picture is searched
+LARGEST = (
+    320  # pixels of that input: heads larger than that are left to the whole picture, as in tiles parts of them look like heads
+)
 PER_SIDE = 3  # at most: of a picture that needs more tiles, each shows a larger part, so that heads appear smaller
 MAX_TILES = PER_SIDE**2
 MAX_ENLARGEMENT = 2.0  # of a small picture: enlarged more, heads are blurred and missed

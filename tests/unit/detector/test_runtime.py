@@ -150,7 +150,7 @@ def test_high_detail_finds_small_heads_once_each_wherever_tiles_end(detector):
 
 
 def test_high_detail_finds_a_large_head_once_too(detector):
-    for side in (300, 600, 750):
+    for side in (300, 450, 600, 750):
         picture, heads = crowd(1500, 1000, side, 1000)
         boxes, _ = detector.detect(picture[:, :1000], detail=HIGH)
         assert len(boxes) == 1 and iou(boxes, heads)[0].max() > 0.6
