@@ -1,5 +1,7 @@
 """Tiles: the overlapping parts in which a picture is searched for small heads."""
 
+import math
+
 from crystal_eyes.detector.strips import Window
 
 SIDE = 768  # pixels of the network's input for a tile: larger ones take more memory, smaller ones more overlap
@@ -31,7 +33,7 @@ def _spans(side: int, scale: float) -> list[tuple[int, int]]:
     if scale * side <= SIDE:
         return [(0, side)]
     overlap = OVERLAP / scale
-    count = -(-(scale * side - OVERLAP) // (SIDE - OVERLAP))
+    count = math.ceil((scale * side - OVERLAP) / (SIDE - OVERLAP) - 1e-9)  # the longer side is a whole number but for rounding
     length = min(side, round(overlap + (side - overlap) / count + 0.5))
-    last = int(count) - 1
-    return [(start, start + length) for start in (number * (side - length) // last for number in range(last + 1))]
+    starts = [number * (side - length) // (count - 1) for number in range(count)]
+    return [(start, start + length) for start in starts]
