@@ -44,8 +44,8 @@ class HeadDetector:
         if ENTRY in metadata:
             try:
                 self.calibration = Calibration.parse(metadata[ENTRY])
-            except ValueError as error:
-                raise UserError(f"detector {path} can't be used: its {error} is not valid") from None
+            except ValueError:
+                raise UserError(f"detector {path} can't be used: its calibration {metadata[ENTRY]!r} is not valid") from None
         self.confidence = CONFIDENCE if self.calibration else UNCALIBRATED_CONFIDENCE  # minimum of a head
 
     def confidence_of(self, output: float) -> float:

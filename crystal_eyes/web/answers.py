@@ -16,7 +16,7 @@ from crystal_eyes.recognizer.finding import Search
 
 SHOWN_SIDE = 1000  # pixels of the picture as it is shown again
 HEAD_SIDE = 96
-WORK_SIDE = 4096  # larger pictures are scaled down first: the detector sees 448 pixels, so heads stay large enough
+WORK_SIDE = 4096  # larger pictures are scaled down first: the detector sees at most 1984 pixels, so heads stay large enough
 DECODING = threading.Lock()  # one picture at a time: 64 megapixels take about 0.8 GB until they are scaled down
 LOG = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.detection import PictureDetections
 from tests.runs import HEAD_DETECTOR
 
-calibrations = st.builds(Calibration, st.floats(0.1, 5), st.floats(-3, 3))
+calibrations = st.builds(Calibration, st.floats(0.5, 5), st.floats(-3, 3))
 
 
 @settings(deadline=None)
