@@ -76,15 +76,15 @@ def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[
         names, heads, embeddings = _usable(recognizer, pictures, head, None if is_new else _label(recognizer, own), result)
         if not heads:
             raise UserError(_why_no_head(own, result))
-        for picture, head in zip(names, recognizer.name_heads(heads)):
-            best = head.candidates[0]
+        for picture, looks in zip(names, recognizer.name_heads(heads)):
+            best = looks.candidates[0]
             other = full_name(best.character, best.series) != str(own)
-            likely = head.verdict == "unsure" and best.probability >= LOOK_ALIKE * (1 - head.nobody)
-            if other and (likely or head.verdict == "known"):
-                result.look_alikes.append((picture, head))
+            likely = looks.verdict == "unsure" and best.probability >= LOOK_ALIKE * (1 - looks.nobody)
+            if other and (likely or looks.verdict == "known"):
+                result.look_alikes.append((picture, looks))
         result.heads = len(heads)
         description = {"character": own.character, "series": own.series, "pictures": [Path(one).name for one in names]}
-        thumbnails = [gallery.thumbnail(Image.fromarray(head.picture), SIDE, QUALITY) for head in heads]
+        thumbnails = [gallery.thumbnail(Image.fromarray(one.picture), SIDE, QUALITY) for one in heads]
         if before:
             description["pictures"] = [*described(own.folder).get("pictures", []), *description["pictures"]]
             thumbnails = [*before.thumbnails, *thumbnails]
