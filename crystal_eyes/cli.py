@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crystal_eyes.artifacts import is_uri
 from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say, say_line
+from crystal_eyes.detector.defaults import DETAILS, NORMAL
 from crystal_eyes.errors import UserError, one_line
 from crystal_eyes.paths import plain_path
 from crystal_eyes.picture_files import PictureFiles, find_pictures
@@ -23,6 +24,8 @@ from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.recognizer.released import enrollment_folder
 from crystal_eyes.stores import limit_patience
+
+HEAD = "every picture is one head: use it as it is, without a search"
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -74,7 +77,7 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
     chosen = bundle(options)
     paths, recognizer, failed = files.paths, Recognizer.load(chosen.source), 0
     _say_which(chosen, recognizer.bundle)
-    answers = zip(paths, recognizer.recognize_many(paths))
+    answers = zip(paths, recognizer.recognize_many(paths, detail=options.detail, head=options.head))
     for path, heads in track(answers, len(paths), "recognize", "pictures") if len(paths) > 1 else answers:
         name = str(path)
         if isinstance(heads, Exception):
@@ -130,7 +133,7 @@ def _change(options: argparse.Namespace, folder: Path) -> None:
         new = enrollment.rename(folder, options.character, options.series, options.rename)
         say_line(f"{options.character} is now {new} in {shown}")
     else:
-        result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
+        result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads), options.head)
         for name, why in result.left_out:
             say_line(f"left out {name}: {why}")
         for name, head in result.look_alikes:
@@ -240,6 +243,15 @@ def _comparison(number: int, head: Head) -> list[str]:
     return lines
 
 
+def add_search(command: argparse.ArgumentParser) -> None:
+    """The arguments that say how pictures are searched for heads: detail and head, as Recognizer.find takes them."""
+    how = command.add_mutually_exclusive_group()
+    how.add_argument(
+        "--detail", choices=DETAILS, default=NORMAL, help="high: find small heads too; takes longer (default: normal)"
+    )
+    how.add_argument("--head", action="store_true", help=HEAD)
+
+
 def arguments() -> argparse.ArgumentParser:
     """The commands and their arguments."""
     parser = argparse.ArgumentParser(prog="crystal-eyes", description="Finds the heads of drawn characters and names them.")
@@ -257,6 +269,7 @@ def arguments() -> argparse.ArgumentParser:
     for run in (recognize, check):
         one = command(run)
         one.add_argument("pictures", nargs="+", help="pictures, folders or patterns")
+        add_search(one)
         one.add_argument("--json", action="store_true", help="print one line of JSON per picture")
     one = command(characters)
     one.add_argument("words", nargs="*", help="parts of names, original names or series; all have to occur")
@@ -273,6 +286,7 @@ def arguments() -> argparse.ArgumentParser:
         help="new folder for a changed copy of the bundle (default: change the bundle itself, or of the released one a part in "
         "your own folder)",
     )
+    one.add_argument("--head", action="store_true", help=HEAD)
     one.add_argument("heads", nargs="*", help="pictures with one head each, or folders or patterns of such pictures")
     one = command(serve)
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")

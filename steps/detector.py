@@ -10,7 +10,7 @@ import pandas as pd
 from crystal_eyes.boxes import as_boxes
 from crystal_eyes.data import cast
 from crystal_eyes.data.left_out import summary_lines
-from crystal_eyes.detector.defaults import CONFIDENCE
+from crystal_eyes.detector.defaults import UNCALIBRATED_CONFIDENCE
 from crystal_eyes.detector.training import yolo_dataset
 from crystal_eyes.detector.training.annotated_pictures import load
 from crystal_eyes.detector.training.input_size import MAX_LOSS
@@ -91,7 +91,7 @@ def report_tests(trained: TrainedDetector, data: Path) -> None:
     for part, detections in trained.tests.items():
         if not detections:
             continue
-        name, metrics = part.replace("-", "_"), detection_metrics(detections, CONFIDENCE)
+        name, metrics = part.replace("-", "_"), detection_metrics(detections, UNCALIBRATED_CONFIDENCE)
         mlflow.log_metrics({f"{name}_{metric}": value for metric, value in metrics.items()})
         mlflow.log_image(contact_sheet_of_boxes(worst(data, part, detections)), f"{name}.png")
         values = ", ".join(f"{metric} {value:.3f}" for metric, value in metrics.items())
@@ -100,7 +100,7 @@ def report_tests(trained: TrainedDetector, data: Path) -> None:
 
 def worst(data: Path, part: str, detections: Sequence[PictureDetections]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Pixels, true boxes and detected boxes of the SHOWN pictures with most misses and false alarms."""
-    confident = [picture.above(CONFIDENCE) for picture in detections]
+    confident = [picture.above(UNCALIBRATED_CONFIDENCE) for picture in detections]
     mistakes = [len(one.truth) + len(one.boxes) - 2 * int(true_positives(one, 0.5).sum()) for one in confident]
     chosen = set(sorted(range(len(mistakes)), key=lambda i: -mistakes[i])[:SHOWN])
     pictures = enumerate(yolo_dataset.read(data, part))

@@ -13,7 +13,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.detector.training.annotated_pictures import load, split
 from crystal_eyes.detector.training.cutouts import cast_cutouts
@@ -32,14 +31,15 @@ def pictures_to_search(labels: str) -> list[tuple[np.ndarray, np.ndarray]]:
 def main(labels: str, detectors: list[str]) -> None:
     pictures = pictures_to_search(labels)
     heads = sum(len(boxes) for _, boxes in pictures)
-    print(f"{labels}: {len(pictures)} pictures, {heads} heads; precision and recall at confidence {CONFIDENCE}")
+    print(f"{labels}: {len(pictures)} pictures, {heads} heads; precision and recall at the default confidence")
     for path in detectors:
         # one session at a time: waiting threads of another one would take its core
         results = {size: run_detector(HeadDetector(path, size), pictures) for size in SIZES}
-        print(f"{path} (chosen size {HeadDetector(path).image_size})")
+        detector = HeadDetector(path)
+        print(f"{path} (chosen size {detector.image_size}, default confidence {detector.confidence})")
         print("size   AP50   AP75  50-95   prec.   rec.  recall at precision 0.95, ms: median (5 % to 95 %)")
         for size, (detections, milliseconds) in results.items():
-            metrics = detection_metrics(detections, CONFIDENCE)
+            metrics = detection_metrics(detections, detector.confidence)
             _, precision, recall = precision_recall_curve(detections)
             best = recall[precision >= 0.95].max(initial=0)
             values = [*(metrics[name] for name in ("ap50", "ap75", "map50_95", "precision", "recall")), best]

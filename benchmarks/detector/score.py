@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.gpu.detector_pack import TEST_SETS, part_of
 from benchmarks.robustness.shapes import compose, score
-from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.detector.training.annotated_pictures import load, split
 from crystal_eyes.detector.training.backgrounds import interface, pattern
@@ -74,11 +73,11 @@ def best_confidence(detector: HeadDetector, folders: list[Path]) -> dict[str, st
     return rows
 
 
-def recall_by_side(detections: list[PictureDetections]) -> dict[str, str]:
+def recall_by_side(detections: list[PictureDetections], confidence: float) -> dict[str, str]:
     """Of the heads of each range of sizes: found of all."""
     counts = {side: [0, 0] for side in HEAD_SIDES[1:]}
     for one in detections:
-        confident = one.above(CONFIDENCE)
+        confident = one.above(confidence)
         sides = (one.truth[:, 2:] - one.truth[:, :2]).max(axis=1, initial=0)
         for side, box in zip(sides, one.truth):
             bucket = counts[min(limit for limit in HEAD_SIDES[1:] if side < limit)]
@@ -99,7 +98,7 @@ def accuracy(path: str, pictures: dict[str, Pictures]) -> dict[str, Any]:
                 metrics = detection_metrics(found, confidence)
                 row[f"p{confidence}"], row[f"r{confidence}"] = metrics["precision"], metrics["recall"]
             row["ms"] = float(np.median(milliseconds))
-            rows[f"{name} @ {size}"] = row | recall_by_side(found)
+            rows[f"{name} @ {size}"] = row | recall_by_side(found, detector.confidence)
     return rows
 
 
@@ -146,7 +145,7 @@ def panoramas(detector: HeadDetector) -> dict[str, str]:
         counts, heads = np.zeros(3, int), 0
         for number in range(5):
             picture, boxes = compose(np.random.default_rng([width, height, number]), draw, width, height)
-            counts += score(detector.detect(picture, CONFIDENCE)[0], boxes)
+            counts += score(detector.detect(picture)[0], boxes)
             heads += len(boxes)
         rows[f"{width} x {height}"] = f"{counts[0]}/{heads} found, {counts[1]} twice, {counts[2]} false"
     return rows
@@ -164,7 +163,7 @@ def main() -> None:
         print(f"{name}: {len(some)} pictures, {sum(len(boxes) for _, boxes in some)} heads")
     for path in given.detectors:
         rows = accuracy(path, pictures)
-        print(f"\n{path}, recall by size at confidence {CONFIDENCE}")
+        print(f"\n{path}, recall by size at confidence {HeadDetector(path).confidence}")
         for name, row in rows.items():
             print(
                 f"{name:28}",

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from crystal_eyes.boxes import area, as_boxes, clip, nms
-from crystal_eyes.detector.defaults import CONFIDENCE, NMS_IOU
+from crystal_eyes.detector.calibration import ENTRY, Calibration
+from crystal_eyes.detector.defaults import CONFIDENCE, HIGH, NMS_IOU, NORMAL, UNCALIBRATED_CONFIDENCE
 from crystal_eyes.detector.resizing import resize
-from crystal_eyes.detector.strips import is_cut, merge, windows
+from crystal_eyes.detector.strips import Window, is_cut, merge, windows
+from crystal_eyes.detector.tiles import LARGEST, OVERLAP, SIDE, tiles
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
 
@@ -16,7 +18,7 @@ KIND = "crystal-eyes head detector"  # metadata of every detector file
 STRIDE = 32  # pixels: sides of the network's input are multiples of it
 GRAY = 114  # value of the padding, as in ultralytics
 MAX_ENLARGEMENT = 2.0  # of a window of a strip: enlarged more, heads are blurred and missed, and each costs more
-BATCH = 8  # windows in one run of the network: more take more memory and are not faster
+BATCH = 8  # windows in one run of the network, fewer where they are larger: more take more memory and are not faster
 
 
 class HeadDetector:
@@ -38,30 +40,65 @@ class HeadDetector:
         if metadata.get("kind") != KIND:
             raise UserError(f"{path} is not a Crystal Eyes head detector")
         self.image_size = image_size or int(metadata["image_size"])
+        self.calibration: Calibration | None = None  # None: confidences are the network's own numbers
+        if ENTRY in metadata:
+            try:
+                self.calibration = Calibration.parse(metadata[ENTRY])
+            except ValueError:
+                raise UserError(f"detector {path} can't be used: its calibration {metadata[ENTRY]!r} is not valid") from None
+        self.confidence = CONFIDENCE if self.calibration else UNCALIBRATED_CONFIDENCE  # minimum of a head
+
+    def confidence_of(self, output: float) -> float:
+        """The confidence of a box to which the network gives that number."""
+        return float(self.calibration(np.array([output]))[0]) if self.calibration else output
 
     def detect(
-        self, picture: np.ndarray, confidence: float = CONFIDENCE, nms_iou: float = NMS_IOU
+        self, picture: np.ndarray, confidence: float | None = None, nms_iou: float = NMS_IOU, detail: str = NORMAL
     ) -> tuple[np.ndarray, np.ndarray]:
         """Heads in a uint8 RGB [h, w, 3] picture: float32 [n, 4] boxes inside it and float32 [n] confidences, highest first.
 
-        confidence: only heads above it. nms_iou: of two boxes that overlap more, the less confident one is dropped.
+        A confidence is the probability that the box is a head, if the detector is calibrated. confidence: only heads above it;
+        None: the detector's default. nms_iou: of two boxes that overlap more, the less confident one is dropped.
+        detail: NORMAL searches the picture as a whole; HIGH also in at most tiles.MAX_TILES overlapping tiles, for small heads.
         A strip, more than strips.MAX_ASPECT_RATIO times as long as wide, is searched in overlapping windows: scaled down as a
-        whole, its heads would be too small. There are at most strips.MAX_WINDOWS of them, whatever the picture.
+        whole, its heads would be too small. There are at most strips.MAX_WINDOWS of them, whatever the picture; HIGH shows them
+        to the network in more pixels.
         """
+        confidence = self.confidence if confidence is None else confidence
         height, width = picture.shape[:2]
-        parts = windows(width, height)
-        if parts == [(0, 0, width, height)]:
-            return self._detect_in_parts([picture], self.image_size, confidence, nms_iou)[0]
-        found: list[tuple[np.ndarray, np.ndarray]] = []
-        for start in range(0, len(parts), BATCH):
-            some = [picture[top:bottom, left:right] for left, top, right, bottom in parts[start : start + BATCH]]
-            size = min(self.image_size, round_up(MAX_ENLARGEMENT * max(some[0].shape)))
-            found += self._detect_in_parts(some, size, confidence, nms_iou)
-        window = np.repeat(as_boxes(parts), [len(scores) for _, scores in found], axis=0)  # of each box
-        boxes = np.concatenate([as_boxes([]), *(boxes for boxes, _ in found)]) + np.tile(window[:, :2], 2)
+        whole = (0, 0, width, height)
+        parts, pixel = windows(width, height), np.inf
+        if parts == [whole]:
+            found = self._detect_in_parts([picture], self.image_size, confidence, nms_iou)
+            if detail != HIGH:
+                return found[0]
+            more, size = tiles(width, height)
+            found += self._search(picture, more, size, confidence, nms_iou)
+            parts, pixel = [whole, *more], longer_side(more[0]) / size  # of the input, in pixels of the picture
+        else:
+            longest = SIDE if detail == HIGH else self.image_size
+            size = min(longest, round_up(MAX_ENLARGEMENT * longer_side(parts[0]))) if parts else 0
+            found = self._search(picture, parts, size, confidence, nms_iou)
+        part = np.repeat(as_boxes(parts), [len(scores) for _, scores in found], axis=0)  # of each box
+        boxes = np.concatenate([as_boxes([]), *(boxes for boxes, _ in found)]) + np.tile(part[:, :2], 2)
         scores = np.concatenate([np.zeros(0, np.float32), *(scores for _, scores in found)])
-        keep = merge(boxes, scores, is_cut(boxes, window, width, height), nms_iou)
+        rank, side = is_cut(boxes, part, width, height).astype(int), (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
+        in_whole = (part == whole).all(axis=1)
+        rank[in_whole & (side > OVERLAP * pixel)] = -1
+        rows = np.flatnonzero(in_whole | (side <= LARGEST * pixel))
+        keep = rows[merge(boxes[rows], scores[rows], rank[rows], nms_iou)]
         return boxes[keep], scores[keep]
+
+    def _search(
+        self, picture: np.ndarray, parts: list[Window], size: int, confidence: float, nms_iou: float
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Boxes in pixels of each part, equally large parts of the picture, and confidences. size: as for _detect_in_parts."""
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        batch = max(1, min(BATCH, BATCH * self.image_size**2 // max(1, size**2)))
+        for start in range(0, len(parts), batch):
+            some = [picture[top:bottom, left:right] for left, top, right, bottom in parts[start : start + batch]]
+            found += self._detect_in_parts(some, size, confidence, nms_iou)
+        return found
 
     def _detect_in_parts(
         self, parts: list[np.ndarray], size: int, confidence: float, nms_iou: float
@@ -71,8 +108,9 @@ class HeadDetector:
         padded, scales, pads = zip(*(letterbox(part, size) for part in parts))
         (left, top), found = pads[0], []
         for raw in self.session.run(None, {"pictures": np.stack(padded)})[0]:  # [5, anchors]: center x, y, sides, confidence
-            raw = raw[:, raw[4] > confidence]
-            boxes, scores = np.concatenate([raw[:2] - raw[2:4] / 2, raw[:2] + raw[2:4] / 2]).T, raw[4]
+            scores = self.calibration(raw[4]) if self.calibration else raw[4]
+            raw, scores = raw[:4, scores > confidence], scores[scores > confidence]
+            boxes = np.concatenate([raw[:2] - raw[2:] / 2, raw[:2] + raw[2:] / 2]).T
             keep = nms(boxes, scores, nms_iou)  # before clipping, as in training
             boxes = clip(
                 (boxes[keep] - np.array([left, top, left, top], np.float32)) / np.array(scales[0] * 2, np.float32),
@@ -99,6 +137,12 @@ def letterbox(picture: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, 
     left, right, top, bottom = (round(v) for v in (across - 0.1, across + 0.1, down - 0.1, down + 0.1))
     padded = np.pad(picture, ((top, bottom), (left, right), (0, 0)), constant_values=GRAY)
     return padded, (new[0] / width, new[1] / height), (left, top)
+
+
+def longer_side(part: Window) -> int:
+    """Pixels."""
+    left, top, right, bottom = part
+    return max(right - left, bottom - top)
 
 
 def round_up(side: float) -> int:

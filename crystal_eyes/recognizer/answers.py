@@ -39,7 +39,7 @@ class Head:
     """A head found in a picture, and the characters that it may show."""
 
     box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the upright picture
-    confidence: float  # of the detector, that this is a head
+    confidence: float  # probability that this is a head, of a calibrated detector; 1 where the caller said that it is one
     whole_picture: bool  # the picture is itself a head crop
     monochrome: bool  # line art or grayscale
     candidates: tuple[Candidate, ...]  # five, best first; fewer if the catalogue has fewer characters

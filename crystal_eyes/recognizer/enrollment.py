@@ -49,12 +49,13 @@ class Enrollment:
     look_alikes: list[tuple[str, Head]] = field(default_factory=list)  # picture, its head named as a character known before
 
 
-def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[Path]) -> Enrollment:
+def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[Path], head: bool = False) -> Enrollment:
     """Add a character to the bundle in folder from pictures with one head each, or more heads to an enrolled character.
 
     Name and series together identify a character; without a series, it is the one with this name, or a new one. Pictures whose
-    heads the bundle already has are left out. Raises UserError, without any change, on a name that is not valid, ambiguous, or
-    that of a trained character, on no usable head, and on more than MAX_HEADS.
+    heads the bundle already has are left out. head: every picture is one head, which is not searched for. Raises UserError,
+    without any change, on a name that is not valid, ambiguous, or that of a trained character, on no usable head, and on more
+    than MAX_HEADS.
     """
     name, its_series = normalize_name(character), None if series is None else normalize_text(series)
     with locked(folder):
@@ -72,18 +73,18 @@ def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[
         if len(pictures) + result.heads_before > MAX_HEADS:
             had = f" in addition to the {result.heads_before} enrolled before" if result.heads_before else ""
             raise UserError(f"too many pictures of {name} ({len(pictures)}{had}): choose at most {MAX_HEADS} varied ones")
-        names, heads, embeddings = _usable(recognizer, pictures, None if is_new else _label(recognizer, own), result)
+        names, heads, embeddings = _usable(recognizer, pictures, head, None if is_new else _label(recognizer, own), result)
         if not heads:
             raise UserError(_why_no_head(own, result))
-        for picture, head in zip(names, recognizer.name_heads(heads)):
-            best = head.candidates[0]
+        for picture, looks in zip(names, recognizer.name_heads(heads)):
+            best = looks.candidates[0]
             other = full_name(best.character, best.series) != str(own)
-            likely = head.verdict == "unsure" and best.probability >= LOOK_ALIKE * (1 - head.nobody)
-            if other and (likely or head.verdict == "known"):
-                result.look_alikes.append((picture, head))
+            likely = looks.verdict == "unsure" and best.probability >= LOOK_ALIKE * (1 - looks.nobody)
+            if other and (likely or looks.verdict == "known"):
+                result.look_alikes.append((picture, looks))
         result.heads = len(heads)
         description = {"character": own.character, "series": own.series, "pictures": [Path(one).name for one in names]}
-        thumbnails = [gallery.thumbnail(Image.fromarray(head.picture), SIDE, QUALITY) for head in heads]
+        thumbnails = [gallery.thumbnail(Image.fromarray(one.picture), SIDE, QUALITY) for one in heads]
         if before:
             description["pictures"] = [*described(own.folder).get("pictures", []), *description["pictures"]]
             thumbnails = [*before.thumbnails, *thumbnails]
@@ -194,7 +195,7 @@ def remove_unlisted(folder: Path) -> None:
 
 
 def _usable(
-    recognizer: Recognizer, pictures: Sequence[Path], own: int | None, result: Enrollment
+    recognizer: Recognizer, pictures: Sequence[Path], head: bool, own: int | None, result: Enrollment
 ) -> tuple[list[str], list[FoundHead], np.ndarray]:
     """The pictures that can be enrolled, their heads, and the heads' embeddings; the others go to result.left_out.
 
@@ -205,7 +206,7 @@ def _usable(
     embeddings: list[np.ndarray] = []
     for path in map(str, pictures):
         try:
-            found = recognizer.find(path)
+            found = recognizer.find(path, head=head)
         except (PictureError, OSError) as error:
             result.left_out.append((path, str(error)))
             continue

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from crystal_eyes.artifacts import is_uri, local_path
+from crystal_eyes.detector.defaults import NORMAL
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
@@ -20,7 +21,7 @@ from crystal_eyes.images import PictureError, fit
 from crystal_eyes.recognizer.answers import Candidate, Head, Reference
 from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, open_bundle
 from crystal_eyes.recognizer.default import choose_bundle
-from crystal_eyes.recognizer.finding import FoundHead, find_heads
+from crystal_eyes.recognizer.finding import FoundHead, Search, find_heads
 from crystal_eyes.recognizer.naming import Naming
 from crystal_eyes.recognizer.pictures import Picture, pixels
 from crystal_eyes.recognizer.places import LISTING, RELEASED
@@ -61,20 +62,26 @@ class Recognizer:
             print(chosen.describe(loaded.bundle), file=sys.stderr)
         return loaded
 
-    def recognize(self, picture: Picture) -> list[Head]:
+    def recognize(self, picture: Picture, *, detail: str = NORMAL, head: bool = False) -> list[Head]:
         """The heads in a picture, most confident first; empty: none was found.
 
+        detail: "high" finds small heads too and takes longer. head: the picture is one head, which is not searched for.
         picture: encoded bytes, a path, an open binary file, a Pillow picture, or a uint8 array: [h, w, 3] (RGB), [h, w, 4]
-        (RGBA) or [h, w] (gray). Raises PictureError: not usable; OSError: not a readable file; TypeError: none of these.
+        (RGBA) or [h, w] (gray). Raises PictureError: not usable; OSError: not a readable file; TypeError: none of these;
+        ValueError: another detail, or high detail of a picture that is one head.
         """
-        return self.name_heads(find_heads(self._detector, pixels(picture)))
+        return self.name_heads(self.find(picture, detail=detail, head=head))
 
-    def recognize_many(self, pictures: Iterable[Picture]) -> Iterator[list[Head] | PictureError | OSError]:
+    def recognize_many(
+        self, pictures: Iterable[Picture], *, detail: str = NORMAL, head: bool = False
+    ) -> Iterator[list[Head] | PictureError | OSError]:
         """For each picture, in order, its heads, or the error if it can't be read. Uses all cores; memory use is constant.
 
         Pictures are read and searched in parallel; their heads are embedded in batches, so results may differ from
-        those of `recognize` by floating-point rounding. Raises TypeError for what is not a picture, or a single one.
+        those of `recognize` by floating-point rounding. detail, head: as there, for all pictures. Raises TypeError for
+        what is not a picture, or a single one; ValueError as there.
         """
+        search = Search(detail, head)
         if isinstance(pictures, (str, bytes, bytearray, Path, Image.Image)):
             raise TypeError(f"one {type(pictures).__name__} instead of several pictures: put it into a list")
         # one thread a picture: parallel calls that each use all cores wait for each other
@@ -82,7 +89,7 @@ class Recognizer:
 
         def find(picture: Picture) -> Found:
             try:
-                return find_heads(detector, pixels(picture))
+                return find_heads(detector, pixels(picture), search)
             except (PictureError, OSError) as error:
                 return error
             except MemoryError:
@@ -109,9 +116,9 @@ class Recognizer:
         for found in group:
             yield [next(named) for _ in found] if isinstance(found, list) else found
 
-    def find(self, picture: Picture) -> list[FoundHead]:
-        """The heads in a picture, not named. Raises what recognize raises."""
-        return find_heads(self._detector, pixels(picture))
+    def find(self, picture: Picture, *, detail: str = NORMAL, head: bool = False) -> list[FoundHead]:
+        """The heads in a picture, not named. detail, head, and what it raises: as recognize."""
+        return find_heads(self._detector, pixels(picture), Search(detail, head))
 
     def embed(self, heads: Sequence[np.ndarray]) -> np.ndarray:
         """float32 [n, d], unit length: embeddings of n head crops (uint8 RGB [h, w, 3] of any size)."""

@@ -12,10 +12,11 @@ from PIL import Image
 from crystal_eyes.detector.strips import MAX_ASPECT_RATIO
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.recognizer import Head, Recognizer
+from crystal_eyes.recognizer.finding import Search
 
 SHOWN_SIDE = 1000  # pixels of the picture as it is shown again
 HEAD_SIDE = 96
-WORK_SIDE = 4096  # larger pictures are scaled down first: the detector sees 448 pixels, so heads stay large enough
+WORK_SIDE = 4096  # larger pictures are scaled down first: the detector sees at most 1984 pixels, so heads stay large enough
 DECODING = threading.Lock()  # one picture at a time: 64 megapixels take about 0.8 GB until they are scaled down
 LOG = logging.getLogger(__name__)
 
@@ -38,11 +39,11 @@ class Answer:
         return {"picture": self.name, "found": self.found, "heads": [head.as_dict() for head in self.heads]}
 
 
-def answer(recognizer: Recognizer, name: str, data: bytes, max_heads: int) -> Answer:
-    """The answer to an encoded picture. Never raises: what goes wrong becomes the answer's error."""
+def answer(recognizer: Recognizer, name: str, data: bytes, max_heads: int, search: Search) -> Answer:
+    """The answer to an encoded picture, searched as `search` says. Never raises: what goes wrong becomes the answer's error."""
     try:
         picture, scale = _decode(data)
-        found = recognizer.find(picture)
+        found = recognizer.find(picture, detail=search.detail, head=search.head)
         shown = found[:max_heads]
         crops = tuple(_jpeg(_small(head.picture)) for head in shown)
         heads = [_scaled(head, scale) for head in recognizer.name_heads(shown)]

@@ -1,7 +1,7 @@
 """The routes of the web page, and how a request is answered."""
 
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +13,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from crystal_eyes.detector.defaults import NORMAL
+from crystal_eyes.recognizer.finding import Search
 from crystal_eyes.web import rendering
 from crystal_eyes.web.answers import Answer, answer
 from crystal_eyes.web.guard import SameOrigin, SecurityHeaders
@@ -26,7 +28,8 @@ NAME_LENGTH = 80
 
 def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts: Sequence[str]) -> ASGIApp:
     """GET / is the page, GET /characters lists whom it knows. POST /recognize?name=NAME with a picture as the body gives JSON
-    ({"picture", "found", "heads"} or {"picture", "error"}), POST /card the same as HTML. hosts: whose Host headers are
+    ({"picture", "found", "heads"} or {"picture", "error"}), POST /card the same as HTML; detail=high and head=true as in
+    Recognizer.find. hosts: whose Host headers are
     answered.
     """
 
@@ -47,16 +50,20 @@ def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts
     async def answer_to(request: Request) -> Answer:
         name = request.query_params.get("name", "")[:NAME_LENGTH] or "Picture"
         try:
+            search = search_of(request.query_params)
+        except ValueError as error:
+            return Answer(name, f"The address is wrong: {error}.", 400)
+        try:
             async with uploads.receive(request) as data:
-                return await run_in_threadpool(look_at, name, data)
+                return await run_in_threadpool(look_at, name, data, search)
         except Refused as error:
             return Answer(name, str(error), error.status)
         except ClientDisconnect:
             return Answer(name, "The upload was interrupted.", 400)  # nobody is there to read it
 
-    def look_at(name: str, data: bytes) -> Answer:
+    def look_at(name: str, data: bytes, search: Search) -> Answer:
         try:
-            return answer(live.get(), name, data, settings.max_heads)
+            return answer(live.get(), name, data, settings.max_heads, search)
         finally:
             give_back()
 
@@ -76,3 +83,11 @@ def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts
         ],
     )
     return SecurityHeaders(app)
+
+
+def search_of(query: Mapping[str, str]) -> Search:
+    """How the query of a request wants its picture searched. Raises ValueError if it can't be understood."""
+    head = query.get("head", "false")
+    if head not in ("true", "false"):
+        raise ValueError(f"head is {head[:NAME_LENGTH]!r}: it must be true or false")
+    return Search(query.get("detail", NORMAL)[:NAME_LENGTH], head == "true")

@@ -7,7 +7,6 @@ from typing import Any, Self
 from crystal_eyes.boxes import FACE_MARGINS
 from crystal_eyes.classifiers.registry import CLASSIFIERS, option_fields
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
-from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from crystal_eyes.recognizer.build.options import BundleOptions
@@ -102,7 +101,7 @@ class Crop(StepParameters):
     several: str = parameter(
         "leave-out", "what to do with a picture in which more than one head is found", choices=("leave-out", "largest", "all")
     )
-    least_confidence: float = parameter(CONFIDENCE, "minimum confidence of a head", low=0.01, high=1.0)
+    least_confidence: float = parameter(0.0, "minimum confidence of a head; 0: the detector's default", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)

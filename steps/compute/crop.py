@@ -40,7 +40,8 @@ class CroppedHeads:
 def crop(illustrations: Path, detector: Path, confidence: float, several: str, workspace: Path) -> CroppedHeads:
     """Cut the heads out of the illustrations of a dataset and write them with the illustrations' labels.
 
-    confidence: least confidence of a head. several: LEAVE_OUT, ALL or "largest". An interrupted run continues from workspace.
+    confidence: least confidence of a head; 0: the detector's default. several: LEAVE_OUT, ALL or "largest". An interrupted run
+    continues from workspace.
     """
     dataset = load_dataset(illustrations, confidence=0.0)
     table, left_out = dataset.table, dataset.left_out
@@ -59,7 +60,7 @@ def crop(illustrations: Path, detector: Path, confidence: float, several: str, w
             continue
         boxes = known.get(row["path"])
         if boxes is None:
-            boxes = runner.detect(picture, confidence)[0]
+            boxes = runner.detect(picture, confidence or None)[0]
             known.put(row["path"], boxes)
         found.append((Path(row["path"]), boxes))
         if row["path"] in ambiguous:

@@ -54,8 +54,9 @@ def example() -> Callable[[str], Path]:
 
 
 def send(server: Server, name: str, data: bytes, to: str = "recognize", **headers: str) -> httpx.Response:
-    """POST a picture."""
-    return httpx.post(f"{server.url}{to}", params={"name": name}, content=data, headers=headers, timeout=60)
+    """POST a picture. to: the route, also with a query of its own."""
+    route = httpx.URL(f"{server.url}{to}")
+    return httpx.post(route.copy_merge_params({"name": name}), content=data, headers=headers, timeout=60)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from PIL import Image
 from crystal_eyes.recognizer import bundle, gallery
 from tests.browser.conftest import SETTINGS, serving
 from tests.bundles import ORIGINAL, add_character
+from tests.runs import draw_head
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 INPUT = "#pictures"
@@ -123,6 +124,38 @@ def test_pictures_over_the_limit_are_skipped_and_counted(visit, example):
     assert tab.locator(".title").count() == SETTINGS.max_pictures
 
 
+def test_the_switch_says_how_pictures_are_searched_and_searches_the_last_ones_again(visit, window, tmp_path):
+    page = Image.new("RGB", (1600, 1000), (235, 240, 250))
+    for number in range(8):
+        page.paste(draw_head(number, 0).resize((40, 40)), (90 + 400 * (number % 4), 200 + 500 * (number // 4)))
+    page.save(tmp_path / "page.png")
+    tab = visit(window)
+    assert fits(tab)
+
+    def found() -> str:
+        tab.wait_for_selector("main[aria-busy=false] .title:has-text('page.png')")
+        return tab.inner_text(".title")
+
+    tab.set_input_files(INPUT, tmp_path / "page.png")
+    coarse = found()
+    tab.select_option("#how", label="Look for small heads, too (slower)")
+    tab.wait_for_selector(".title:has-text('heads found, the 2 most confident are shown')")
+    assert found() != coarse
+    tab.select_option("#how", label="Every picture is one head")
+    tab.wait_for_selector(".title:has-text('1 head')")
+    assert found().endswith("1 head") and fits(tab)
+    tab.select_option("#how", label="Look for heads")
+    tab.wait_for_selector(".title:not(:has-text('1 head'))")
+    assert found() == coarse
+
+
+def test_the_switch_alone_asks_nothing(visit):
+    tab = visit()
+    tab.select_option("#how", "detail=high")
+    tab.wait_for_timeout(200)
+    assert tab.locator(".title").count() == 0 and not [url for url in visit.requests if "card" in url]
+
+
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_a_picture_is_pasted_or_dropped_anywhere(visit, example, way):
     tab = visit()
@@ -158,10 +191,10 @@ def test_a_picture_is_photographed(visit):
 def test_everything_can_be_reached_with_the_keyboard(visit):
     tab = visit()
     reached = []
-    for _ in range(13):
+    for _ in range(14):
         tab.keyboard.press("Tab")
         reached.append(tab.evaluate("(e => e.id || e.dataset.act || e.dataset.example || e.tagName)(document.activeElement)"))
-    assert reached[:8] == ["A", INPUT[1:], "paste", "camera", "three heads", "two heads", "one head", "line art"]
+    assert reached[:9] == ["A", INPUT[1:], "paste", "camera", "how", "three heads", "two heads", "one head", "line art"]
     assert "SUMMARY" in reached
     tab.focus("[data-example='one head']")
     tab.keyboard.press("Enter")

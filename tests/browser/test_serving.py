@@ -1,6 +1,7 @@
 """What programs and attackers send to the served page: each gets an answer or an error message, and nothing is kept."""
 
 import asyncio
+import html
 import http.client
 import io
 import os
@@ -77,6 +78,22 @@ def test_recognize_answers_as_json(page, example):
     line = send(page, "", example("line").read_bytes()).json()
     assert line["picture"] == "Picture" and line["heads"][0]["monochrome"]
     assert len(line["heads"][0]["candidates"]) == 5 and line["heads"][0]["sentence"]
+
+
+def test_a_program_says_how_a_picture_is_searched(page, example):
+    plain = encoded(Image.new("L", (500, 200), 128), "PNG")
+    (head,) = send(page, "a.png", plain, to="recognize?head=true").json()["heads"]
+    assert head["whole_picture"] and head["confidence"] == 1 and head["box"] == [0, 0, 500, 200]
+    three = send(page, "b.webp", example("three").read_bytes(), to="recognize?detail=high").json()
+    assert three["found"] == 3
+    for query, says in [
+        ("head=yes", "head is 'yes'"),
+        ("detail=fine", "detail is 'fine'"),
+        ("detail=high&head=true", "one of the two"),
+    ]:
+        for to in ("recognize", "card"):
+            refused = send(page, "c.png", plain, to=f"{to}?{query}")
+            assert refused.status_code == 400 and says in html.unescape(refused.text)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crystal_eyes import cli
 from crystal_eyes.recognizer import places
@@ -41,6 +42,32 @@ def test_recognize_names_every_head_with_five_candidates_and_a_verdict(run, fold
     assert code == 0 and out.startswith(f"{folder / 'a.png'}: 1 head\n  1  the whole picture is a head\n")
     assert out.count("%  Character") == 5
     assert "catalogue" in out.splitlines()[-1]
+
+
+def test_with_head_every_picture_is_one_head_whatever_it_shows(run, folder, tmp_path):
+    Image.new("RGB", (300, 90), (200, 220, 240)).save(tmp_path / "plain.png")
+    assert run("recognize", tmp_path / "plain.png")[1] == f"{tmp_path / 'plain.png'}: no head found\n"
+    code, out, _ = run("recognize", "--head", "--json", tmp_path / "plain.png", folder / "a.png")
+    heads = [json.loads(line)["heads"] for line in out.splitlines()]
+    assert code == 0 and [(len(some), some[0]["confidence"], some[0]["whole_picture"]) for some in heads] == [(1, 1, True)] * 2
+    assert heads[0][0]["box"] == [0, 0, 300, 90]
+    assert run("check", "--head", tmp_path / "plain.png")[1].splitlines()[1] == "  1  the whole picture is a head"
+
+
+def test_high_detail_finds_heads_that_are_missed_otherwise(run, tmp_path):
+    page = Image.new("RGB", (1600, 1000), (235, 240, 250))
+    for number in range(8):
+        page.paste(draw_head(number, 0).resize((40, 40)), (90 + 400 * (number % 4), 200 + 500 * (number // 4)))
+    page.save(tmp_path / "page.png")
+    found = {detail: len(json.loads(run("recognize", "--json", "--detail", detail, tmp_path / "page.png")[1])["heads"])
+             for detail in ("normal", "high")}  # fmt: skip
+    assert found["normal"] < found["high"] <= 8 and found["high"] >= 6
+
+
+def test_high_detail_of_pictures_that_are_heads_is_refused(run, folder, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("recognize", "--detail", "high", "--head", folder)
+    assert stop.value.code == 2 and "not allowed with" in capsys.readouterr().err
 
 
 def test_files_folders_and_patterns_are_taken_each_picture_once(run, folder):

@@ -1,16 +1,18 @@
 // Where pictures come from (chosen, dropped, pasted, photographed, examples) and how their answers get onto the page.
 const main = document.querySelector("main");
 const find = (selector) => main.querySelector(selector);
-const [answers, input, snapshot, live, video] = [".answers", "#pictures", ".snapshot", ".live", "video"].map(find);
+const [answers, input, how, snapshot, live, video] = [".answers", "#pictures", "#how", ".snapshot", ".live", "video"].map(find);
 const say = (text) => (find(".said").textContent = text);
 
 // Asking: one request for each picture, one after the other; a new question replaces the one in progress.
 
 let question = new AbortController();
+let last = []; // the pictures that were asked about
 
 const ask = async (files) => {
   if (!files.length) return;
   question.abort();
+  last = files;
   const { signal } = (question = new AbortController());
   const asked = files.slice(0, Number(main.dataset.maxPictures));
   const skipped = files.length - asked.length;
@@ -29,8 +31,9 @@ const ask = async (files) => {
 
 const cardFor = async (file, signal) => {
   if (file.size > Number(main.dataset.maxBytes)) return failure(file.name, main.dataset.tooLarge);
+  const query = [new URLSearchParams({ name: file.name }), how.value].filter(String).join("&");
   try {
-    const response = await fetch(`card?${new URLSearchParams({ name: file.name })}`, { method: "POST", body: file, signal });
+    const response = await fetch(`card?${query}`, { method: "POST", body: file, signal });
     const text = await response.text();
     // the server's HTML has every name escaped, and the content security policy forbids inline scripts
     if (response.headers.get("content-type").startsWith("text/html")) return document.createRange().createContextualFragment(text);
@@ -51,6 +54,8 @@ const show = (element) => {
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   element.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
 };
+
+how.addEventListener("change", () => ask(last)); // the same pictures, searched in the other way
 
 // Choosing and dropping
 

@@ -4,8 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_eyes.boxes import area, as_boxes, intersection, iou
+from crystal_eyes.detector.defaults import HIGH
 from crystal_eyes.detector.runtime import BATCH, GRAY, STRIDE, HeadDetector, letterbox
 from crystal_eyes.detector.strips import MAX_WINDOWS, MIN_SIDE, windows
+from crystal_eyes.detector.tiles import MAX_TILES, SIDE
 from crystal_eyes.detector.training.canvas import Scene
 from crystal_eyes.detector.training.cutouts import cast_cutouts
 from tests.runs import HEAD_DETECTOR
@@ -126,6 +128,45 @@ def test_windows_searched_together_give_what_they_give_alone(detector):
         np.testing.assert_allclose(boxes, alone, atol=0.1)
         np.testing.assert_allclose(scores, alone_scores, atol=1e-3)
     assert sum(len(boxes) for boxes, _ in together) >= 2
+
+
+def crowd(width: int, height: int, side: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Heads of the cast of that size, that far apart, everywhere in a picture, and their boxes."""
+    draw, rng = cast_cutouts(2, characters=8), np.random.default_rng(1)
+    scene = Scene(np.full((height, width, 3), (235, 240, 250), np.uint8))
+    for x in range(step // 2, width, step):
+        for y in range(step // 2, height, step):
+            scene.paste(draw(rng), (x, y), side, 0, False)
+    return scene.picture, scene.visible_boxes()
+
+
+def test_high_detail_finds_small_heads_once_each_wherever_tiles_end(detector):
+    picture, heads = crowd(1900, 1300, 36, 118)
+    coarse, (boxes, scores) = detector.detect(picture)[0], detector.detect(picture, detail=HIGH)
+    found = iou(boxes, heads) > 0.4
+    assert (iou(coarse, heads) > 0.4).any(axis=0).mean() < 0.5 < 0.95 < found.any(axis=0).mean()
+    shared = intersection(boxes, heads) > 0.3 * np.minimum(area(boxes)[:, None], area(heads)[None, :])
+    assert (shared.sum(axis=0) <= 1).all() and (shared.sum(axis=1) == 1).all() and (np.diff(scores) <= 0).all()
+
+
+def test_high_detail_finds_a_large_head_once_too(detector):
+    for side in (300, 450, 600, 750):
+        picture, heads = crowd(1500, 1000, side, 1000)
+        boxes, _ = detector.detect(picture[:, :1000], detail=HIGH)
+        assert len(boxes) == 1 and iou(boxes, heads)[0].max() > 0.6
+
+
+@pytest.mark.parametrize(
+    "size", [(64_000, 1000), (8000, 8000), (20_000, 7000), (640, 480), (40, 30), (1, 1), (16, 4000)], ids=str
+)
+def test_what_high_detail_costs_is_bounded(size):
+    width, height = size
+    counting = CountingDetector()
+    counting.detect(np.full((height, width, 3), 255, np.uint8), detail=HIGH)
+    parts = windows(width, height)
+    assert sum(n for n, _, _ in counting.inputs) <= (1 + MAX_TILES if len(parts) == 1 else MAX_WINDOWS)
+    assert max(max(rows, columns) for _, rows, columns in counting.inputs) <= SIDE
+    assert max(n * rows * columns for n, rows, columns in counting.inputs) <= BATCH * 448**2  # memory
 
 
 def test_an_ordinary_picture_is_searched_once_as_a_whole():

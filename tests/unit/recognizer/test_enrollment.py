@@ -57,6 +57,16 @@ def test_an_enrolled_character_is_found_with_its_series_and_among_the_nearest(fo
         assert abs(sum(one.probability for one in head.candidates)) <= 1 + 1e-5
 
 
+def test_a_picture_that_is_said_to_be_a_head_is_enrolled_whether_one_is_found_in_it_or_not(folder, tmp_path):
+    path = tmp_path / "blot.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(path)
+    with pytest.raises(UserError, match="no head found"):
+        enroll(folder, "Blot", None, [path])
+    assert enroll(folder, "Blot", None, [path], head=True).heads == 1
+    (head,) = Recognizer.load(folder, threads=1).recognize(path, head=True)
+    assert head.nearest[0].character == "Blot" and head.nearest[0].similarity > 0.99
+
+
 def test_removing_undoes_it_exactly(folder, new):
     before = contents(folder)
     enroll(folder, "Nova", "S", new[:2])

@@ -5,8 +5,9 @@ from PIL import Image
 from crystal_eyes.boxes import as_boxes, clip, iou
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.detector.training.backgrounds import interface, pattern
 from crystal_eyes.detector.training.cutouts import cast_cutouts
-from crystal_eyes.recognizer.finding import FRAME, MAX_HEADS, find_heads
+from crystal_eyes.recognizer.finding import CROP_SIDE, FRAME, MAX_HEADS, Search, find_heads
 from tests.runs import HEAD_DETECTOR, draw_head
 
 
@@ -38,8 +39,8 @@ def test_a_head_crop_is_taken_whole(detector, character, side):
 class OnlyInFrames(HeadDetector):
     """Misses all heads in pictures of up to 130 pixels: they are found only in a frame, which makes the picture larger."""
 
-    def detect(self, picture, *thresholds):
-        boxes, scores = super().detect(picture, *thresholds)
+    def detect(self, picture, *thresholds, **detail):
+        boxes, scores = super().detect(picture, *thresholds, **detail)
         return (boxes, scores) if max(picture.shape) > 130 else (boxes[:0], scores[:0])
 
 
@@ -161,7 +162,9 @@ def test_the_picture_is_left_as_it_was(detector):
 class Crowd:
     """Stands for a detector that finds very many heads."""
 
-    def detect(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    confidence, confidence_of = 0.4, float
+
+    def detect(self, picture: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
         left = np.arange(3 * MAX_HEADS, dtype=np.float32)
         return np.stack([left, left * 0, left + 9, left * 0 + 9], axis=1), np.linspace(0.99, 0.4, 3 * MAX_HEADS)
 
@@ -188,3 +191,84 @@ def test_heads_of_a_strip_are_cut_from_where_they_are(detector, size):
     for head, place in zip(found, expected):
         assert iou(as_boxes([head.box]), place[None])[0, 0] > 0.4
         np.testing.assert_array_equal(head.picture, crop_head(picture, np.array(head.box)))
+
+
+def test_a_picture_that_is_said_to_be_one_head_is_not_searched():
+    class NoSearch:
+        """Stands for a detector that must not be asked."""
+
+    for size in [(40, 300), (300, 40), (1, 1), (600, 400)]:
+        picture = np.full((*size, 3), 255, np.uint8)
+        (head,) = find_heads(NoSearch(), picture, Search(head=True))
+        assert (head.box, head.confidence, head.whole_picture) == ((0, 0, size[1], size[0]), 1, True)
+        assert head.picture is picture
+
+
+@pytest.mark.parametrize(
+    ("detail", "head", "why"), [("fine", False, "'fine'.*normal or high"), ("high", True, "one of the two")]
+)
+def test_a_contradictory_search_is_refused(detail, head, why):
+    with pytest.raises(ValueError, match=why):
+        Search(detail, head)
+
+
+class Unsure:
+    """Stands for a detector that finds one box that it is not sure of: in the picture, the frame, and the second frame."""
+
+    confidence, confidence_of = 0.4, float
+
+    def __init__(self, scores: tuple[float, ...], share: float):
+        self.scores, self.share, self.searches = scores, share, 0
+
+    def detect(self, picture: np.ndarray, confidence: float):
+        frame = (0, 0.6, 0.3)[self.searches]
+        score, picture_side = np.array([self.scores[self.searches]], np.float32), max(picture.shape) / (1 + 2 * frame)
+        self.searches += 1
+        box = as_boxes([[0, 0, self.share * picture_side, 9]]) + np.float32(frame * picture_side)
+        return box[score > confidence], score[score > confidence]
+
+
+@pytest.mark.parametrize(
+    ("size", "scores", "share", "answer", "searches"),
+    [
+        ((200, 200), (0.2, 0.3, 0.15), 0.8, 0.3, 3),
+        ((200, 140), (0.05, 0.05, 0.3), 0.8, 0.3, 3),
+        ((CROP_SIDE, CROP_SIDE), (0.04, 0.3, 0.15), 0.8, 0.3, 3),
+        ((200, 200), (0.05, 0.05, 0.05), 0.8, None, 3),  # too faint
+        ((200, 200), (0.3, 0.3, 0.02), 0.8, None, 3),  # seen twice only
+        ((200, 200), (0.3, 0.02, 0.3), 0.8, None, 2),
+        ((200, 200), (0.02, 0.3, 0.3), 0.8, None, 2),
+        ((200, 200), (0.3, 0.3, 0.3), 0.3, None, 2),  # it doesn't fill the picture
+        ((200, 100), (0.3, 0.3, 0.3), 0.8, None, 1),  # too long
+        ((CROP_SIDE + 9, CROP_SIDE + 9), (0.3, 0.3, 0.3), 0.8, None, 2),  # too large
+    ],
+)
+def test_a_small_picture_is_a_head_crop_if_each_search_sees_a_faint_head_that_fills_it(size, scores, share, answer, searches):
+    detector = Unsure(scores, share)
+    found = find_heads(detector, np.zeros((*size[::-1], 3), np.uint8))
+    assert [(head.whole_picture, head.confidence) for head in found] == ([(True, np.float32(answer))] if answer else [])
+    assert detector.searches == searches
+
+
+@pytest.mark.parametrize("draw", [pattern, interface])
+def test_patterns_and_windows_of_programs_are_not_taken_for_faint_heads(detector, draw):
+    """At the sizes of head crops."""
+    found = 0
+    for number in range(24):
+        rng = np.random.default_rng([98, number])
+        width = (64, 120, 200, 320)[number % 4]
+        picture = draw(rng, width, round(width * rng.uniform(0.7, 1)))
+        found += bool(find_heads(detector, picture)) and not len(detector.detect(picture)[0])
+    assert found <= 1
+
+
+def test_high_detail_adds_small_heads_and_takes_a_head_crop_whole(detector):
+    crowd = page(6, 30)
+    crowd = np.pad(crowd, ((0, 600), (0, 1000), (0, 0)), mode="edge")
+    coarse, fine = find_heads(detector, crowd), find_heads(detector, crowd, Search("high"))
+    assert len(coarse) < len(fine) >= 5 and not any(head.whole_picture for head in fine)
+    np.testing.assert_array_equal(fine[0].picture, crop_head(crowd, np.array(fine[0].box)))
+    for side in (64, 160, 300, 1000):
+        (head,) = find_heads(detector, np.asarray(draw_head(1, 0).resize((side, side))), Search("high"))
+        assert head.whole_picture
+    assert find_heads(detector, np.full((900, 900, 3), 255, np.uint8), Search("high")) == []

@@ -232,6 +232,27 @@ def test_an_embedding_is_the_one_that_the_embed_step_made(recognizer, bundle_fol
     assert np.linalg.norm(recognizer.embed(sizes), axis=1) == pytest.approx(1, abs=1e-4)
 
 
+def test_the_caller_says_how_pictures_are_searched(recognizer):
+    plain = np.full((90, 300, 3), 200, np.uint8)
+    assert recognizer.recognize(plain) == [] == recognizer.find(plain)
+    (head,) = recognizer.recognize(plain, head=True)
+    assert (head.box, head.confidence, head.whole_picture) == ((0, 0, 300, 90), 1, True)
+    ((again,),) = recognizer.recognize_many([plain], head=True)
+    assert again.box == head.box
+    page = np.full((1000, 1600, 3), 240, np.uint8)
+    for number in range(6):
+        x, y = 90 + 500 * (number % 3), 200 + 500 * (number // 3)
+        page[y : y + 40, x : x + 40] = draw_head(number, 0).resize((40, 40))
+    fine = recognizer.find(page, detail="high")
+    assert len(recognizer.find(page)) < len(fine) >= 5
+    assert len(next(recognizer.recognize_many([page], detail="high"))) == len(fine)
+    for wrong in ({"detail": "fine"}, {"detail": "high", "head": True}):
+        with pytest.raises(ValueError):
+            recognizer.recognize(plain, **wrong)
+        with pytest.raises(ValueError):
+            list(recognizer.recognize_many([plain], **wrong))
+
+
 # Many pictures
 
 

@@ -3,14 +3,15 @@ import io
 import pytest
 from PIL import Image
 
+from crystal_eyes.recognizer.finding import Search
 from crystal_eyes.web.answers import WORK_SIDE, answer
 
 
 class NoHeads:
     """Stands for a recognizer; keeps the size of the picture that it was given."""
 
-    def find(self, picture: Image.Image) -> list:
-        self.size = picture.size
+    def find(self, picture: Image.Image, detail: str, head: bool) -> list:
+        self.size, self.search = picture.size, Search(detail, head)
         return []
 
     def name_heads(self, found: list) -> list:
@@ -35,11 +36,17 @@ def png(width: int, height: int) -> bytes:
 )
 def test_a_strip_is_searched_at_its_size_other_large_pictures_are_scaled_down(size, searched):
     recognizer = NoHeads()
-    found = answer(recognizer, "one", png(*size), 5)
+    found = answer(recognizer, "one", png(*size), 5, Search())
     assert (found.error, found.size, recognizer.size) == ("", size, searched)
 
 
 def test_a_strip_of_the_largest_area_is_scaled_down_to_bounded_pixels():
     recognizer = NoHeads()
-    assert answer(recognizer, "one", png(2000, 32_000), 5).error == ""
+    assert answer(recognizer, "one", png(2000, 32_000), 5, Search()).error == ""
     assert recognizer.size[0] * recognizer.size[1] <= WORK_SIDE**2
+
+
+@pytest.mark.parametrize("search", [Search(), Search("high"), Search(head=True)], ids=str)
+def test_a_picture_is_searched_as_it_was_asked_for(search):
+    recognizer = NoHeads()
+    assert answer(recognizer, "one", png(64, 48), 5, search).error == "" and recognizer.search == search
