@@ -6,12 +6,11 @@ from crystal_eyes.detector.strips import Window
 
 SIDE = 768  # pixels of the network's input for a tile: larger ones take more memory, smaller ones more overlap
 OVERLAP = 160  # pixels of that input that two neighbors share: larger heads are whole where the whole picture is searched
-LARGEST = (
-    320  # pixels of that input: heads larger than that are left to the whole picture, as in tiles parts of them look like heads
-)
+# pixels of that input: larger heads are left to the whole picture, because in tiles parts of them look like heads
+LARGEST = 320
 PER_SIDE = 3  # at most: of a picture that needs more tiles, each shows a larger part, so that heads appear smaller
 MAX_TILES = PER_SIDE**2
-MAX_ENLARGEMENT = 2.0  # of a small picture: enlarged more, heads are blurred and missed
+MAX_ENLARGEMENT = 1.25  # of a small picture: enlarged more, parts of large heads look like heads
 
 
 def tiles(width: int, height: int) -> tuple[list[Window], int]:
