@@ -15,7 +15,7 @@ def test_few_tiles_of_one_size_cover_the_picture_and_overlap(width, height):
     assert len({(right - left, bottom - top) for left, top, right, bottom in parts}) == 1
     left, top, right, bottom = parts[0]
     scale = size / max(right - left, bottom - top)
-    assert scale <= MAX_ENLARGEMENT * 1.01
+    assert size <= MAX_ENLARGEMENT * max(right - left, bottom - top) + 1
     for first, last, length in ((0, 2, width), (1, 3, height)):
         spans = sorted({(part[first], part[last]) for part in parts})
         assert len(spans) <= PER_SIDE and spans[0][0] == 0 and spans[-1][1] == length
