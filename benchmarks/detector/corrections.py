@@ -1,7 +1,8 @@
 """Corrected boxes of labeled pictures, kept apart from the labels: benchmarks/detector/corrections.json.
 
-{folder name: {file: [[left, top, right, bottom], ...]}}, pixels, all heads of the picture, by the rule of the labels: top of the
-hair to the chin, hair outline from crown to mouth at the sides. Only pictures that are not tested with are in it.
+{folder name: {file: [[left, top, right, bottom], ...]}}, pixels, all heads of the picture, by the rule of the labels: top of
+the hair to the chin, hair outline from crown to mouth at the sides. Test pictures in it were corrected without a look at what a
+detector finds in them, where a label misses the rule by far.
 """
 
 import dataclasses

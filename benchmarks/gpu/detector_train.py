@@ -176,10 +176,12 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=576)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--multi-scale", type=float, default=0.4, help="how far batches are scaled, as a share of the image size")
+    parser.add_argument("--multi-scale", type=float, default=0.4, help="how far batches are scaled, as a share")
     parser.add_argument("--repeat", type=int, default=10, help="how often an epoch shows a labeled picture")
     parser.add_argument("--no-circles", action="store_true", help="don't draw random circles over heads")
-    parser.add_argument("--work", type=Path, help="folder for pictures and checkpoints: started again with it, a training resumes")
+    parser.add_argument(
+        "--work", type=Path, help="folder for pictures and checkpoints: with it, an interrupted training resumes"
+    )
     parser.add_argument("--export", type=Path, nargs=2, metavar=("WEIGHTS", "FOLDER"), help="only export weights to ONNX")
     parser.add_argument("--box-scale", type=float, default=1.0, help="of an export: factor for the sides of all boxes")
     given = parser.parse_args()
@@ -210,7 +212,8 @@ def train(given: argparse.Namespace, work: Path, started: float) -> None:
     print(f"initial weights: {initial}", flush=True)
     left = given.minutes - (time.monotonic() - started + RESERVE) / 60
     options = DetectorTrainingOptions(
-        architecture=given.architecture, image_size=given.image_size, multi_scale=given.multi_scale, epochs=16, minutes=max(0.2, left),
+        architecture=given.architecture, image_size=given.image_size, multi_scale=given.multi_scale, epochs=16,
+        minutes=max(0.2, left),
         batch_size=given.batch_size, learning_rate=given.learning_rate, circles=not given.no_circles,
     )  # fmt: skip
     report: dict[str, Any] = {

@@ -73,7 +73,8 @@ def _bottle(picture: np.ndarray, shape: np.ndarray, rng: np.random.Generator, co
     shoulder, x = MIDDLE[1] - REACH * rng.uniform(-0.1, 0.8), MIDDLE[0]
     top, bottom = MIDDLE[1] - REACH, MIDDLE[1] + REACH
     body = [(x - neck, top), (x + neck, top), (x + neck, shoulder), (x + width, shoulder + REACH * 0.3),
-            (x + width * 0.9, bottom), (x - width * 0.9, bottom), (x - width, shoulder + REACH * 0.3), (x - neck, shoulder)]  # fmt: skip
+            (x + width * 0.9, bottom), (x - width * 0.9, bottom), (x - width, shoulder + REACH * 0.3),
+            (x - neck, shoulder)]  # fmt: skip
     _fill(picture, shape, np.array(body), colors[0])
     if rng.random() < 0.7:
         low, high = sorted(rng.uniform(0.1, 0.9, 2))
@@ -99,7 +100,8 @@ def _ball(picture: np.ndarray, shape: np.ndarray, rng: np.random.Generator, colo
     """A ball, a fruit, a lamp or a pumpkin."""
     _ellipse(picture, shape, MIDDLE, (REACH, REACH * rng.uniform(0.7, 1)), 0, colors[0])
     for share in rng.uniform(-0.8, 0.8, rng.integers(0, 5)):
-        cv2.ellipse(picture, MIDDLE, (int(REACH * abs(share)), int(REACH)), rng.uniform(-20, 20), 0, 360, colors[1], 2, cv2.LINE_AA)
+        reach = int(REACH * abs(share)), int(REACH)
+        cv2.ellipse(picture, MIDDLE, reach, rng.uniform(-20, 20), 0, 360, colors[1], 2, cv2.LINE_AA)
     for _ in range(rng.integers(0, 5)):
         place = _around(REACH * rng.uniform(0, 0.8), rng.uniform(0, 2 * math.pi))
         reach = int(REACH * rng.uniform(0.05, 0.25))
