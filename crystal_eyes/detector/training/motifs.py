@@ -21,6 +21,7 @@ def motif(rng: np.random.Generator) -> np.ndarray:
         ink = rng.integers(0, 90, 3) if rng.random() < 0.7 else rng.integers(200, 256, 3)
         picture[(outline > 0) & (shape == 0)] = ink
         shape = outline
+    picture[shape == 0] = 0
     return np.dstack([picture, shape])
 
 
@@ -83,7 +84,6 @@ def _bottle(picture: np.ndarray, shape: np.ndarray, rng: np.random.Generator, co
     for _ in range(rng.integers(0, 6)):
         y = int(rng.uniform(MIDDLE[1], bottom))
         cv2.line(picture, (int(x - width * 0.5), y), (int(x + width * rng.uniform(0, 0.6)), y), colors[2], 2, cv2.LINE_AA)
-    picture[shape == 0] = 0
 
 
 def _leaves(picture: np.ndarray, shape: np.ndarray, rng: np.random.Generator, colors: list) -> None:
@@ -106,7 +106,6 @@ def _ball(picture: np.ndarray, shape: np.ndarray, rng: np.random.Generator, colo
         place = _around(REACH * rng.uniform(0, 0.8), rng.uniform(0, 2 * math.pi))
         reach = int(REACH * rng.uniform(0.05, 0.25))
         cv2.circle(picture, (int(place[0]), int(place[1])), reach, colors[2], -1, cv2.LINE_AA)
-    picture[shape == 0] = 0
 
 
 def _star(picture: np.ndarray, shape: np.ndarray, rng: np.random.Generator, colors: list) -> None:

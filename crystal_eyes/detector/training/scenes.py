@@ -39,7 +39,8 @@ def compose(
 ) -> tuple[np.ndarray, np.ndarray]:
     """One picture: uint8 RGB [h, w, 3] and float32 [n, 4] boxes; about one in 15 shows no head.
 
-    draw_cutout: heads to paste. draw_background: labeled pictures; half of the scenes show one, in its size. draw_head: heads
+    draw_cutout: heads to paste. draw_background: labeled pictures; two of five scenes show one, in its size, one of ten shows
+    several, small. draw_head: heads
     with what surrounds them (by default the cutouts), one of which fills the picture in one of seven. draw_object: transparent
     things that are no heads. The longer side of a scene without a labeled picture is LONG_SIDE pixels.
     """
