@@ -40,9 +40,9 @@ def compose(
     """One picture: uint8 RGB [h, w, 3] and float32 [n, 4] boxes; about one in 15 shows no head.
 
     draw_cutout: heads to paste. draw_background: labeled pictures; two of five scenes show one, in its size, one of ten shows
-    several, small. draw_head: heads
-    with what surrounds them (by default the cutouts), one of which fills the picture in one of seven. draw_object: transparent
-    things that are no heads. The longer side of a scene without a labeled picture is LONG_SIDE pixels.
+    several, small. draw_head: heads with what surrounds them (by default the cutouts), one of which fills the picture in one of
+    seven. draw_object: transparent things that are no heads. The longer side of a scene without a labeled picture is LONG_SIDE
+    pixels.
     """
     if rng.random() < 0.14:
         picture, boxes = head_picture(rng, draw_head or draw_cutout)
