@@ -102,7 +102,9 @@ def recall_by_side(detections: list[PictureDetections]) -> dict[str, str]:
 def accuracy(path: str, pictures: dict[str, list[LabeledPicture]]) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for size in SIZES:
-        detector, found, times = HeadDetector(path, size), {}, {}
+        detector = HeadDetector(path, size)
+        found: dict[str, list[PictureDetections]] = {}
+        times: dict[str, np.ndarray] = {}
         for name, some in pictures.items():
             found[name], times[name] = run_detector(detector, [(one.pixels, one.boxes) for one in some])
         found["all"] = [one for name in pictures for one in found[name]]
