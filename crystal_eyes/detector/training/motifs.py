@@ -17,7 +17,7 @@ def motif(rng: np.random.Generator) -> np.ndarray:
     draw = (_flower, _wheel, _bottle, _leaves, _ball, _star)[int(rng.integers(0, 6))]
     draw(picture, shape, rng, colors)
     if rng.random() < 0.5:
-        outline = cv2.dilate(shape, np.ones((3, 3), np.uint8), iterations=int(rng.integers(1, 4)))
+        outline = np.asarray(cv2.dilate(shape, np.ones((3, 3), np.uint8), iterations=int(rng.integers(1, 4))), np.uint8)
         ink = rng.integers(0, 90, 3) if rng.random() < 0.7 else rng.integers(200, 256, 3)
         picture[(outline > 0) & (shape == 0)] = ink
         shape = outline
@@ -100,8 +100,8 @@ def _ball(picture: np.ndarray, shape: np.ndarray, rng: np.random.Generator, colo
     """A ball, a fruit, a lamp or a pumpkin."""
     _ellipse(picture, shape, MIDDLE, (REACH, REACH * rng.uniform(0.7, 1)), 0, colors[0])
     for share in rng.uniform(-0.8, 0.8, rng.integers(0, 5)):
-        reach = int(REACH * abs(share)), int(REACH)
-        cv2.ellipse(picture, MIDDLE, reach, rng.uniform(-20, 20), 0, 360, colors[1], 2, cv2.LINE_AA)
+        arc = int(REACH * abs(share)), int(REACH)
+        cv2.ellipse(picture, MIDDLE, arc, rng.uniform(-20, 20), 0, 360, colors[1], 2, cv2.LINE_AA)
     for _ in range(rng.integers(0, 5)):
         place = _around(REACH * rng.uniform(0, 0.8), rng.uniform(0, 2 * math.pi))
         reach = int(REACH * rng.uniform(0.05, 0.25))
