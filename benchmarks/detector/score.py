@@ -3,7 +3,8 @@
     python benchmarks/detector/score.py DETECTOR [DETECTOR ...] --labels FOLDER [FOLDER ...] [--characters FOLDER] [--json FILE]
 
 Only what benchmarks/gpu/detector_pack.py leaves out is used: the fixed test third of each folder of labels (pictures named
-NAME_line are reported apart), and heads of sets and characters that are not packed.
+NAME_line are reported apart), and heads of sets and characters that are not packed. With --part val, only accuracy on the
+pictures that a detector is chosen with.
 """
 
 import argparse
@@ -12,20 +13,23 @@ import json
 import random
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.detector.corrections import corrected
 from benchmarks.gpu.detector_pack import TEST_SETS, part_of
 from benchmarks.robustness.shapes import compose, score
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.detector.training.annotated_pictures import load, split
 from crystal_eyes.detector.training.backgrounds import interface, pattern
+from crystal_eyes.detector.training.canvas import Scene
 from crystal_eyes.detector.training.cutouts import cast_cutouts
 from crystal_eyes.detector.training.input_size import run_detector
 from crystal_eyes.detector.training.labels import read_labels
+from crystal_eyes.detector.training.placing import rows_of_motifs
 from crystal_eyes.detector.training.scenes import compose_scenes
 from crystal_eyes.evaluation.detection import (
     PictureDetections,
@@ -42,16 +46,23 @@ CONFIDENCES = (0.4, 0.5, 0.55, 0.6)
 HEAD_SIDES = (0, 50, 100, 200, 10_000)  # pixels of the longer side, in the picture
 OTHER_HEADS = 400  # of the characters that are left out
 SHAPES = ((9000, 500), (500, 9000), (3000, 700))
-Pictures = list[tuple[np.ndarray, np.ndarray]]
 
 
-def labeled(folders: list[Path]) -> dict[str, Pictures]:
-    found: dict[str, Pictures] = {}
+class LabeledPicture(NamedTuple):
+    """uint8 RGB [h, w, 3], the boxes of its label and of its corrected label, float32 [n, 4]."""
+
+    pixels: np.ndarray
+    boxes: np.ndarray
+    corrected: np.ndarray
+
+
+def labeled(folders: list[Path], part: str) -> dict[str, list[LabeledPicture]]:
+    found: dict[str, list[LabeledPicture]] = {}
     for folder in folders:
-        for one in split(read_labels(folder)[0])["test"]:
+        boxes = {one.file: one for one in corrected(folder)}
+        for one in split(read_labels(folder)[0])[part]:
             name = f"{folder.name}, lines" if one.path.stem.endswith("_line") else folder.name
-            found.setdefault(name, []).append(load(one))
-    found["all"] = [picture for pictures in found.values() for picture in pictures]
+            found.setdefault(name, []).append(LabeledPicture(*load(one), load(boxes[one.file])[1]))
     return found
 
 
@@ -87,18 +98,25 @@ def recall_by_side(detections: list[PictureDetections], confidence: float) -> di
     return {f"below {limit} px": f"{found}/{of}" for limit, (found, of) in counts.items()}
 
 
-def accuracy(path: str, pictures: dict[str, Pictures]) -> dict[str, Any]:
+def accuracy(path: str, pictures: dict[str, list[LabeledPicture]]) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for size in SIZES:
         detector = HeadDetector(path, size)
+        found: dict[str, list[PictureDetections]] = {}
+        times: dict[str, np.ndarray] = {}
         for name, some in pictures.items():
-            found, milliseconds = run_detector(detector, some)
-            row = {"ap50": average_precision(found, 0.5), "ap75": average_precision(found, 0.75)}
+            found[name], times[name] = run_detector(detector, [(one.pixels, one.boxes) for one in some])
+        found["all"] = [one for name in pictures for one in found[name]]
+        boxes = [one.corrected for name in pictures for one in pictures[name]]
+        found["all, corrected labels"] = [one._replace(truth=truth) for one, truth in zip(found["all"], boxes)]
+        times["all"] = times["all, corrected labels"] = np.concatenate([times[name] for name in pictures])
+        for name, detections in found.items():
+            row = {"ap50": average_precision(detections, 0.5), "ap75": average_precision(detections, 0.75)}
             for confidence in CONFIDENCES:
-                metrics = detection_metrics(found, confidence)
+                metrics = detection_metrics(detections, confidence)
                 row[f"p{confidence}"], row[f"r{confidence}"] = metrics["precision"], metrics["recall"]
-            row["ms"] = float(np.median(milliseconds))
-            rows[f"{name} @ {size}"] = row | recall_by_side(found, detector.confidence)
+            row["ms"] = float(np.median(times[name]))
+            rows[f"{name} @ {size}"] = row | recall_by_side(detections, detector.confidence)
     return rows
 
 
@@ -131,12 +149,22 @@ def unanswered(detector: HeadDetector, crops: dict[str, list[Path]], cut: float)
 
 
 def false_heads(detector: HeadDetector) -> str:
-    """In pictures of patterns and of programs' windows."""
+    """In pictures of patterns and of programs' windows, and in rows of drawn things."""
     counts = []
-    for number in range(200):
+    for number in range(300):
         rng = np.random.default_rng([99, number])
-        counts.append(len(detector.detect((pattern if number % 2 else interface)(rng, 640, 480))[0]))
-    return f"{sum(counts)} boxes in {sum(count > 0 for count in counts)} of {len(counts)} pictures"
+        if number < 200:
+            picture = (pattern if number % 2 else interface)(rng, 640, 480)
+        else:
+            scene = Scene(np.full((480, 640, 3), rng.integers(0, 256, 3), np.uint8))
+            rows_of_motifs(scene, rng)
+            picture = scene.picture
+        counts.append(len(detector.detect(picture)[0]))
+    kinds = {"patterns and windows": counts[:200], "drawn things": counts[200:]}
+    return "; ".join(
+        f"{name}: {sum(some)} boxes in {sum(count > 0 for count in some)} of {len(some)} pictures"
+        for name, some in kinds.items()
+    )
 
 
 def panoramas(detector: HeadDetector) -> dict[str, str]:
@@ -156,11 +184,13 @@ def main() -> None:
     parser.add_argument("detectors", nargs="+")
     parser.add_argument("--labels", type=Path, nargs="+", required=True)
     parser.add_argument("--characters", type=Path)
+    parser.add_argument("--part", choices=("test", "val"), default="test")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    pictures, results = labeled(given.labels), {}
+    pictures, results = labeled(given.labels, given.part), {}
     for name, some in pictures.items():
-        print(f"{name}: {len(some)} pictures, {sum(len(boxes) for _, boxes in some)} heads")
+        heads = sum(len(one.boxes) for one in some), sum(len(one.corrected) for one in some)
+        print(f"{name}: {len(some)} pictures, {heads[0]} heads, {heads[1]} by corrected labels")
     for path in given.detectors:
         rows = accuracy(path, pictures)
         print(f"\n{path}, recall by size at confidence {HeadDetector(path).confidence}")
@@ -169,6 +199,9 @@ def main() -> None:
                 f"{name:28}",
                 "  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()),
             )
+        results[path] = rows
+        if given.part == "val":
+            continue
         detector = HeadDetector(path)
         more = {
             "best confidence": best_confidence(detector, given.labels),

@@ -27,7 +27,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from crystal_eyes.boxes import face_to_head, iou
+from benchmarks.detector.corrections import corrected, corrections
+from crystal_eyes.boxes import iou
 from crystal_eyes.data import cast
 from crystal_eyes.detector.runtime import GRAY, HeadDetector
 from crystal_eyes.detector.training.annotated_pictures import split
@@ -35,8 +36,8 @@ from crystal_eyes.detector.training.labels import read_labels
 from crystal_eyes.images import flatten, open_picture
 
 ROOT = Path(__file__).resolve().parents[2]
-PICTURE_SIDE, HEAD_SIDE, CAST_SIDE, OBJECT_SIDE = 640, 112, 144, 80  # pixels of the longer side
-QUALITY, ALPHA_QUALITY = 58, 50  # of WebP
+PICTURE_SIDE, HEAD_SIDE, CAST_SIDE, OBJECT_SIDE = 800, 112, 144, 80  # pixels of the longer side
+PICTURE_QUALITY, QUALITY, ALPHA_QUALITY = 80, 58, 50  # of WebP
 TEST_SETS = ("dafre", "fanart_simp", "fanart_few", "onepiece_web", "starrail", "lovelive_fanart", "zzz")
 HEADS_OF_A_SET = 45
 MORE_HEADS = {
@@ -67,7 +68,7 @@ def part_of(name: str) -> str:
 def labeled(folders: list[Path]) -> Iterator[Source]:
     """Whole pictures with the boxes of their heads."""
     for folder in folders:
-        parts = split(read_labels(folder)[0])
+        parts = split(corrected(folder))
         for part in ("train", "val"):
             for one in parts[part]:
                 picture = flatten(open_picture(one.path.read_bytes()))
@@ -75,16 +76,12 @@ def labeled(folders: list[Path]) -> Iterator[Source]:
                 yield {"kind": "picture", "part": part, "boxes": (one.boxes * scale).tolist()}, picture
 
 
-def faces(table: Path, detector: HeadDetector) -> Iterator[Source]:
-    """Frames with one face each, whose head the detector confirms, and which show nothing else that may be a head."""
-    for row in json.loads(table.read_text()):
-        picture = flatten(open_picture((table.parent / row["file"]).read_bytes()))
-        grown = face_to_head(np.array(row.get("faces") or row["heads"], np.float32).reshape(-1, 4), (0.2, 0.45, 0.2, 0.08),
-                             *picture.size)  # fmt: skip
-        boxes, scores = detector.detect(np.asarray(picture), 0.2)
-        if len(grown) == len(boxes) == 1 and scores[0] > 0.5 and iou(boxes, grown)[0, 0] > 0.6:
-            scale = min(1, 400 / max(picture.size))
-            yield {"kind": "picture", "part": "train", "boxes": (boxes * scale).tolist()}, picture
+def faces(folder: Path) -> Iterator[Source]:
+    """Frames that are labeled with faces only, with the boxes of heads that the corrections give them."""
+    for number, (file, boxes) in enumerate(sorted(corrections(folder).items())):
+        picture = flatten(open_picture((folder / file).read_bytes()))
+        scale = min(1, PICTURE_SIDE / max(picture.size))
+        yield {"kind": "picture", "part": "train" if number % 5 else "val", "boxes": (boxes * scale).tolist()}, picture
 
 
 class HeadBoxes:
@@ -200,7 +197,8 @@ def encode(picture: Image.Image, kind: str) -> bytes:
     picture = picture.copy()
     picture.thumbnail((SIDES[kind],) * 2, Image.Resampling.LANCZOS, reducing_gap=None)
     out = io.BytesIO()
-    picture.save(out, "WEBP", quality=QUALITY, alpha_quality=ALPHA_QUALITY, method=6)
+    quality = PICTURE_QUALITY if kind == "picture" else QUALITY
+    picture.save(out, "WEBP", quality=quality, alpha_quality=ALPHA_QUALITY, method=6)
     return out.getvalue()
 
 
@@ -208,7 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--labels", type=Path, nargs="+", required=True, help="folders of pictures with boxes of heads")
-    parser.add_argument("--faces", type=Path, help="JSON of frames with one face each")
+    parser.add_argument("--faces", type=Path, help="folder of frames whose heads corrections.json gives")
     parser.add_argument("--characters", type=Path, required=True, help="folder with manifest.csv and pictures of heads")
     parser.add_argument("--sketches", type=Path, help="folder with pairs.csv, line drawings and finished heads")
     parser.add_argument("--font", type=Path, help="color font whose emoji are pasted as objects, such as NotoColorEmoji.ttf")
@@ -231,7 +229,7 @@ def main() -> None:
 
         add(labeled(given.labels))
         if given.faces:
-            add(faces(given.faces, HeadDetector(given.detector)))
+            add(faces(given.faces))
         add(heads(given.characters, pool))
         if given.sketches:
             add(sketches(given.sketches, pool, tests))

@@ -33,7 +33,7 @@ from crystal_eyes.detector.training.effects import with_soft_edge, without_surro
 from crystal_eyes.detector.training.scenes import compose
 from crystal_eyes.progress import track
 
-REPEAT = {"train": 10, "val": 3}  # how often an epoch shows a labeled picture
+VALIDATION_REPEAT = 3  # how often validation counts a labeled picture
 VALIDATION_SCENES = 120
 CAST_SHARE = 0.12  # of the pasted heads
 COMPOSING_SHARE = 0.25  # of the time, at most
@@ -114,8 +114,11 @@ def compose_one(task: tuple[str, str, int]) -> str:
     return name
 
 
-def write_data(folder: Path, scenes: int, processes: int, seconds: float) -> None:
-    """Write labeled pictures and as many composed scenes as are ready after that time."""
+def write_data(folder: Path, scenes: int, processes: int, seconds: float, repeat: int) -> None:
+    """Write labeled pictures and as many composed scenes as are ready after that time.
+
+    repeat: how often an epoch shows a labeled picture.
+    """
     start, context = time.monotonic(), multiprocessing.get_context("fork")
     cv2.setNumThreads(1)
     for part in ("train", "val"):
@@ -124,7 +127,7 @@ def write_data(folder: Path, scenes: int, processes: int, seconds: float) -> Non
             SOURCES[part]["segmented"] = pool.map(segmented, places, 16)
         named = []
         for number, (picture, boxes) in enumerate(SOURCES[part]["picture"]):
-            named.append((f"label-{number:06d}", REPEAT[part]))
+            named.append((f"label-{number:06d}", repeat if part == "train" else VALIDATION_REPEAT))
             yolo_dataset.write_picture(folder, part, yolo_dataset.TrainingPicture(named[-1][0], picture, boxes))
         tasks = [(str(folder), part, number) for number in range(scenes if part == "train" else VALIDATION_SCENES)]
         with context.Pool(processes) as pool:  # forked again: it has the segmented heads
@@ -173,6 +176,12 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=576)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--multi-scale", type=float, default=0.4, help="how far batches are scaled, as a share")
+    parser.add_argument("--repeat", type=int, default=10, help="how often an epoch shows a labeled picture")
+    parser.add_argument("--no-circles", action="store_true", help="don't draw random circles over heads")
+    parser.add_argument(
+        "--work", type=Path, help="folder for pictures and checkpoints: with it, an interrupted training resumes"
+    )
     parser.add_argument("--export", type=Path, nargs=2, metavar=("WEIGHTS", "FOLDER"), help="only export weights to ONNX")
     parser.add_argument("--box-scale", type=float, default=1.0, help="of an export: factor for the sides of all boxes")
     given = parser.parse_args()
@@ -184,8 +193,10 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     read_sources(given.pack)
     with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
-        write_data(work / "data", given.scenes, given.processes, 60 * COMPOSING_SHARE * given.minutes)
+        work = (given.work or Path(temporary)).resolve()
+        if not (work / "data" / "val.txt").exists():  # written last
+            seconds = 60 * COMPOSING_SHARE * given.minutes
+            write_data(work / "data", given.scenes, given.processes, seconds, given.repeat)
         train(given, work, started)
 
 
@@ -201,8 +212,9 @@ def train(given: argparse.Namespace, work: Path, started: float) -> None:
     print(f"initial weights: {initial}", flush=True)
     left = given.minutes - (time.monotonic() - started + RESERVE) / 60
     options = DetectorTrainingOptions(
-        architecture=given.architecture, image_size=given.image_size, multi_scale=0.4, epochs=16, minutes=max(0.2, left),
-        batch_size=given.batch_size, learning_rate=given.learning_rate,
+        architecture=given.architecture, image_size=given.image_size, multi_scale=given.multi_scale, epochs=16,
+        minutes=max(0.2, left),
+        batch_size=given.batch_size, learning_rate=given.learning_rate, circles=not given.no_circles,
     )  # fmt: skip
     report: dict[str, Any] = {
         "torch": torch.__version__, "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",

@@ -9,6 +9,7 @@ from crystal_eyes.boxes import area, as_boxes, clip, intersection
 from crystal_eyes.detector.training.backgrounds import pattern, synthetic_background
 from crystal_eyes.detector.training.canvas import BackgroundSource, Cutout, CutoutSource, Scene
 from crystal_eyes.detector.training.effects import with_soft_edge
+from crystal_eyes.detector.training.motifs import motif
 
 
 def scatter(
@@ -114,6 +115,9 @@ def objects(scene: Scene, rng: np.random.Generator, draw_object: CutoutSource | 
     for _ in range(rng.integers(1, 7)):
         if draw_object is not None and rng.random() < 0.75:
             thing = draw_object(rng)
+        elif rng.random() < 0.5:
+            drawn = motif(rng)
+            thing = Cutout(drawn, (0, 0, drawn.shape[1], drawn.shape[0]))
         else:
             w, h = (int(side) for side in rng.integers(32, 160, 2))
             drawn = pattern(rng, w, h) if rng.random() < 0.6 else synthetic_background(rng, w, h)
@@ -123,6 +127,37 @@ def objects(scene: Scene, rng: np.random.Generator, draw_object: CutoutSource | 
         side = min(width, height) * math.exp(rng.uniform(math.log(0.05), math.log(0.5)))
         center = rng.uniform(0, width), rng.uniform(0, height)
         scene.paste(thing, center, side, rng.normal(0, 20), rng.random() < 0.5, is_head=False)
+
+
+def rows_of_motifs(scene: Scene, rng: np.random.Generator) -> None:
+    """Rows of one drawn thing that is no head, as on wallpaper or along a border."""
+    height, width = scene.owner.shape
+    drawn = motif(rng)
+    thing = Cutout(drawn, (0, 0, drawn.shape[1], drawn.shape[0]))
+    side = min(width, height) * math.exp(rng.uniform(math.log(0.05), math.log(0.3)))
+    step = side * rng.uniform(1.1, 2.5)
+    for y in np.arange(side / 2, height, step * rng.uniform(1, 4)):
+        for x in np.arange(side / 2, width, step):
+            scene.paste(thing, (float(x), float(y)), side, rng.normal(0, 10), False, is_head=False)
+
+
+def sheet(rng: np.random.Generator, draw_background: BackgroundSource, long: int) -> Scene:
+    """Labeled pictures side by side, each so small that its heads are; the longer side has `long` pixels."""
+    columns, rows = (int(n) for n in rng.integers(2, 5, 2))
+    shape = (long, int(long * rng.uniform(0.55, 1)))
+    width, height = shape if rng.random() < 0.7 else shape[::-1]
+    scene = Scene(np.full((height, width, 3), rng.choice([0, 255, rng.integers(0, 256)]), np.uint8))
+    for row in range(rows):
+        for column in range(columns):
+            picture, boxes = draw_background(rng)
+            w, h = width // columns, height // rows
+            scale = min(w / picture.shape[1], h / picture.shape[0])
+            size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+            small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[:h, :w]
+            x, y = column * w + (w - small.shape[1]) // 2, row * h + (h - small.shape[0]) // 2
+            scene.picture[y : y + small.shape[0], x : x + small.shape[1]] = small
+            scene.add_boxes(boxes * np.float32(scale) + np.array([x, y, x, y], np.float32))
+    return scene
 
 
 def speech_bubbles(scene: Scene, rng: np.random.Generator) -> None:

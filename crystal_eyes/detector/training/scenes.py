@@ -10,7 +10,7 @@ from crystal_eyes.boxes import as_boxes, clip
 from crystal_eyes.detector.training.backgrounds import synthetic_background
 from crystal_eyes.detector.training.canvas import BackgroundSource, CutoutSource, Scene
 from crystal_eyes.detector.training.effects import in_one_ink, line_art, screentone, worn
-from crystal_eyes.detector.training.placing import crowd, objects, panels, scatter, speech_bubbles
+from crystal_eyes.detector.training.placing import crowd, objects, panels, rows_of_motifs, scatter, sheet, speech_bubbles
 
 LONG_SIDE = 640  # pixels of a scene
 
@@ -39,15 +39,19 @@ def compose(
 ) -> tuple[np.ndarray, np.ndarray]:
     """One picture: uint8 RGB [h, w, 3] and float32 [n, 4] boxes; about one in 15 shows no head.
 
-    draw_cutout: heads to paste. draw_background: labeled pictures; half of the scenes show one, in its size. draw_head: heads
-    with what surrounds them (by default the cutouts), one of which fills the picture in one of seven. draw_object: transparent
-    things that are no heads. The longer side of a scene without a labeled picture is LONG_SIDE pixels.
+    draw_cutout: heads to paste. draw_background: labeled pictures; two of five scenes show one, in its size, one of ten shows
+    several, small. draw_head: heads with what surrounds them (by default the cutouts), one of which fills the picture in one of
+    seven. draw_object: transparent things that are no heads. The longer side of a scene without a labeled picture is LONG_SIDE
+    pixels.
     """
     if rng.random() < 0.14:
         picture, boxes = head_picture(rng, draw_head or draw_cutout)
         return _finished(picture, rng), boxes
     kind = rng.random()
     if draw_background is not None and kind < 0.5:
+        if rng.random() < 0.2:
+            scene = sheet(rng, draw_background, LONG_SIDE)
+            return _finished(scene.picture, rng), scene.visible_boxes()
         picture, boxes = draw_background(rng)
         scene = Scene(picture.copy())
         scene.add_boxes(boxes)
@@ -58,8 +62,10 @@ def compose(
     else:
         long, short = LONG_SIDE, int(LONG_SIDE * rng.uniform(0.5, 1))
         scene = Scene(synthetic_background(rng, *((long, short) if rng.random() < 0.5 else (short, long))))
-        if kind > 0.93:
+        if kind > 0.9:
             objects(scene, rng, draw_object)  # no head
+            if rng.random() < 0.5:
+                rows_of_motifs(scene, rng)
         elif kind > 0.76:
             panels(scene, rng, draw_cutout, draw_background)
         elif kind > 0.66:

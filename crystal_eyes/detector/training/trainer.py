@@ -95,6 +95,8 @@ def train(
                 load_weights(model, initial)
                 distances = model.model[-1].dfl.conv.weight  # scale_boxes changes them, the loss counts on these
                 distances.data[:] = torch.arange(distances.numel()).view_as(distances)
+            if _device() == "cpu":
+                model = model.to(memory_format=torch.channels_last)  # a quarter less time in 16 bits
             if bfloat16:
                 model.model[-1].register_forward_hook(_to_float32)  # box losses need more than 8 bits of precision
             return model

@@ -145,10 +145,10 @@ def test_the_seed_decides():
     assert first.shape != other.shape or (first != other).any()
 
 
-def test_half_of_the_scenes_have_a_labeled_background_and_keep_its_heads():
+def test_two_of_five_scenes_have_a_labeled_background_and_keep_its_heads():
     before, _ = draw_background(None)
     on_it = [(picture, boxes) for picture, boxes in composed(range(60), draw_background) if picture.shape == before.shape]
-    assert 18 < len(on_it) < 42
+    assert 14 < len(on_it) < 34
     kept = [any(np.allclose(box, [100, 50, 180, 130]) for box in boxes) for _, boxes in on_it]
     assert np.mean(kept) > 0.7
     assert any(len(boxes) > 1 for _, boxes in on_it)
