@@ -1,4 +1,4 @@
-"""The command line: crystal-eyes recognize | check | characters | enroll | serve."""
+"""The command line: crystal-eyes recognize | check | characters | enroll | audit | serve."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
 from crystal_eyes.recognizer.answers import full_name, who
-from crystal_eyes.recognizer.bundle import Bundle, copy_bundle, read_bundle
+from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, copy_bundle, read_bundle
 from crystal_eyes.recognizer.characters import Known, characters_of, search
 from crystal_eyes.recognizer.default import CHAMPION, VARIABLE, Chosen, NoBundleError, choose_bundle
 from crystal_eyes.recognizer.places import RELEASED
@@ -152,11 +152,25 @@ def serve(options: argparse.Namespace) -> int:
         from crystal_eyes.web import server
         from crystal_eyes.web.settings import Settings
     except ImportError as error:
-        raise UserError(
-            f"the web page needs starlette, uvicorn and jinja2 ({error}): pip install 'crystal-eyes[page]'"
-        ) from None
+        raise _missing("the web page", "page", error) from None
     chosen = bundle(options)
     server.serve(chosen.source, Settings(host=options.host, port=options.port), lambda loaded: _say_which(chosen, loaded))
+    return 0
+
+
+def audit(options: argparse.Namespace) -> int:
+    """Find what is wrong in a labeled dataset: a table, a page to look at, and a cleaned table to train on."""
+    try:
+        from crystal_eyes.audit.report import write_audit
+    except ImportError as error:
+        raise _missing("an audit", "audit", error) from None
+    chosen = bundle(options)
+    loaded = read_bundle(bundle_folder(chosen.source))
+    _say_which(chosen, loaded)
+    report = write_audit(options.dataset, loaded.trained / DETECTOR, loaded.trained / ENCODER, options.output)
+    for line in report.lines():
+        say_line(line)
+    say_line(f"to look at: {report.page}; all findings: {report.findings}; to train on: {report.cleaned}")
     return 0
 
 
@@ -191,6 +205,10 @@ def bundle(options: argparse.Namespace) -> Chosen:
     except NoBundleError:
         why = "this installation has no released recognizer"
         raise UserError(f"no bundle: use --bundle FOLDER or set {VARIABLE}; `make main` builds one ({why})") from None
+
+
+def _missing(what: str, extra: str, error: ImportError) -> UserError:
+    return UserError(f"{what} needs more than recognition ({error}): pip install 'crystal-eyes[{extra}]'")
 
 
 def _say_which(chosen: Chosen, loaded: Bundle) -> None:
@@ -274,6 +292,9 @@ def arguments() -> argparse.ArgumentParser:
         "your own folder)",
     )
     one.add_argument("heads", nargs="*", help="pictures with one head each, or folders or patterns of such pictures")
+    one = command(audit)
+    one.add_argument("dataset", type=plain_path, help="a folder per character, a table, or the Danbooru 2018 dataset")
+    one.add_argument("--output", type=plain_path, default="audit", help="folder for the results (default: %(default)s)")
     one = command(serve)
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
