@@ -43,18 +43,24 @@ class Report:
 
 
 def write_audit(
-    dataset: Path, detector: Path, encoder: Path, folder: Path, confidence: float = 0.0, relative: bool = False
+    dataset: Path,
+    detector: Path,
+    encoder: Path,
+    folder: Path,
+    confidence: float = 0.0,
+    relative: bool = False,
+    seen: Path | None = None,
 ) -> Report:
     """Audit a dataset and write the folder. An earlier audit in it is replaced, and what it saw is not looked at again.
 
     relative: cleaned.csv names the pictures relative to the dataset's folder, into which it then has to be copied; otherwise by
-    their whole path. Raises UserError, with nothing written, where the folder is another one's or the dataset can't be used.
+    their whole path. seen: existing folder for what was seen; None: the same. Raises UserError, with nothing written, where the folder is another one's or the dataset can't be used.
     """
     root = (dataset if dataset.is_dir() else dataset.parent).resolve()
     _require_own(folder, dataset)
     load_dataset(dataset, confidence)  # its errors come before anything is written
     folder.mkdir(parents=True, exist_ok=True)
-    done = audit(dataset, detector, encoder, folder, confidence)
+    done = audit(dataset, detector, encoder, seen or folder, confidence)
     report = Report(done, folder / FINDINGS, folder / PAGE, folder / CLEANED)
     shown = page(done, dataset.name)
     _replace(report.findings, _findings(done))
@@ -69,7 +75,7 @@ def _require_own(folder: Path, dataset: Path) -> None:
     if dataset.is_dir() and folder.resolve().is_relative_to(dataset.resolve()):
         raise UserError(f"{folder} lies inside the dataset, which the audit's tables would become a part of: choose another one")
     inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if inside and not any(name.startswith("seen-") for name in inside):
+    if inside and FINDINGS not in inside and not any(name.startswith("seen-") for name in inside):
         raise UserError(f"{folder} holds something else than an audit: choose a new or empty folder")
 
 
