@@ -1,4 +1,4 @@
-"""The command line: crystal-eyes recognize | check | characters | enroll | serve."""
+"""The command line: crystal-eyes recognize | check | characters | enroll | serve | index | search."""
 
 import argparse
 import os
@@ -9,19 +9,23 @@ from contextlib import suppress
 from pathlib import Path
 
 from crystal_eyes.artifacts import is_uri
+from crystal_eyes.collection import Collection
+from crystal_eyes.collection.sheet import write_sheet
+from crystal_eyes.collection.text import Answers, report_line
 from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say, say_line
 from crystal_eyes.errors import UserError, one_line
 from crystal_eyes.paths import plain_path
 from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
-from crystal_eyes.recognizer.answers import full_name, who
 from crystal_eyes.recognizer.bundle import Bundle, copy_bundle, read_bundle
-from crystal_eyes.recognizer.characters import Known, characters_of, search
+from crystal_eyes.recognizer.characters import Known, characters_of
+from crystal_eyes.recognizer.characters import search as search_characters
 from crystal_eyes.recognizer.default import CHAMPION, VARIABLE, Chosen, NoBundleError, choose_bundle
 from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.recognizer.released import enrollment_folder
+from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, enrolled_lines
 from crystal_eyes.stores import limit_patience
 
 
@@ -60,20 +64,18 @@ def _drop_output() -> None:
 
 def recognize(options: argparse.Namespace) -> int:
     """Name the heads in pictures; prints one block of text or one line of JSON per picture."""
-    return _answer(options, _candidates)
+    return _answer(options, candidate_lines)
 
 
 def check(options: argparse.Namespace) -> int:
     """Show how similar each head is to the characters in the catalogue."""
-    return _answer(options, _comparison)
+    return _answer(options, comparison_lines)
 
 
 def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]) -> int:
     files = find_pictures(options.pictures)
     _report_skipped(files)
-    chosen = bundle(options)
-    paths, recognizer, failed = files.paths, Recognizer.load(chosen.source), 0
-    _say_which(chosen, recognizer.bundle)
+    paths, recognizer, failed = files.paths, _recognizer(options), 0
     answers = zip(paths, recognizer.recognize_many(paths))
     for path, heads in track(answers, len(paths), "recognize", "pictures") if len(paths) > 1 else answers:
         name = str(path)
@@ -85,7 +87,7 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
             say(as_json({"picture": name, "heads": [head.as_dict() for head in heads]}))
         else:
             found = [line for number, head in enumerate(heads, 1) for line in lines(number, head)]
-            say("\n".join(one_text_line(line) for line in [f"{name}: {_count(len(heads))}", *found]))
+            say("\n".join(one_text_line(line) for line in [f"{name}: {count_of(len(heads))}", *found]))
     if failed:
         print(f"crystal-eyes: {failed} of {len(paths)} pictures could not be read, see above", file=sys.stderr)
     return 1 if failed or files.unreadable else 0
@@ -131,19 +133,8 @@ def _change(options: argparse.Namespace, folder: Path) -> None:
         say_line(f"{options.character} is now {new} in {shown}")
     else:
         result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
-        for name, why in result.left_out:
-            say_line(f"left out {name}: {why}")
-        for name, head in result.look_alikes:
-            best = head.candidates[0]
-            say_line(f"{name} looks like {who(best)} (probability {best.probability:.2f}): {head.sentence()}")
-        if result.of_others:
-            whose = ", ".join(f"{name} ({count})" for name, count in result.of_others.items())
-            say_line(f"already in the bundle under another name, and left out: {whose}")
-        if result.heads_before:
-            whole = full_name(result.character, result.series)
-            say_line(f"{whole} in {shown} now has {result.heads + result.heads_before} heads, {result.heads} of them new")
-        else:
-            say_line(f"{result.character} was added to {shown} from {_count(result.heads)}")
+        for line in enrolled_lines(result, str(shown)):
+            say_line(line)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -165,7 +156,7 @@ def characters(options: argparse.Namespace) -> int:
     chosen = bundle(options)
     read = read_bundle(bundle_folder(chosen.source))
     known = characters_of(read)
-    found = search(known, options.words, options.series)
+    found = search_characters(known, options.words, options.series)
     _say_which(chosen, read)
     if not options.json:
         say(f"{len(found):,} of {len(known):,} characters" if len(found) < len(known) else f"{len(known):,} characters")
@@ -184,6 +175,41 @@ def _listed(one: Known) -> str:
     return ", ".join([str(one), *filter(None, more)])
 
 
+def index(options: argparse.Namespace) -> int:
+    """Look at all pictures that are new or have changed, also in archives and videos, and keep their heads in a collection."""
+    if options.forget:
+        with Collection.open(options.into) as collection:
+            count = collection.forget(options.sources)
+            say_line(f"{count:,} pictures forgotten; the collection has {len(collection):,} heads now")
+        return 0
+    with Collection.open(options.into, _recognizer(options), create=True) as collection:
+        report = collection.add(options.sources, _say_error, show_progress=True)
+        say_line(report_line(report, len(collection)))
+    return 1 if report.unreadable or report.kept else 0
+
+
+def search(options: argparse.Namespace) -> int:
+    """Find the pictures of a collection in which the same character appears, by a picture or by a name."""
+    if bool(options.pictures) == bool(options.name):
+        raise UserError("give pictures to search by, or --name")
+    with Collection.open(options.collection, _recognizer(options)) as collection:
+        answers = Answers(collection, options.top, options.json)
+        if options.name:
+            answers.say_name(options.name, options.series)
+        given = pictures(options.pictures) if options.pictures else []
+        failed = [path for path in given if not answers.say_picture(path)]
+    for line in write_sheet(options.sheet, answers.rows) if options.sheet else []:
+        _say_error(line)
+    return 1 if failed else 0
+
+
+def _recognizer(options: argparse.Namespace) -> Recognizer:
+    chosen = bundle(options)
+    recognizer = Recognizer.load(chosen.source)
+    _say_which(chosen, recognizer.bundle)
+    return recognizer
+
+
 def bundle(options: argparse.Namespace) -> Chosen:
     """The bundle to use: --bundle, else as choose_bundle says."""
     try:
@@ -194,7 +220,7 @@ def bundle(options: argparse.Namespace) -> Chosen:
 
 
 def _say_which(chosen: Chosen, loaded: Bundle) -> None:
-    print(f"crystal-eyes: {one_text_line(chosen.describe(loaded))}", file=sys.stderr)
+    _say_error(chosen.describe(loaded))
 
 
 def pictures(given: Sequence[str]) -> list[Path]:
@@ -204,40 +230,19 @@ def pictures(given: Sequence[str]) -> list[Path]:
     return files.paths
 
 
+def _say_error(line: str) -> None:
+    print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
+
+
 def _report_skipped(files: PictureFiles) -> None:
     for line in files.remarks():
-        print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
+        _say_error(line)
 
 
-def _count(heads: int) -> str:
-    return "no head found" if not heads else "1 head" if heads == 1 else f"{heads} heads"
-
-
-def _place(number: int, head: Head) -> str:
-    if head.whole_picture:
-        return f"  {number}  the whole picture is a head"
-    return f"  {number}  at {', '.join(f'{value:.0f}' for value in head.box)}"
-
-
-def _candidates(number: int, head: Head) -> list[str]:
-    lines = [_place(number, head)]
-    if head.verdict == "unknown":  # percentages would read like an answer
-        lines += [f"     nearest  {who(one)}" for one in head.nearest]
-    else:
-        lines += [f"     {one.probability:5.1%}  {who(one)}" for one in head.candidates]
-        if head.series:
-            lines.append(f"     most likely series: {head.series.name} ({head.series.probability:.1%})")
-    return [*lines, f"     {head.sentence()}"]
-
-
-def _comparison(number: int, head: Head) -> list[str]:
-    lines = [_place(number, head), f"     {head.sentence()}"]
-    for one in head.nearest:
-        lines.append(f"     similarity {one.similarity:.2f}  {who(one)}")
-    lines.append(
-        f"     p-value if the character is in this catalogue {head.p_value:.3f}, if it is not {head.stranger_share:.3f}"
-    )
-    return lines
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
+    return int(text)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -267,13 +272,23 @@ def arguments() -> argparse.ArgumentParser:
     one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
     one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
-    one.add_argument(
-        "--output",
-        type=plain_path,
-        help="new folder for a changed copy of the bundle (default: change the bundle itself, or of the released one a part in "
-        "your own folder)",
+    copy = (
+        "new folder for a changed copy of the bundle (default: change the bundle itself, or of the released one your own part)"
     )
+    one.add_argument("--output", type=plain_path, help=copy)
     one.add_argument("heads", nargs="*", help="pictures with one head each, or folders or patterns of such pictures")
+    one = command(index)
+    one.add_argument("sources", nargs="+", help="folders, pictures, ZIP or CBZ archives, videos, or patterns")
+    one.add_argument("--into", required=True, type=plain_path, help="folder of the collection; made if there is none")
+    one.add_argument("--forget", action="store_true", help="forget what the collection has of these folders or files instead")
+    one = command(search)
+    one.add_argument("pictures", nargs="*", help="pictures to search by, folders or patterns")
+    one.add_argument("--in", dest="collection", required=True, type=plain_path, help="folder of the collection")
+    one.add_argument("--name", help="search for a character of the bundle instead")
+    one.add_argument("--series", help="series of the character; needed if several characters have the name")
+    one.add_argument("--top", type=_count, default=20, help="pictures to list for each head (default: %(default)s)")
+    one.add_argument("--json", action="store_true", help="print one line of JSON per picture")
+    one.add_argument("--sheet", type=plain_path, help="write the found pictures to this PNG file")
     one = command(serve)
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")

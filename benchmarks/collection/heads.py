@@ -43,7 +43,9 @@ class Population:
         out = np.empty((self.heads, len(self._middle)), np.float32)
         for start in range(0, self.heads, BATCH):
             count = min(BATCH, self.heads - start)
-            out[start : start + count] = self._of(self._centers[self._rng.choice(len(self._centers), count, p=self._popularity)])
+            out[start : start + count] = self._of(
+                self._centers[self._rng.choice(len(self._centers), count, p=self._popularity)]
+            )
         return out
 
     def queries(self, count: int) -> np.ndarray:

@@ -4,15 +4,19 @@ from crystal_eyes.collection import Collection
 with Collection.open("collection", create=True) as collection:
     collection.add(["folder", "comic.cbz"])
     for head in collection.search("picture.png", 20):
-        print(head.box, [(match.place, match.likeness) for match in head.matches])
+        print([(match.place, match.box, match.likeness) for match in head.matches])
 
-places.py    where a picture comes from: a file, a member of an archive, a moment of a video
-vectors.py   the embeddings, and the search in them
-storage.py   the database beside them, transactions
+places.py      where a picture comes from: a file, a member of an archive, a moment of a video
+sources.py     the files in folders; archives.py and videos.py: the pictures in them; opening.py reads one again
+indexing.py    a run: what is new, changed or gone; results.py and changes.py bring it to the disk
+storage.py     the database and its transactions; vectors.py: the embeddings beside it, and the search in them
+searching.py   matches: pictures, how alike, and whether it is the same character; sheet.py and text.py show them
 collection.py  the class Collection
 """
 
-from crystal_eyes.collection.collection import Collection, HeadBatch
+from crystal_eyes.collection.collection import Collection, HeadBatch, SearchedHead
 from crystal_eyes.collection.places import Place
+from crystal_eyes.collection.results import Report
+from crystal_eyes.collection.searching import Match
 
-__all__ = ["Collection", "HeadBatch", "Place"]
+__all__ = ["Collection", "HeadBatch", "Match", "Place", "Report", "SearchedHead"]

@@ -1,20 +1,31 @@
 """A collection: the heads of many pictures, embedded once and searched from then on."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from PIL import Image
 
+from crystal_eyes.collection.changes import forget_below
+from crystal_eyes.collection.indexing import Indexing
 from crystal_eyes.collection.places import Place
+from crystal_eyes.collection.results import Report
+from crystal_eyes.collection.searching import Match, Searcher, by_head, by_label
+from crystal_eyes.collection.sources import Sources
 from crystal_eyes.collection.storage import DATABASE, Storage, only_writer
 from crystal_eyes.collection.vectors import unit
 from crystal_eyes.errors import UserError
+from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.paths import plain_path
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.bundle import ENCODER, Bundle
+from crystal_eyes.recognizer.characters import Known, named, only, search
+from crystal_eyes.recognizer.finding import FoundHead
+from crystal_eyes.recognizer.pictures import Picture
 
 BATCH = 8192
 
@@ -37,11 +48,26 @@ class HeadBatch:
         return len(self.ids)
 
 
+@dataclass(frozen=True)
+class SearchedHead:
+    """A head that was searched, and the pictures of the collection that may show the same character."""
+
+    head: FoundHead | None  # None: an embedding was searched
+    matches: tuple[Match, ...]  # best first, one a picture
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        head = self.head
+        place = {"box": list(head.box), "confidence": head.confidence, "whole_picture": head.whole_picture} if head else {}
+        return place | {"matches": [match.as_dict() for match in self.matches]}
+
+
 class Collection(AbstractContextManager["Collection"]):
     """The heads of many pictures, in one folder. Searching is safe from several threads and while another process indexes."""
 
     def __init__(self, storage: Storage, recognizer: Recognizer | None = None):
         self.storage, self._recognizer = storage, recognizer
+        self._searcher = Searcher(storage, len(os.sched_getaffinity(0)))
         if recognizer:
             self._require(recognizer.bundle)
 
@@ -78,8 +104,8 @@ class Collection(AbstractContextManager["Collection"]):
         own, other = self.storage.encoder, encoder_of(bundle)
         if own != other:
             raise UserError(
-                f"the collection {self.folder} was made with the encoder {own[:12]}, the bundle {bundle.folder} has {other[:12]}: "
-                "use the bundle it was made with, or index into a new folder"
+                f"the collection {self.folder} was made with the encoder {own[:12]}, "
+                f"the bundle {bundle.folder} has {other[:12]}: use the bundle it was made with, or index into a new folder"
             )
 
     def __len__(self) -> int:
@@ -92,6 +118,57 @@ class Collection(AbstractContextManager["Collection"]):
 
     def close(self) -> None:
         self.storage.close()
+
+    def add(self, sources: Sequence[str | Path], say: Callable[[str], None] = print, show_progress: bool = False) -> Report:
+        """Look at the pictures, archives and videos in folders, and forget those that are gone from these folders.
+
+        sources: folders (with their subfolders), files or patterns. Files that did not change since the last run are not
+        looked at again. It can be interrupted at any time and goes on when it is repeated. say: called with each line about
+        something that was left out; show_progress: on stderr. Raises UserError: another process changes the collection, or
+        nothing of the sources exists; OSError: the disk is full.
+        """
+        with self.storage.locked():
+            return Indexing(self.storage, self.recognizer, Sources(sources), say).run(show_progress)
+
+    def forget(self, sources: Sequence[str | Path]) -> int:
+        """Forget the pictures of files and of folders with all that is below them, whether they exist or not.
+
+        Returns the number of pictures. Raises UserError: another process changes the collection.
+        """
+        with self.storage.locked():
+            return forget_below(self.storage, [Path(os.path.abspath(plain_path(one))) for one in sources])
+
+    def search(self, query: Picture | np.ndarray, k: int = 20) -> list[SearchedHead]:
+        """For each head in a picture, most confident first, the pictures in which the same character appears.
+
+        query: a picture as Recognizer.recognize takes it, or the embedding of a head, float32 [d], unit length, for which
+        there is one answer. k: pictures a head, at most; best first. Raises what recognize raises; ValueError: an embedding
+        of another size.
+        """
+        naming = self.recognizer.naming
+        if isinstance(query, np.ndarray) and query.ndim == 1:
+            if query.shape != (self.storage.dimensions,):
+                raise ValueError(f"an embedding of shape {list(query.shape)}: its shape must be [{self.storage.dimensions}]")
+            return [SearchedHead(None, tuple(by_head(self._searcher, naming, query, False, k)))]
+        heads = self.recognizer.find(query)
+        answers = []
+        for head, embedding in zip(heads, self.recognizer.embed([head.picture for head in heads])):
+            is_line = is_monochrome(Image.fromarray(head.picture))
+            answers.append(SearchedHead(head, tuple(by_head(self._searcher, naming, embedding, is_line, k))))
+        return answers
+
+    def search_name(self, character: str, series: str | None = None, k: int = 20) -> tuple[Known, list[Match]]:
+        """The character of the recognizer's bundle with this name, and the pictures in which it appears, most probable first.
+
+        series: needed if several characters have the name. Raises UserError: no character of the bundle has it, or several.
+        """
+        naming = self.recognizer.naming
+        found = only(named(naming.known, character, series), character)
+        if found is None:
+            near = [str(one) for one in search(naming.known, [character], series)[:3]]
+            hint = f"; names that contain it: {', '.join(near)}" if near else ""
+            raise UserError(f"no character of the bundle is named {character}{hint}: list them, or search with a picture")
+        return found, by_label(self._searcher, naming, naming.known.index(found), k)
 
     def batches(self, size: int = BATCH) -> Iterator[HeadBatch]:
         """All heads, at most `size` at a time, in the order of their ids. Heads that are added meanwhile may be missing."""

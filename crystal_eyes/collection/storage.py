@@ -154,6 +154,10 @@ class Storage:
         """The `count` heads that follow a head's id, in the order of their ids."""
         return self._heads("heads.id > ? ORDER BY heads.id LIMIT ?", (last, count))
 
+    def heads_of(self, picture: int) -> list[StoredHead]:
+        """The heads in a picture, most confident first."""
+        return self._heads("heads.picture = ? ORDER BY heads.id", (picture,))
+
     def _heads(self, where: str, values: Sequence[Any]) -> list[StoredHead]:
         found = self.query(
             "SELECT heads.id, row, picture, folders.path, files.name, member, time, pictures.digest, box, confidence, flags "
@@ -166,8 +170,17 @@ class Storage:
             left, top, right, bottom = np.frombuffer(box, np.float32).tolist()
             place = Place(Path(os.fsdecode(folder), os.fsdecode(name)), member or "", time)
             heads.append(
-                StoredHead(id, row, picture, place, digest, (left, top, right, bottom), confidence,
-                           bool(flags & WHOLE_PICTURE), bool(flags & MONOCHROME))  # fmt: skip
+                StoredHead(
+                    id,
+                    row,
+                    picture,
+                    place,
+                    digest,
+                    (left, top, right, bottom),
+                    confidence,
+                    bool(flags & WHOLE_PICTURE),
+                    bool(flags & MONOCHROME),
+                )  # fmt: skip
             )
         return heads
 

@@ -143,4 +143,6 @@ def _planes(query: np.ndarray) -> Sequence[tuple[int, np.ndarray]]:
     In two's complement, so that components of both signs are sums of these weights.
     """
     values = np.round(query * (STEPS / max(float(np.abs(query).max()), 1e-12))).astype(np.int8)
-    return [(weight, sketches((values[None] & bit != 0).astype(np.int8))[0]) for weight, bit in ((1, 1), (2, 2), (4, 4), (-8, 8))]
+    return [
+        (weight, sketches((values[None] & bit != 0).astype(np.int8))[0]) for weight, bit in ((1, 1), (2, 2), (4, 4), (-8, 8))
+    ]
