@@ -54,7 +54,8 @@ def write_audit(
     """Audit a dataset and write the folder. An earlier audit in it is replaced, and what it saw is not looked at again.
 
     relative: cleaned.csv names the pictures relative to the dataset's folder, into which it then has to be copied; otherwise by
-    their whole path. seen: existing folder for what was seen; None: the same. Raises UserError, with nothing written, where the folder is another one's or the dataset can't be used.
+    their whole path. seen: existing folder for what was seen; None: the same. Raises UserError, with nothing written, where the
+    folder is another one's or the dataset can't be used.
     """
     root = (dataset if dataset.is_dir() else dataset.parent).resolve()
     _require_own(folder, dataset)
@@ -73,7 +74,7 @@ def _require_own(folder: Path, dataset: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is not a folder: choose another one for the audit")
     if dataset.is_dir() and folder.resolve().is_relative_to(dataset.resolve()):
-        raise UserError(f"{folder} lies inside the dataset, which the audit's tables would become a part of: choose another one")
+        raise UserError(f"{folder} lies inside the dataset, and its tables would become a part of it: choose another one")
     inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if inside and FINDINGS not in inside and not any(name.startswith("seen-") for name in inside):
         raise UserError(f"{folder} holds something else than an audit: choose a new or empty folder")
