@@ -15,7 +15,8 @@ from crystal_eyes.errors import UserError
 
 # number: one character; heads of two numbers are never grouped together. name: "" where she has none yet
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS characters (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, series TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS characters "
+    "(number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, series TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS decided (head BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
 )
 

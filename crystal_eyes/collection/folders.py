@@ -91,12 +91,14 @@ def _put(place: Place, home: Path, link: bool) -> bool:
         while True:
             target = home / (f"{stem}.{suffix}" if number == 1 else f"{stem} ({number}).{suffix}")
             try:
-                os.link(part, target, follow_symlinks=False)  # unlike a rename, it fails where there is a file
-                return True
+                os.close(os.open(target, os.O_CREAT | os.O_EXCL))  # whoever else writes here finds the name taken
             except FileExistsError:
                 if _is_same(part, target):
                     return False
                 number += 1
+            else:
+                os.replace(part, target)
+                return True
     finally:
         part.unlink(missing_ok=True)
 

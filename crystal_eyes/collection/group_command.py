@@ -6,7 +6,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from crystal_eyes.collection.collection import Collection
 from crystal_eyes.collection.folders import export
 from crystal_eyes.collection.groups import Group, Groups
 from crystal_eyes.collection.opening import read_picture
@@ -20,7 +19,9 @@ SHOWN = 3  # places of a group that are listed
 Enroll = Callable[[str, str | None, list[Path]], None]  # character, series, pictures of heads
 
 
-def change(groups: Groups, name: list[str] | None, series: str | None, merge: list[int] | None, split: list[int] | None) -> Group:
+def change(
+    groups: Groups, name: list[str] | None, series: str | None, merge: list[int] | None, split: list[int] | None
+) -> Group:
     """Name, merge or split groups, whichever is given, and say what was done. Raises UserError."""
     if name:
         if not name[0].isdecimal():

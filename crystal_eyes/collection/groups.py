@@ -80,7 +80,7 @@ class Groups:
     """
 
     def __init__(self, collection: "Collection", again: bool = True):
-        """again: find the groups anew; otherwise those that were found last are read, if the collection was not changed since."""
+        """again: find the groups anew; otherwise those that were found last are read, unless it has other heads now."""
         self._collection, self._storage = collection, collection.storage
         self._all = _Heads(collection)
         self.decided, self._characters = decided(self._storage, self._all.keys)
