@@ -84,10 +84,11 @@ def audit(dataset: Path, detector: Path, encoder: Path, folder: Path, confidence
     table = read.table.sort_values("split", key=lambda splits: splits.map(order), kind="stable").reset_index(drop=True)
     looks = look(table, detector, encoder, folder)
     findings = [Finding(UNUSABLE, -1, file, "", why=why, removed=True) for file, why in read.left_out]
-    return _audit(table, read.notes, looks, findings)
+    return assess(table, read.notes, looks, findings)
 
 
-def _audit(table: pd.DataFrame, notes: list[str], looks: Looks, findings: list[Finding]) -> Audit:
+def assess(table: pd.DataFrame, notes: list[str], looks: Looks, findings: list[Finding]) -> Audit:
+    """Report what is wrong in a dataset that has been looked at. table: layouts.COLUMNS; findings: what was found before."""
     records, heads = looks.records, looks.records["heads"]
     usable = np.array([not problem for problem in looks.problems], bool)
     blank = usable & is_flat(records["thumbnail"])

@@ -34,7 +34,7 @@ class Looks:
     """What was seen of n rows of a dataset. Rows with a problem have zeros everywhere else."""
 
     problems: list[str]  # why a row can't be used, "" for one that can
-    records: np.ndarray  # [n], see _record_type
+    records: np.ndarray  # [n], see record_type
 
     @property
     def embeddings(self) -> np.ndarray:
@@ -60,7 +60,7 @@ def look(table: pd.DataFrame, detector: Path, encoder: Path, folder: Path) -> Lo
     """
     networks = hashlib.sha256(detector.read_bytes() + encoder.read_bytes()).hexdigest()[:16]
     find, embed = HeadDetector(detector, threads=1), OnnxEncoder(encoder)
-    kind = _record_type(embed.embedding_size)
+    kind = record_type(embed.embedding_size)
     path = folder / f"seen-{networks}.bin"
     for other in folder.glob("seen-*.bin"):  # with other networks
         if other != path:
@@ -95,7 +95,7 @@ def look(table: pd.DataFrame, detector: Path, encoder: Path, folder: Path) -> Lo
     return Looks(problems, records)
 
 
-def _record_type(width: int) -> np.dtype:
+def record_type(width: int) -> np.dtype:
     """One row that was seen. width: of an embedding."""
     return np.dtype(
         [

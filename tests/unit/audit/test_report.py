@@ -106,19 +106,6 @@ def test_a_second_audit_looks_at_nothing_again_and_finds_the_same(planted, tmp_p
     assert seen.stat().st_size == size
 
 
-def test_wrong_labels_are_found_and_left_out_of_the_cleaned_table(planted, tmp_path):
-    heads = sorted((planted / "heads").glob("Character */[0-9].*"))
-    wrong = heads[2]
-    rows = [(path, "Character 5" if path == wrong else path.parent.name) for path in heads]
-    table = tmp_path / "table.csv"
-    table.write_text("file,character\n" + "".join(f"{path},{name}\n" for path, name in rows), "utf-8")
-    shutil.copytree(planted / "audit", tmp_path / "audit")  # what was seen already
-    report = write(table, tmp_path / "audit")
-    named = [row["file"] for row in rows_of(report.findings) if row["kind"] == kinds.WRONG]
-    assert named == [str(wrong)]
-    assert str(wrong) not in {row["file"] for row in rows_of(report.cleaned)}
-
-
 def test_near_duplicates_in_two_splits_are_removed_from_training(planted, tmp_path):
     heads = sorted((planted / "heads").glob("Character 1/[0-9].*"))
     copy = tmp_path / "copy.png"
