@@ -272,9 +272,7 @@ def arguments() -> argparse.ArgumentParser:
     one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
     one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
-    copy = (
-        "new folder for a changed copy of the bundle (default: change the bundle itself, or of the released one your own part)"
-    )
+    copy = "new folder for a changed copy of the bundle (default: change the bundle, or your part of the released one)"
     one.add_argument("--output", type=plain_path, help=copy)
     one.add_argument("heads", nargs="*", help="pictures with one head each, or folders or patterns of such pictures")
     one = command(index)
