@@ -19,7 +19,7 @@ from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
 from crystal_eyes.recognizer.bundle import Bundle, copy_bundle, read_bundle
-from crystal_eyes.recognizer.characters import Known, characters_of
+from crystal_eyes.recognizer.characters import characters_of
 from crystal_eyes.recognizer.characters import search as search_characters
 from crystal_eyes.recognizer.default import CHAMPION, VARIABLE, Chosen, NoBundleError, choose_bundle
 from crystal_eyes.recognizer.places import RELEASED
@@ -147,7 +147,8 @@ def serve(options: argparse.Namespace) -> int:
             f"the web page needs starlette, uvicorn and jinja2 ({error}): pip install 'crystal-eyes[page]'"
         ) from None
     chosen = bundle(options)
-    server.serve(chosen.source, Settings(host=options.host, port=options.port), lambda loaded: _say_which(chosen, loaded))
+    settings = Settings(options.host, options.port, collection=options.collection)
+    server.serve(chosen.source, settings, lambda loaded: _say_which(chosen, loaded))
     return 0
 
 
@@ -165,14 +166,8 @@ def characters(options: argparse.Namespace) -> int:
             say(as_json({"character": one.character, "original_name": one.original_name, "series": one.series,
                          "heads": one.heads, "enrolled": one.folder is not None}))  # fmt: skip
         else:
-            say_line(_listed(one))
+            say_line(known_line(one))
     return 0
-
-
-def _listed(one: Known) -> str:
-    more = [one.original_name, "" if one.heads is None else "1 head" if one.heads == 1 else f"{one.heads} heads",
-            "enrolled" if one.folder else ""]  # fmt: skip
-    return ", ".join([str(one), *filter(None, more)])
 
 
 def index(options: argparse.Namespace) -> int:
@@ -289,6 +284,7 @@ def arguments() -> argparse.ArgumentParser:
     one.add_argument("--sheet", type=plain_path, help="write the found pictures to this PNG file")
     one = command(serve)
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    one.add_argument("--collection", type=plain_path, help="folder of a collection to search in, on a second page")
     one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
     return parser
 
