@@ -25,7 +25,7 @@ from crystal_eyes.recognizer.default import CHAMPION, VARIABLE, Chosen, NoBundle
 from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.recognizer.released import enrollment_folder
-from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, enrolled_lines
+from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, enrolled_lines, known_line
 from crystal_eyes.stores import limit_patience
 
 

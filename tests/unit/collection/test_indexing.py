@@ -156,7 +156,8 @@ def test_bombs_broken_encrypted_and_nested_archives_are_one_line_and_the_rest_go
     text = "\n".join(said)
     for words in (
         "bomb.zip!a.png: compressed more than 200 times", "cut.cbz is not a ZIP archive", "damaged.zip!d.png: damaged",
-        "encrypted.zip: 1 picture was not read, because it is encrypted", "nested.zip: 1 archive was not read, because it is inside",
+        "encrypted.zip: 1 picture was not read, because it is encrypted",
+        "nested.zip: 1 archive was not read, because it is inside",
         "overlapping.zip is not read: its entries overlap", "skipped 1 .rar file",
     ):  # fmt: skip
         assert words in text, words
