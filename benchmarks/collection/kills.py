@@ -11,14 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
-
-import numpy as np
 
 from crystal_eyes.collection import Collection
 from crystal_eyes.collection.storage import DATABASE
 from tests.runs import ROOT
+from tests.unit.collection.conftest import Contents
 
 # transactions of a few pictures each: more moments at which one is being written
 RUN = "import sys; from crystal_eyes import cli; from crystal_eyes.collection import results; results.MAX_UNSAVED = 3; " \
@@ -31,16 +29,11 @@ def start(folder: str, into: Path) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, **quiet)
 
 
-def contents(folder: Path) -> Counter:
-    """Every head with its place, box and embedding, and how often it is there. Raises UserError if it can't be read."""
-    found: Counter = Counter()
+def contents(folder: Path) -> Contents:
+    """Raises UserError if it can't be read."""
     with Collection.open(folder) as collection:
         assert collection.storage.query("PRAGMA integrity_check") == [("ok",)]
-        for batch in collection.batches():
-            for row in range(len(batch)):
-                embedding = np.round(batch.embeddings[row], 2).tobytes()
-                found[str(batch.places[row]), tuple(batch.boxes[row].round(1).tolist()), embedding] += 1
-    return found
+        return Contents(collection)
 
 
 def main(folder: str, kills: str = "20", seed: str = "0") -> None:
@@ -64,7 +57,9 @@ def main(folder: str, kills: str = "20", seed: str = "0") -> None:
                 contents(into)
             assert start(folder, into).wait() == 0
             rounds, differ = rounds + 1, differ + (contents(into) != expected)
-            print(f"{done} kills in {rounds} runs, {differ} of them with other contents ({len(expected)} heads)", flush=True)
+            print(
+                f"{done} kills in {rounds} runs, {differ} of them with other contents ({len(expected.heads)} heads)", flush=True
+            )
 
 
 if __name__ == "__main__":

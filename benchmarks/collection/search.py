@@ -67,8 +67,8 @@ def measure(heads: int) -> None:
             used.append(1000 * (time.process_time() - cpu))
             found.append([head.row for head in heads_found[:K]])
         known = QUERIES - QUERIES // 5
-        print(f"search: median {np.median(wall):.0f} ms, 95 % {np.quantile(wall, 0.95):.0f} ms; CPU median {np.median(used):.0f} ms; "
-              f"recall@10 {recall(np.array(found), expected):.3f} (heads of characters in the collection "
+        print(f"search: median {np.median(wall):.0f} ms, 95 % {np.quantile(wall, 0.95):.0f} ms; CPU median {np.median(used):.0f} ms"
+              f"; recall@10 {recall(np.array(found), expected):.3f} (heads of characters in the collection "
               f"{recall(np.array(found[:known]), expected[:known]):.3f}, strangers "
               f"{recall(np.array(found[known:]), expected[known:]):.3f})", flush=True)  # fmt: skip
         start = time.monotonic()

@@ -52,14 +52,25 @@ def drawn_bytes(tmp_path: Path, character: int, number: int) -> bytes:
     return draw(tmp_path / "drawn" / f"{character} {number}.png", character, number).read_bytes()
 
 
-def contents(collection: Collection) -> Counter:
-    """Every head, by its picture, box and embedding, and how often it is there."""
-    found: Counter = Counter()
-    for batch in collection.batches(3):
-        for row in range(len(batch)):
-            embedding = np.round(batch.embeddings[row], 2).tobytes()
-            found[str(batch.places[row]), batch.digests[row], tuple(batch.boxes[row].tolist()), embedding] += 1
-    return found
+class Contents:
+    """Every head of a collection by its picture and box, and its embedding. Equal if each head is there as often, with the
+    same embedding but for the rounding that comes of other batches."""
+
+    def __init__(self, collection: Collection):
+        self.heads: Counter = Counter()
+        self.embeddings: dict[object, np.ndarray] = {}
+        for batch in collection.batches(3):
+            for row in range(len(batch)):
+                key = str(batch.places[row]), batch.digests[row], tuple(batch.boxes[row].tolist())
+                self.heads[key] += 1
+                self.embeddings[key] = batch.embeddings[row]
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Contents)
+            and self.heads == other.heads
+            and all(one @ other.embeddings[key] > 0.995 for key, one in self.embeddings.items())
+        )
 
 
 def places(collection: Collection) -> list[str]:

@@ -15,7 +15,7 @@ from crystal_eyes import cli
 from crystal_eyes.collection import Collection, results, videos
 from crystal_eyes.errors import UserError
 from tests.runs import ROOT
-from tests.unit.collection.conftest import contents, draw, places, write_video
+from tests.unit.collection.conftest import Contents, draw, places, write_video
 
 
 @pytest.fixture
@@ -50,12 +50,12 @@ def test_a_second_run_looks_only_at_what_is_new_or_changed_and_forgets_what_is_g
 
 def test_a_renamed_picture_is_taken_over_without_being_looked_at(collection, folder, monkeypatch):
     collection.add([folder])
-    before = sorted(key[1:] for key in contents(collection))
+    before = sorted(key[1:] for key in Contents(collection).heads)
     folder.rename(folder.with_name("moved"))
     monkeypatch.setattr("crystal_eyes.recognizer.recognizer.find_heads", lambda *_: pytest.fail("searched again"))
     collection.add([folder.with_name("moved")])
     assert collection.forget([folder]) == 6
-    assert sorted(key[1:] for key in contents(collection)) == before
+    assert sorted(key[1:] for key in Contents(collection).heads) == before
 
 
 @pytest.mark.parametrize("how", ["removed", "emptied"])
@@ -251,8 +251,8 @@ def test_killed_at_random_moments_and_run_again_nothing_is_lost_and_nothing_twic
     write_video(folder / "episode.mp4", 8)
     assert start(bundle_folder, folder, tmp_path / "whole").wait() == 0
     with Collection.open(tmp_path / "whole") as whole:
-        expected = contents(whole)
-    assert len(expected) > 50
+        expected = Contents(whole)
+    assert len(expected.heads) > 50
     rng, killed = random.Random(0), 0
     for _ in range(6):
         process = start(bundle_folder, folder, tmp_path / "killed")
@@ -264,7 +264,7 @@ def test_killed_at_random_moments_and_run_again_nothing_is_lost_and_nothing_twic
     assert killed >= 2
     assert start(bundle_folder, folder, tmp_path / "killed").wait() == 0
     with Collection.open(tmp_path / "killed") as again:
-        assert contents(again) == expected
+        assert Contents(again) == expected
 
 
 @pytest.mark.slow
