@@ -44,9 +44,7 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
     one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
-    copy = (
-        "new folder for a changed copy of the bundle (default: change the bundle itself, or of the released one your own part)"
-    )
+    copy = "new folder for a changed copy of the bundle (default: change the bundle, or your part of the released one)"
     one.add_argument("--output", type=plain_path, help=copy)
     one.add_argument("heads", nargs="*", help="pictures with one head each, or folders or patterns of such pictures")
     one = command(by_name["audit"])
@@ -76,5 +74,6 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help="print one line of JSON per group")
     one = command(by_name["serve"])
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    one.add_argument("--collection", type=plain_path, help="folder of a collection to search in, on a second page")
     one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
     return parser

@@ -20,13 +20,13 @@ from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
 from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, copy_bundle, read_bundle
-from crystal_eyes.recognizer.characters import Known, characters_of
+from crystal_eyes.recognizer.characters import characters_of
 from crystal_eyes.recognizer.characters import search as search_characters
 from crystal_eyes.recognizer.default import VARIABLE, Chosen, NoBundleError, choose_bundle
 from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.recognizer.released import enrollment_folder
-from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, enrolled_lines
+from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, enrolled_lines, known_line
 from crystal_eyes.stores import limit_patience
 
 
@@ -146,7 +146,8 @@ def serve(options: argparse.Namespace) -> int:
     except ImportError as error:
         raise _missing("the web page", "page", error) from None
     chosen = bundle(options)
-    server.serve(chosen.source, Settings(host=options.host, port=options.port), lambda loaded: _say_which(chosen, loaded))
+    settings = Settings(options.host, options.port, collection=options.collection)
+    server.serve(chosen.source, settings, lambda loaded: _say_which(chosen, loaded))
     return 0
 
 
@@ -180,14 +181,8 @@ def characters(options: argparse.Namespace) -> int:
             say(as_json({"character": one.character, "original_name": one.original_name, "series": one.series,
                          "heads": one.heads, "enrolled": one.folder is not None}))  # fmt: skip
         else:
-            say_line(_listed(one))
+            say_line(known_line(one))
     return 0
-
-
-def _listed(one: Known) -> str:
-    more = [one.original_name, "" if one.heads is None else "1 head" if one.heads == 1 else f"{one.heads} heads",
-            "enrolled" if one.folder else ""]  # fmt: skip
-    return ", ".join([str(one), *filter(None, more)])
 
 
 def index(options: argparse.Namespace) -> int:

@@ -97,9 +97,7 @@ def fit_classifiers(main: Main, run: Runner) -> FittedChain:
     if options.audit and not audited:
         raise UserError("audit=true needs dataset or illustrations: the built-in cast is drawn without mistakes")
     if main.crop.illustrations and main.prepare.dataset:
-        raise UserError(
-            "dataset and illustrations are both given: give dataset for heads, or illustrations for whole pictures"
-        )
+        raise UserError("dataset and illustrations are both given: give dataset for heads, or illustrations for whole pictures")
     if options.audit:  # first: who reads it may stop the run and correct the dataset
         run("audit", {"dataset": audited, "confidence": main.prepare.confidence})
     if main.crop.illustrations:

@@ -1,4 +1,6 @@
-"""What an audit finds of planted errors: python benchmarks/audit/run.py DATASET WORK [--catalogue FOLDER --part PART] [--seed N]
+"""What an audit finds of planted errors.
+
+    python benchmarks/audit/run.py DATASET WORK [--catalogue FOLDER --part PART] [--sets SETS] [--seed N]
 
 Copies a clean dataset's heads into WORK with planted errors (5 % wrong labels, 2 % duplicates, and some of every other kind),
 audits it with the released recognizer, and prints how many of the planted errors are named (recall) and how many of the named
@@ -140,10 +142,14 @@ def score(table: pd.DataFrame, found: pd.DataFrame, before: pd.DataFrame) -> pd.
             files = set(table["file"][table["planted"] == kind])
             planted = len(files)
             # of a copy and its source, either may be called the copy
-            hit = named["file"].isin(files) | (named["other_file"].isin(files) if kind in (kinds.TWO_NAMES, kinds.ACROSS) else False)
+            hit = named["file"].isin(files) | (
+                named["other_file"].isin(files) if kind in (kinds.TWO_NAMES, kinds.ACROSS) else False
+            )
             right = int(hit.sum())
             recalled = len(files & (set(named["file"]) | set(named["other_file"] if kind != kinds.WRONG else [])))
-        lines.append((kind, planted, len(named), right / max(1, len(named)), recalled / max(1, planted), (before["kind"] == kind).sum()))
+        lines.append(
+            (kind, planted, len(named), right / max(1, len(named)), recalled / max(1, planted), (before["kind"] == kind).sum())
+        )
     columns = ["kind", "planted", "named", "precision", "recall", "named before planting"]
     return pd.DataFrame(lines, columns=columns).set_index("kind")
 

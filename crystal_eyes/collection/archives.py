@@ -57,10 +57,14 @@ class PictureArchive:
     def remarks(self) -> list[str]:
         """What was not read, a line each."""
         lines = []
-        if count := self.skipped["encrypted"]:
-            lines.append(f"{self.path}: {_count(count, 'picture')} not read, because they are encrypted: unpack the archive")
-        if count := self.skipped["nested"]:
-            lines.append(f"{self.path}: {_count(count, 'archive')} inside it not read: unpack the archive")
+        for reason, what, why in (("encrypted", "picture", "encrypted"), ("nested", "archive", "inside")):
+            if count := self.skipped[reason]:
+                those = (
+                    f"1 {what} was not read, because it is"
+                    if count == 1
+                    else f"{count} {what}s were not read, because they are"
+                )
+                lines.append(f"{self.path}: {those} {why}: unpack the archive")
         return lines
 
     def read(self, name: str) -> bytes:
@@ -95,7 +99,3 @@ class PictureArchive:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what} was" if number == 1 else f"{number} {what}s were"

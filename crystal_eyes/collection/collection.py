@@ -16,7 +16,7 @@ from crystal_eyes.collection.places import Place
 from crystal_eyes.collection.results import Report
 from crystal_eyes.collection.searching import Match, Searcher, by_head, by_label
 from crystal_eyes.collection.sources import Sources
-from crystal_eyes.collection.storage import DATABASE, Storage, only_writer
+from crystal_eyes.collection.storage import DATABASE, Storage, StoredHead, only_writer
 from crystal_eyes.collection.vectors import unit
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
@@ -120,6 +120,7 @@ class Collection(AbstractContextManager["Collection"]):
         self.close()
 
     def close(self) -> None:
+        self._searcher.close()
         self.storage.close()
 
     def add(self, sources: Sequence[str | Path], say: Callable[[str], None] = print, show_progress: bool = False) -> Report:
@@ -153,8 +154,11 @@ class Collection(AbstractContextManager["Collection"]):
             if query.shape != (self.storage.dimensions,):
                 raise ValueError(f"an embedding of shape {list(query.shape)}: its shape must be [{self.storage.dimensions}]")
             return [SearchedHead(None, tuple(by_head(self._searcher, naming, query, False, k)))]
-        heads = self.recognizer.find(query)
-        answers = []
+        return self.search_heads(self.recognizer.find(query), k)
+
+    def search_heads(self, heads: Sequence[FoundHead], k: int = 20) -> list[SearchedHead]:
+        """Like search, for heads that Recognizer.find returned."""
+        naming, answers = self.recognizer.naming, []
         for head, embedding in zip(heads, self.recognizer.embed([head.picture for head in heads])):
             is_line = is_monochrome(Image.fromarray(head.picture))
             answers.append(SearchedHead(head, tuple(by_head(self._searcher, naming, embedding, is_line, k))))
@@ -182,6 +186,11 @@ class Collection(AbstractContextManager["Collection"]):
         from crystal_eyes.collection.groups import Groups  # which needs a collection
 
         return Groups(self, again)
+
+    def head(self, id: int) -> StoredHead | None:
+        """A head by its id; None if the collection does not have it any more."""
+        found = self.storage.heads_after(id - 1, 1)
+        return found[0] if found and found[0].id == id else None
 
     def batches(self, size: int = BATCH) -> Iterator[HeadBatch]:
         """All heads, at most `size` at a time, in the order of their ids. Heads that are added meanwhile may be missing."""

@@ -81,7 +81,7 @@ def _put(place: Place, home: Path, link: bool) -> bool:
     part = home / f".{os.getpid()}.part"
     try:
         if link and source:
-            os.symlink(source.resolve(), part)
+            os.symlink(source.resolve(strict=True), part)
         elif source:
             shutil.copyfile(source, part)
         elif place.time is not None:

@@ -47,6 +47,9 @@ class Searcher:
         self._storage = storage
         self._pool = ThreadPoolExecutor(threads)
 
+    def close(self) -> None:
+        self._pool.shutdown(wait=False)
+
     def nearest(self, query: np.ndarray, count: int) -> tuple[list[StoredHead], np.ndarray]:
         """The heads most similar to an embedding float32 [d], best first, in at least `count` pictures if there are as many
         among the vectors.CANDIDATES best; and their cosines float32 [n].

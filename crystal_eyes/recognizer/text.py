@@ -1,6 +1,7 @@
 """Answers in words, for a console."""
 
 from crystal_eyes.recognizer.answers import Head, full_name, who
+from crystal_eyes.recognizer.characters import Known
 from crystal_eyes.recognizer.enrollment import Enrollment
 from crystal_eyes.recognizer.finding import FoundHead
 
@@ -51,3 +52,10 @@ def enrolled_lines(result: Enrollment, shown: str) -> list[str]:
     else:
         lines.append(f"{result.character} was added to {shown} from {count_of(result.heads)}")
     return lines
+
+
+def known_line(one: Known) -> str:
+    """A character that a bundle knows."""
+    more = [one.original_name, "" if one.heads is None else "1 head" if one.heads == 1 else f"{one.heads} heads",
+            "enrolled" if one.folder else ""]  # fmt: skip
+    return ", ".join([str(one), *filter(None, more)])

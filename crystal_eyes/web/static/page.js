@@ -30,7 +30,7 @@ const ask = async (files) => {
 const cardFor = async (file, signal) => {
   if (file.size > Number(main.dataset.maxBytes)) return failure(file.name, main.dataset.tooLarge);
   try {
-    const response = await fetch(`card?${new URLSearchParams({ name: file.name })}`, { method: "POST", body: file, signal });
+    const response = await fetch(`${main.dataset.to}?${new URLSearchParams({ name: file.name })}`, { method: "POST", body: file, signal });
     const text = await response.text();
     // the server's HTML has every name escaped, and the content security policy forbids inline scripts
     if (response.headers.get("content-type").startsWith("text/html")) return document.createRange().createContextualFragment(text);

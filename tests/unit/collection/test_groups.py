@@ -132,14 +132,24 @@ def test_pictures_are_put_into_a_folder_for_each_group_and_nothing_is_overwritte
 def test_links_lead_to_the_pictures_and_missing_ones_are_named(collection, tmp_path):
     (tmp_path / "pictures" / "0 0.png").unlink()
     found = collection.groups().all()
-    done = export(found, [found[0].places[0]], tmp_path / "sorted", link=True)
-    links = [path for path in (tmp_path / "sorted").rglob("*.png") if path.exists()]
-    assert all(path.is_symlink() for path in links) and (tmp_path / "sorted" / NO_GROUP).is_dir()
+    done = export(found, [found[0].places[-1]], tmp_path / "sorted", link=True)
+    links = list((tmp_path / "sorted").rglob("*.png"))
+    assert all(path.is_symlink() and path.exists() for path in links)
+    assert (tmp_path / "sorted" / NO_GROUP).is_dir()
+    assert {line for line in done.problems if "0 0.png: it is not there any more" in line} == set(done.problems) != set()
 
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("a/b", "a_b"), ("..", "_"), ("", "_"), ("NUL", "_NUL"), ("con.x", "_con.x"), ("Re:Zero. ", "Re_Zero"), ("初音ミク", "初音ミク")],
+    [
+        ("a/b", "a_b"),
+        ("..", "_"),
+        ("", "_"),
+        ("NUL", "_NUL"),
+        ("con.x", "_con.x"),
+        ("Re:Zero. ", "Re_Zero"),
+        ("初音ミク", "初音ミク"),
+    ],
 )
 def test_names_of_folders_are_safe(text, name):
     assert safe_name(text) == name
