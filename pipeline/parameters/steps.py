@@ -99,7 +99,7 @@ class Detector(StepParameters):
 
 @dataclass(frozen=True)
 class Audit(StepParameters):
-    """Find what is wrong in a labeled dataset: wrong labels, the same picture twice, no or several heads. Nothing is changed."""
+    """Find what is wrong in a labeled dataset: wrong labels, the same picture twice, no or several heads."""
 
     dataset: str = parameter("", "labeled heads or whole pictures: any dataset that prepare reads", input="dataset")
     audited_with: str = parameter(
