@@ -17,7 +17,8 @@ NEIGHBORS = 30  # links of a head
 LINKS = 2  # for each head of the smaller group, links in either direction count twice this often
 ALIKE = 0.4  # cosine: mean over all pairs of heads from which two groups are one in the first stage
 LIKENESS = 0.5  # cosine: mean of the links that count from which two groups are one in the second stage
-BLOCK = 2048  # heads that are compared with all others at a time
+BLOCK = 256  # heads that are compared with all others at a time: 3 kB for each of the others
+PAIRS = 32_768  # pairs of groups that are compared at a time
 
 Links = tuple[np.ndarray, np.ndarray, np.ndarray]  # from and to: int64 [m], cosines: float32 [m]
 
@@ -98,9 +99,9 @@ def _average(pairs: np.ndarray, embeddings: np.ndarray, labels: np.ndarray) -> n
     order = np.argsort(labels, kind="stable")
     means = np.add.reduceat(embeddings[order], np.cumsum(sizes) - sizes, axis=0) / sizes[:, None].astype(np.float32)
     found = np.zeros(pairs.shape[1], np.float32)
-    for start in range(0, len(found), 16 * BLOCK):
-        one, two = pairs[:, start : start + 16 * BLOCK]
-        found[start : start + 16 * BLOCK] = np.einsum("nd,nd->n", means[one], means[two])
+    for start in range(0, len(found), PAIRS):
+        one, two = pairs[:, start : start + PAIRS]
+        found[start : start + PAIRS] = np.einsum("nd,nd->n", means[one], means[two])
     return found
 
 

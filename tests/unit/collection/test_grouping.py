@@ -34,7 +34,7 @@ def test_one_chance_link_does_not_join_two_characters():
     assert len(np.unique(found)) == 2 and np.bincount(found).max() <= 21
 
 
-@pytest.mark.parametrize("block", [3, 2048])
+@pytest.mark.parametrize("block", [3, 256])
 def test_the_links_are_the_nearest_ones_of_a_naive_loop(monkeypatch, block):
     monkeypatch.setattr(grouping, "BLOCK", block)
     embeddings, _ = drawn([5, 4, 4], noise=0.4)
