@@ -11,6 +11,7 @@ from crystal_eyes.detector.defaults import CONFIDENCE
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from crystal_eyes.recognizer.build.options import BundleOptions
+from pipeline.parameters.base import StepParameters
 from pipeline.parameters.declare import from_option, input_path, parameter, step_result, values
 from pipeline.parameters.encoders import RELEASED, RELEASED_BUNDLE, required_backbone
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
@@ -30,23 +31,6 @@ def _confidence() -> Any:
 
 def _recipe() -> Any:
     return parameter("best", "how the encoder is trained and which classifier names heads", choices=tuple(RECIPES))
-
-
-@dataclass(frozen=True)
-class StepParameters:
-    """What the parameters of all steps have in common."""
-
-    def resolved(self) -> Self:
-        """A copy in which empty parameters have their actual values."""
-        return self
-
-    def key_values(self) -> dict[str, Any]:
-        """The values that the step's result depends on, in addition to its inputs."""
-        return values(self)
-
-    def extra_sources(self) -> list[str]:
-        """Files of this repository that the result depends on, in addition to the step's own and their imports."""
-        return []
 
 
 @dataclass(frozen=True)
