@@ -68,7 +68,7 @@ def measure(heads: int) -> None:
             found.append([head.row for head in heads_found[:K]])
         known, rows = QUERIES - QUERIES // 5, np.array(found)
         print(f"search: median {np.median(wall):.0f} ms, 95 % {np.quantile(wall, 0.95):.0f} ms, "
-              f"CPU median {np.median(used):.0f} ms; recall@10 {recall(rows, expected):.3f} (heads of characters in the collection "
+              f"CPU median {np.median(used):.0f} ms; recall@10 {recall(rows, expected):.3f} (of known characters "
               f"{recall(rows[:known], expected[:known]):.3f}, strangers "
               f"{recall(rows[known:], expected[known:]):.3f})", flush=True)  # fmt: skip
         start = time.monotonic()

@@ -176,7 +176,7 @@ class Collection(AbstractContextManager["Collection"]):
 
     def head(self, id: int) -> StoredHead | None:
         """A head by its id; None if the collection does not have it any more."""
-        found = self.storage.heads_after(id - 1, 1)
+        found = self.storage.heads_after(id - 1, 1) if 0 < id < 2**63 else []  # the integers of SQLite
         return found[0] if found and found[0].id == id else None
 
     def batches(self, size: int = BATCH) -> Iterator[HeadBatch]:
