@@ -66,11 +66,11 @@ def measure(heads: int) -> None:
             wall.append(1000 * (time.perf_counter() - start))
             used.append(1000 * (time.process_time() - cpu))
             found.append([head.row for head in heads_found[:K]])
-        known = QUERIES - QUERIES // 5
-        print(f"search: median {np.median(wall):.0f} ms, 95 % {np.quantile(wall, 0.95):.0f} ms; CPU median {np.median(used):.0f} ms"
-              f"; recall@10 {recall(np.array(found), expected):.3f} (heads of characters in the collection "
-              f"{recall(np.array(found[:known]), expected[:known]):.3f}, strangers "
-              f"{recall(np.array(found[known:]), expected[known:]):.3f})", flush=True)  # fmt: skip
+        known, rows = QUERIES - QUERIES // 5, np.array(found)
+        print(f"search: median {np.median(wall):.0f} ms, 95 % {np.quantile(wall, 0.95):.0f} ms, "
+              f"CPU median {np.median(used):.0f} ms; recall@10 {recall(rows, expected):.3f} (of known characters "
+              f"{recall(rows[:known], expected[:known]):.3f}, strangers "
+              f"{recall(rows[known:], expected[known:]):.3f})", flush=True)  # fmt: skip
         start = time.monotonic()
         gone = [Path(f"/home/somebody/Pictures/drawings/folder {number:05d}") for number in range(5)]
         print(f"forgot {forget_below(storage, gone)} pictures in {time.monotonic() - start:.1f} s", flush=True)

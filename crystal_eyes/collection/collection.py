@@ -16,7 +16,7 @@ from crystal_eyes.collection.places import Place
 from crystal_eyes.collection.results import Report
 from crystal_eyes.collection.searching import Match, Searcher, by_head, by_label
 from crystal_eyes.collection.sources import Sources
-from crystal_eyes.collection.storage import DATABASE, Storage, StoredHead, only_writer
+from crystal_eyes.collection.storage import DATABASE, Storage, StoredHead
 from crystal_eyes.collection.vectors import unit
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
@@ -85,9 +85,7 @@ class Collection(AbstractContextManager["Collection"]):
         folder = plain_path(path)
         if create and not (folder / DATABASE).is_file():
             recognizer = recognizer or Recognizer.load()
-            with only_writer(folder):
-                if not (folder / DATABASE).is_file():
-                    Storage.create(folder, encoder_of(recognizer.bundle), recognizer.embed([]).shape[1]).close()
+            Storage.create(folder, encoder_of(recognizer.bundle), recognizer.embed([]).shape[1]).close()
         return cls(Storage(folder), recognizer)
 
     @property
@@ -189,7 +187,7 @@ class Collection(AbstractContextManager["Collection"]):
 
     def head(self, id: int) -> StoredHead | None:
         """A head by its id; None if the collection does not have it any more."""
-        found = self.storage.heads_after(id - 1, 1)
+        found = self.storage.heads_after(id - 1, 1) if 0 < id < 2**63 else []  # the integers of SQLite
         return found[0] if found and found[0].id == id else None
 
     def batches(self, size: int = BATCH) -> Iterator[HeadBatch]:

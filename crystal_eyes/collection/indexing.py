@@ -44,6 +44,7 @@ class Indexing:
 
     def run(self, show_progress: bool = True) -> Report:
         """Raises UserError: nothing that was given exists; OSError: the disk is full."""
+        self._find_missing()
         total = self._count()
         found = self.recognizer.embed_many(self._pictures())
         try:
@@ -98,10 +99,9 @@ class Indexing:
                 yield from self._in_file(file, known.get(file.path.name))
         self._find_gone(visited)
 
-    def _find_gone(self, visited: set[Path]) -> None:
-        """Note the files of folders that are gone. A folder that was given and is gone or empty as a whole is kept: it may be
-        on a disk that is not mounted at the moment."""
-        known = known_folders(self.storage)
+    def _find_missing(self) -> None:
+        """Note the files that were given and are gone. Raises UserError: the collection does not know what was given either."""
+        known = known_folders(self.storage) if self.sources.missing else []
         for path in self.sources.missing:
             below = [one for one in known if one.is_relative_to(path)]
             one = known_files(self.storage, path.parent).get(path.name) if path.parent.is_dir() else None
@@ -111,6 +111,11 @@ class Indexing:
                 self._keep(path, below, "does not exist")
             else:
                 raise UserError(f"{path} does not exist: give folders, pictures, archives or videos")
+
+    def _find_gone(self, visited: set[Path]) -> None:
+        """Note the files of folders that are gone. A folder that was given and is gone or empty as a whole is kept: it may be
+        on a disk that is not mounted at the moment."""
+        known = known_folders(self.storage)
         unreadable = [Path(error.filename) for error in self.sources.unreadable if error.filename]
         for root in self.sources.roots:
             below = [one for one in known if one.is_relative_to(root)]
@@ -162,6 +167,8 @@ class Indexing:
             else:
                 self._results.wait(Change(file, digest, ends=True, is_picture=False))
         except OSError as error:  # tried again by the next run
+            if self._results.failed:  # it was not the file, but the collection's disk
+                raise
             self._unreadable(f"{file.path}: {error.strerror or error}")
 
     def _in_picture(self, file: SourceFile, known: KnownFile | None) -> Iterator[bytes]:

@@ -38,6 +38,7 @@ class Results:
         self._waiting: deque[Change] = deque()
         self._unsaved: list[Change] = []
         self._saved = time.monotonic()
+        self.failed = False  # to write
 
     @property
     def is_long(self) -> bool:
@@ -79,5 +80,7 @@ class Results:
         """Write what has been passed on. Raises OSError or sqlite3.Error: the disk is full."""
         if self._unsaved:
             changes, self._unsaved = self._unsaved, []
+            self.failed = True
             write(self._storage, changes)
+            self.failed = False
         self._saved = time.monotonic()

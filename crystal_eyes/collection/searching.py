@@ -142,14 +142,16 @@ def by_label(searcher: Searcher, naming: Naming, label: int, count: int) -> list
 def distinct(heads: list[StoredHead], similarities: np.ndarray, likeness: np.ndarray, verdicts: list[str]) -> list[Match]:
     """One match a picture, by its first head; copies of a picture are one, and moments of a video too."""
     found: dict[Any, Match] = {}
+    also: dict[Any, dict[Place, None]] = {}  # in their order, each once
     for row, head in enumerate(heads):
         key = _same(head)
         if key not in found:
             found[key] = Match(head.id, head.place, head.box, head.whole_picture, min(1.0, float(similarities[row])),
                                float(likeness[row]), verdicts[row])  # fmt: skip
-        elif head.place not in (found[key].place, *found[key].also) and verdicts[row] != "unlike":
-            found[key] = replace(found[key], also=(*found[key].also, head.place))
-    return list(found.values())
+            also[key] = {}
+        elif verdicts[row] != "unlike" and head.place != found[key].place:
+            also[key][head.place] = None
+    return [replace(match, also=tuple(also[key])) for key, match in found.items()]
 
 
 def percent(likeness: float) -> str:

@@ -11,7 +11,7 @@ from crystal_eyes.images import SUFFIXES
 from crystal_eyes.paths import METADATA, plain_path, walk
 
 ARCHIVES = frozenset({".zip", ".cbz"})
-VIDEOS = frozenset({".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".ogv"})
+VIDEOS = frozenset({".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".m2ts", ".wmv", ".flv", ".ogv"})
 NOT_READ = frozenset({".rar", ".cbr", ".7z", ".cb7", ".tar", ".cbt", ".pdf"})  # may hold pictures
 
 

@@ -106,7 +106,13 @@ class Storage:
         own = (DATABASE, LOCK)  # also what an interrupted attempt left
         if folder.exists() and (not folder.is_dir() or any(not one.name.startswith(own) for one in folder.iterdir())):
             raise UserError(f"{folder} is not a collection and not empty: choose a new folder")
-        folder.mkdir(parents=True, exist_ok=True)
+        with only_writer(folder):
+            if not (folder / DATABASE).is_file():  # another process was faster
+                cls._write_empty(folder, encoder, dimensions)
+        return cls(folder)
+
+    @staticmethod
+    def _write_empty(folder: Path, encoder: str, dimensions: int) -> None:
         part = folder / f"{DATABASE}.part"
         part.unlink(missing_ok=True)
         db = sqlite3.connect(part, isolation_level=None)
@@ -121,7 +127,6 @@ class Storage:
             raise
         db.close()
         part.replace(folder / DATABASE)
-        return cls(folder)
 
     def close(self) -> None:
         self.db.close()

@@ -1,14 +1,16 @@
 """The routes of the page that search in a collection."""
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from crystal_eyes.collection import Collection
+from crystal_eyes.errors import UserError
 from crystal_eyes.web import rendering
 from crystal_eyes.web.answers import Answer
 from crystal_eyes.web.finding import Found, search, thumbnail_of
@@ -27,8 +29,11 @@ def collection_routes(
     """
 
     def page(_: Request) -> Response:
-        with Collection.open(folder) as collection:
-            return HTMLResponse(rendering.collection(len(collection), settings))
+        try:
+            with Collection.open(folder) as collection:
+                return HTMLResponse(rendering.collection(len(collection), settings))
+        except UserError as error:  # it was moved or removed while the page is served
+            return PlainTextResponse(f"The collection can't be read: {error}.".encode("utf-8", "replace"), 503)
 
     def look_for(name: str, data: bytes) -> Found:
         try:
@@ -44,7 +49,8 @@ def collection_routes(
 
     async def as_json(request: Request) -> Response:
         answered = await receive(request, look_for)
-        return JSONResponse(answered.as_dict(), answered.status)
+        # as escapes: a file name's undecodable bytes are lone surrogates, which JSON can hold but UTF-8 can't
+        return Response(json.dumps(answered.as_dict()), answered.status, media_type="application/json")
 
     def thumbnail(request: Request) -> Response:
         # by number: no name of a file is ever taken from a request

@@ -43,7 +43,9 @@ def card(answer: Answer) -> str:
 
 def collection(heads: int, settings: Settings) -> str:
     """The page that searches in a collection with so many heads."""
-    return _TEMPLATES.get_template("collection.html").render(heads=heads, settings=settings, examples=[])
+    assert settings.collection
+    name = settings.collection.resolve().name.encode("utf-8", "replace").decode()
+    return _TEMPLATES.get_template("collection.html").render(heads=heads, settings=settings, examples=[], name=name)
 
 
 def found(answer: Found) -> str:

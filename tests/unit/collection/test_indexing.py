@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from crystal_eyes import cli
 from crystal_eyes.collection import Collection, results, videos
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, one_line
 from tests.runs import ROOT
 from tests.unit.collection.conftest import Contents, draw, places, write_video
 
@@ -267,21 +268,30 @@ def test_killed_at_random_moments_and_run_again_nothing_is_lost_and_nothing_twic
         assert Contents(again) == expected
 
 
-@pytest.mark.slow
-def test_a_full_disk_is_one_line_and_the_next_run_goes_on(bundle_folder, folder, tmp_path):
-    import resource
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 400 kB; skips the test where none may be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("may not mount a small disk here")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
 
-    for number in range(30):
-        draw(folder / "many" / f"{number}.png", number % 8, number)
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, resource.RLIM_INFINITY))  # noqa: E731
-    process = start(bundle_folder, folder, tmp_path / "collection", preexec_fn=limit)
-    _, errors = process.communicate()
-    assert process.returncode == 1
-    assert [line for line in errors.splitlines() if line.startswith("crystal-eyes: no space left")], errors
-    assert "Traceback" not in errors
-    assert start(bundle_folder, folder, tmp_path / "collection").wait() == 0
-    with Collection.open(tmp_path / "collection") as collection:
-        assert len(collection) == 36
+
+def test_a_full_disk_is_an_error_and_the_next_run_goes_on(recognizer, folder, small_disk, said, monkeypatch, archive):
+    monkeypatch.setattr(results, "MAX_UNSAVED", 2)
+    archive("pictures/comic.cbz", {f"{number}.png": (number, 9) for number in range(6)})
+    with Collection.open(small_disk / "collection", recognizer, create=True) as collection:
+        filler = small_disk / "filler"
+        free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+        filler.write_bytes(bytes(max(0, free - 24_000)))
+        with pytest.raises((OSError, sqlite3.Error)) as caught:
+            collection.add([folder], said.append)
+        assert (one_line(caught.value) or "").startswith("no space left") and said == []
+        filler.unlink()
+        collection.add([folder], said.append)
+        assert said == [] and len(collection) == 12 == len(set(places(collection)))
 
 
 def test_two_runs_at_once_are_one_too_many(collection, folder, bundle_folder, capsys):
