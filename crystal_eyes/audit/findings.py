@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -94,15 +94,15 @@ def assess(table: pd.DataFrame, notes: list[str], looks: Looks, findings: list[F
     blank = usable & is_flat(records["thumbnail"])
     names = table["character"].to_numpy(dtype=str)
 
-    def found(kind: str, row: int, other: int = -1, **more: object) -> Finding:
+    def found(kind: str, row: int, other: int = -1, **more: Any) -> Finding:
         beside = {"other_file": table["file"][other], "other_character": names[other]} if other >= 0 else {}
-        return Finding(kind, int(row), table["file"][row], names[row], int(other), **(beside | more))  # type: ignore[arg-type]
+        return Finding(kind, row, table["file"][row], names[row], other, **(beside | more))
 
-    findings += [found(UNUSABLE, row, why=looks.problems[row], removed=True) for row in np.flatnonzero(~usable)]
-    findings += [found(UNUSABLE, row, why="a single color", removed=True) for row in np.flatnonzero(blank)]
+    findings += [found(UNUSABLE, row, why=looks.problems[row], removed=True) for row in _rows(~usable)]
+    findings += [found(UNUSABLE, row, why="a single color", removed=True) for row in _rows(blank)]
     usable &= ~blank
     tiny = usable & (records["size"].min(axis=1) < TINY)
-    for row in np.flatnonzero(tiny):
+    for row in _rows(tiny):
         findings.append(found(TINY_HEAD, row, why="{} x {} pixels".format(*records["size"][row]), removed=True))
 
     rows = np.flatnonzero(usable)
@@ -111,15 +111,15 @@ def assess(table: pd.DataFrame, notes: list[str], looks: Looks, findings: list[F
     near = near_duplicates(table.iloc[rows].reset_index(drop=True), hashes, DUPLICATE_BITS)
     twins[rows[near >= 0]] = rows[near[near >= 0]]
     splits = table["split"].to_numpy(dtype=str)
-    for row in np.flatnonzero(twins >= 0):
+    for row in _rows(twins >= 0):
         across = splits[row] != splits[twins[row]]
         why = f"in {splits[row] or 'no split'} and in {splits[twins[row]] or 'no split'}" if across else ""
-        findings.append(found(ACROSS if across else DUPLICATE, row, twins[row], why=why, removed=across))
+        findings.append(found(ACROSS if across else DUPLICATE, row, int(twins[row]), why=why, removed=across))
 
     searched = usable & (heads != GIVEN)
     several = searched & (heads > 1) & ~records["whole"]
     are_crops = bool(searched.any()) and 2 * int(records["whole"][searched].sum()) >= int(searched.sum())
-    for row in np.flatnonzero(several):
+    for row in _rows(several):
         findings.append(found(SEVERAL, row, why=f"{heads[row]} heads", score=float(heads[row]), removed=True))
 
     without = searched & (heads == 0)
@@ -129,7 +129,7 @@ def assess(table: pd.DataFrame, notes: list[str], looks: Looks, findings: list[F
     check = check_labels(embeddings, labels)
     place = np.full(len(table), -1)
     place[checked] = np.arange(len(checked))
-    for row in np.flatnonzero(without):
+    for row in _rows(without):
         alone = place[row] >= 0 and not check.own[place[row]]
         if not are_crops or (not alone and check.own[place[row]] < UNLIKE):
             findings.append(found(NO_HEAD, row, removed=True))
@@ -139,8 +139,8 @@ def assess(table: pd.DataFrame, notes: list[str], looks: Looks, findings: list[F
     elsewhere[rows[same >= 0]] = rows[same[same >= 0]]
     fits, misfits = np.zeros(len(table), bool), np.zeros(len(table), bool)
     fits[checked], misfits[checked] = check.margin <= 0, check.wrong
-    for row in np.flatnonzero(elsewhere >= 0):
-        other = elsewhere[row]
+    for row in _rows(elsewhere >= 0):
+        other = int(elsewhere[row])
         right = fits[row] and misfits[other]
         why = "fits this name" if right else "fits the other name" if fits[other] and misfits[row] else ""
         findings.append(found(TWO_NAMES, row, other, why=why, removed=not right))
@@ -159,6 +159,11 @@ def assess(table: pd.DataFrame, notes: list[str], looks: Looks, findings: list[F
     for one, two, score in should_be_one(embeddings, labels, check.weights):
         findings.append(found(ONE_CHARACTER, first_of[one], first_of[two], score=score))
     return Audit(table, notes, looks, check, checked, _sorted(findings), are_crops)
+
+
+def _rows(mask: np.ndarray) -> list[int]:
+    """Where a mask, bool [n], is set."""
+    return [int(row) for row in np.flatnonzero(mask)]
 
 
 def _most_typical(check: LabelCheck, labels: np.ndarray, checked: np.ndarray) -> dict[int, int]:

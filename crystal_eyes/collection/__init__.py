@@ -12,8 +12,8 @@ indexing.py    a run: what is new, changed or gone; results.py and changes.py br
 storage.py     the database and its transactions; vectors.py: the embeddings beside it, and the search in them
 searching.py   matches: pictures, how alike, and whether it is the same character; sheet.py and text.py show them
 collection.py  the class Collection
-grouping.py  groups of embeddings, without labels
-groups.py    the groups of a collection; decisions.py keeps what the user says of them, folders.py puts their pictures into folders
+grouping.py    groups of embeddings, without labels
+groups.py      the groups of a collection; decisions.py keeps what the user says, folders.py puts pictures into folders
 """
 
 from crystal_eyes.collection.collection import Collection, HeadBatch, SearchedHead
