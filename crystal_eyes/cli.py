@@ -1,4 +1,4 @@
-"""The command line: crystal-eyes recognize | check | characters | enroll | serve."""
+"""The command line: crystal-eyes recognize | check | characters | enroll | audit | index | search | group | serve."""
 
 import argparse
 import os
@@ -8,24 +8,26 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from crystal_eyes.arguments import parser
 from crystal_eyes.artifacts import is_uri
+from crystal_eyes.collection import Collection
+from crystal_eyes.collection.sheet import write_sheet
+from crystal_eyes.collection.text import Answers, report_line
 from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say, say_line
-from crystal_eyes.detector.defaults import DETAILS, NORMAL
 from crystal_eyes.errors import UserError, one_line
 from crystal_eyes.paths import plain_path
 from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
-from crystal_eyes.recognizer.answers import full_name, who
-from crystal_eyes.recognizer.bundle import Bundle, copy_bundle, read_bundle
-from crystal_eyes.recognizer.characters import Known, characters_of, search
-from crystal_eyes.recognizer.default import CHAMPION, VARIABLE, Chosen, NoBundleError, choose_bundle
+from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, copy_bundle, read_bundle
+from crystal_eyes.recognizer.characters import characters_of
+from crystal_eyes.recognizer.characters import search as search_characters
+from crystal_eyes.recognizer.default import VARIABLE, Chosen, NoBundleError, choose_bundle
 from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.recognizer.released import enrollment_folder
+from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, enrolled_lines, known_line
 from crystal_eyes.stores import limit_patience
-
-HEAD = "every picture is one head: use it as it is, without a search"
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -63,20 +65,18 @@ def _drop_output() -> None:
 
 def recognize(options: argparse.Namespace) -> int:
     """Name the heads in pictures; prints one block of text or one line of JSON per picture."""
-    return _answer(options, _candidates)
+    return _answer(options, candidate_lines)
 
 
 def check(options: argparse.Namespace) -> int:
     """Show how similar each head is to the characters in the catalogue."""
-    return _answer(options, _comparison)
+    return _answer(options, comparison_lines)
 
 
 def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]) -> int:
     files = find_pictures(options.pictures)
     _report_skipped(files)
-    chosen = bundle(options)
-    paths, recognizer, failed = files.paths, Recognizer.load(chosen.source), 0
-    _say_which(chosen, recognizer.bundle)
+    paths, recognizer, failed = files.paths, _recognizer(options), 0
     answers = zip(paths, recognizer.recognize_many(paths, detail=options.detail, head=options.head))
     for path, heads in track(answers, len(paths), "recognize", "pictures") if len(paths) > 1 else answers:
         name = str(path)
@@ -88,7 +88,7 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
             say(as_json({"picture": name, "heads": [head.as_dict() for head in heads]}))
         else:
             found = [line for number, head in enumerate(heads, 1) for line in lines(number, head)]
-            say("\n".join(one_text_line(line) for line in [f"{name}: {_count(len(heads))}", *found]))
+            say("\n".join(one_text_line(line) for line in [f"{name}: {count_of(len(heads))}", *found]))
     if failed:
         print(f"crystal-eyes: {failed} of {len(paths)} pictures could not be read, see above", file=sys.stderr)
     return 1 if failed or files.unreadable else 0
@@ -134,19 +134,8 @@ def _change(options: argparse.Namespace, folder: Path) -> None:
         say_line(f"{options.character} is now {new} in {shown}")
     else:
         result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads), options.head)
-        for name, why in result.left_out:
-            say_line(f"left out {name}: {why}")
-        for name, head in result.look_alikes:
-            best = head.candidates[0]
-            say_line(f"{name} looks like {who(best)} (probability {best.probability:.2f}): {head.sentence()}")
-        if result.of_others:
-            whose = ", ".join(f"{name} ({count})" for name, count in result.of_others.items())
-            say_line(f"already in the bundle under another name, and left out: {whose}")
-        if result.heads_before:
-            whole = full_name(result.character, result.series)
-            say_line(f"{whole} in {shown} now has {result.heads + result.heads_before} heads, {result.heads} of them new")
-        else:
-            say_line(f"{result.character} was added to {shown} from {_count(result.heads)}")
+        for line in enrolled_lines(result, str(shown)):
+            say_line(line)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -155,11 +144,26 @@ def serve(options: argparse.Namespace) -> int:
         from crystal_eyes.web import server
         from crystal_eyes.web.settings import Settings
     except ImportError as error:
-        raise UserError(
-            f"the web page needs starlette, uvicorn and jinja2 ({error}): pip install 'crystal-eyes[page]'"
-        ) from None
+        raise _missing("the web page", "page", error) from None
     chosen = bundle(options)
-    server.serve(chosen.source, Settings(host=options.host, port=options.port), lambda loaded: _say_which(chosen, loaded))
+    settings = Settings(options.host, options.port, collection=options.collection)
+    server.serve(chosen.source, settings, lambda loaded: _say_which(chosen, loaded))
+    return 0
+
+
+def audit(options: argparse.Namespace) -> int:
+    """Find what is wrong in a labeled dataset: a table, a page to look at, and a cleaned table to train on."""
+    try:
+        from crystal_eyes.audit.report import write_audit
+    except ImportError as error:
+        raise _missing("an audit", "audit", error) from None
+    chosen = bundle(options)
+    loaded = read_bundle(bundle_folder(chosen.source))
+    _say_which(chosen, loaded)
+    report = write_audit(options.dataset, loaded.trained / DETECTOR, loaded.trained / ENCODER, options.output)
+    for line in report.lines():
+        say_line(line)
+    say_line(f"to look at: {report.page}; all findings: {report.findings}; to train on: {report.cleaned}")
     return 0
 
 
@@ -168,7 +172,7 @@ def characters(options: argparse.Namespace) -> int:
     chosen = bundle(options)
     read = read_bundle(bundle_folder(chosen.source))
     known = characters_of(read)
-    found = search(known, options.words, options.series)
+    found = search_characters(known, options.words, options.series)
     _say_which(chosen, read)
     if not options.json:
         say(f"{len(found):,} of {len(known):,} characters" if len(found) < len(known) else f"{len(known):,} characters")
@@ -177,14 +181,68 @@ def characters(options: argparse.Namespace) -> int:
             say(as_json({"character": one.character, "original_name": one.original_name, "series": one.series,
                          "heads": one.heads, "enrolled": one.folder is not None}))  # fmt: skip
         else:
-            say_line(_listed(one))
+            say_line(known_line(one))
     return 0
 
 
-def _listed(one: Known) -> str:
-    more = [one.original_name, "" if one.heads is None else "1 head" if one.heads == 1 else f"{one.heads} heads",
-            "enrolled" if one.folder else ""]  # fmt: skip
-    return ", ".join([str(one), *filter(None, more)])
+def index(options: argparse.Namespace) -> int:
+    """Look at all pictures that are new or have changed, also in archives and videos, and keep their heads in a collection."""
+    if options.forget:
+        with Collection.open(options.into) as collection:
+            count = collection.forget(options.sources)
+            say_line(f"{count:,} pictures forgotten; the collection has {len(collection):,} heads now")
+        return 0
+    with Collection.open(options.into, _recognizer(options), create=True) as collection:
+        report = collection.add(options.sources, _say_error, show_progress=True)
+        say_line(report_line(report, len(collection)))
+    return 1 if report.unreadable or report.kept else 0
+
+
+def search(options: argparse.Namespace) -> int:
+    """Find the pictures of a collection in which the same character appears, by a picture or by a name."""
+    if bool(options.pictures) == bool(options.name):
+        raise UserError("give pictures to search by, or --name")
+    with Collection.open(options.collection, _recognizer(options)) as collection:
+        answers = Answers(collection, options.top, options.json)
+        if options.name:
+            answers.say_name(options.name, options.series)
+        given = pictures(options.pictures) if options.pictures else []
+        failed = [path for path in given if not answers.say_picture(path)]
+    for line in write_sheet(options.sheet, answers.rows) if options.sheet else []:
+        _say_error(line)
+    return 1 if failed else 0
+
+
+def group(options: argparse.Namespace) -> int:
+    """Group the heads of a collection by character, without labels; name groups, merge and split them, copy their pictures."""
+    from crystal_eyes.collection import group_command as command
+
+    def enroll_heads(character: str, series: str | None, heads: list[Path]) -> None:
+        given = {"character": character, "series": series, "heads": [str(head) for head in heads]}
+        enroll(argparse.Namespace(bundle=options.bundle, output=None, remove=False, rename=None, head=True, **given))
+
+    if options.link and not options.to:
+        raise UserError("--link says how pictures are put into a folder: give it with --to FOLDER")
+    if options.series and not options.name:
+        raise UserError("--series belongs to a name: give it with --name GROUP NAME")
+    is_change = bool(options.name or options.merge or options.split)
+    with Collection.open(options.collection, _recognizer(options)) as collection:
+        groups = collection.groups(again=not is_change)
+        if not is_change:
+            return command.report(groups, options.json, options.to, options.link)
+        if options.to or options.json:
+            raise UserError("--to and --json list the groups: give them without --name, --merge and --split")
+        found = command.change(groups, options.name, options.series, options.merge, options.split)
+        if options.name:
+            command.enroll_group(found, enroll_heads)
+    return 0
+
+
+def _recognizer(options: argparse.Namespace) -> Recognizer:
+    chosen = bundle(options)
+    recognizer = Recognizer.load(chosen.source)
+    _say_which(chosen, recognizer.bundle)
+    return recognizer
 
 
 def bundle(options: argparse.Namespace) -> Chosen:
@@ -196,8 +254,12 @@ def bundle(options: argparse.Namespace) -> Chosen:
         raise UserError(f"no bundle: use --bundle FOLDER or set {VARIABLE}; `make main` builds one ({why})") from None
 
 
+def _missing(what: str, extra: str, error: ImportError) -> UserError:
+    return UserError(f"{what} needs more than recognition ({error}): pip install 'crystal-eyes[{extra}]'")
+
+
 def _say_which(chosen: Chosen, loaded: Bundle) -> None:
-    print(f"crystal-eyes: {one_text_line(chosen.describe(loaded))}", file=sys.stderr)
+    _say_error(chosen.describe(loaded))
 
 
 def pictures(given: Sequence[str]) -> list[Path]:
@@ -207,91 +269,18 @@ def pictures(given: Sequence[str]) -> list[Path]:
     return files.paths
 
 
+def _say_error(line: str) -> None:
+    print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
+
+
 def _report_skipped(files: PictureFiles) -> None:
     for line in files.remarks():
-        print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
-
-
-def _count(heads: int) -> str:
-    return "no head found" if not heads else "1 head" if heads == 1 else f"{heads} heads"
-
-
-def _place(number: int, head: Head) -> str:
-    if head.whole_picture:
-        return f"  {number}  the whole picture is a head"
-    return f"  {number}  at {', '.join(f'{value:.0f}' for value in head.box)}"
-
-
-def _candidates(number: int, head: Head) -> list[str]:
-    lines = [_place(number, head)]
-    if head.verdict == "unknown":  # percentages would read like an answer
-        lines += [f"     nearest  {who(one)}" for one in head.nearest]
-    else:
-        lines += [f"     {one.probability:5.1%}  {who(one)}" for one in head.candidates]
-        if head.series:
-            lines.append(f"     most likely series: {head.series.name} ({head.series.probability:.1%})")
-    return [*lines, f"     {head.sentence()}"]
-
-
-def _comparison(number: int, head: Head) -> list[str]:
-    lines = [_place(number, head), f"     {head.sentence()}"]
-    for one in head.nearest:
-        lines.append(f"     similarity {one.similarity:.2f}  {who(one)}")
-    lines.append(
-        f"     p-value if the character is in this catalogue {head.p_value:.3f}, if it is not {head.stranger_share:.3f}"
-    )
-    return lines
-
-
-def add_search(command: argparse.ArgumentParser) -> None:
-    """The arguments that say how pictures are searched for heads: detail and head, as Recognizer.find takes them."""
-    how = command.add_mutually_exclusive_group()
-    how.add_argument(
-        "--detail", choices=DETAILS, default=NORMAL, help="high: find small heads too; takes longer (default: normal)"
-    )
-    how.add_argument("--head", action="store_true", help=HEAD)
+        _say_error(line)
 
 
 def arguments() -> argparse.ArgumentParser:
     """The commands and their arguments."""
-    parser = argparse.ArgumentParser(prog="crystal-eyes", description="Finds the heads of drawn characters and names them.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        one = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
-        one.add_argument(
-            "--bundle",
-            help=f"folder or URI of a bundle, or {RELEASED} (default: ${VARIABLE}, else {CHAMPION}, else {RELEASED})",
-        )
-        one.set_defaults(run=run)
-        return one
-
-    for run in (recognize, check):
-        one = command(run)
-        one.add_argument("pictures", nargs="+", help="pictures, folders or patterns")
-        add_search(one)
-        one.add_argument("--json", action="store_true", help="print one line of JSON per picture")
-    one = command(characters)
-    one.add_argument("words", nargs="*", help="parts of names, original names or series; all have to occur")
-    one.add_argument("--series", help="whole name of a series")
-    one.add_argument("--json", action="store_true", help="print one line of JSON per character")
-    one = command(enroll)
-    one.add_argument("--character", required=True, help="name of the character")
-    one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
-    one.add_argument("--remove", action="store_true", help="remove the enrolled character")
-    one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
-    one.add_argument(
-        "--output",
-        type=plain_path,
-        help="new folder for a changed copy of the bundle (default: change the bundle itself, or of the released one a part in "
-        "your own folder)",
-    )
-    one.add_argument("--head", action="store_true", help=HEAD)
-    one.add_argument("heads", nargs="*", help="pictures with one head each, or folders or patterns of such pictures")
-    one = command(serve)
-    one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
-    one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
-    return parser
+    return parser([recognize, check, characters, enroll, audit, index, search, group, serve])
 
 
 if __name__ == "__main__":

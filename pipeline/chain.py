@@ -93,11 +93,14 @@ def fit_classifiers(main: Main, run: Runner) -> FittedChain:
     prepare, detector = own_values(main.prepare), options.detector
     if detector:
         local_path(detector)  # needed late: say now that it does not exist
+    audited = main.crop.illustrations or main.prepare.dataset
+    if options.audit and not audited:
+        raise UserError("audit=true needs dataset or illustrations: the built-in cast is drawn without mistakes")
+    if main.crop.illustrations and main.prepare.dataset:
+        raise UserError("dataset and illustrations are both given: give dataset for heads, or illustrations for whole pictures")
+    if options.audit:  # first: who reads it may stop the run and correct the dataset
+        run("audit", {"dataset": audited, "confidence": main.prepare.confidence})
     if main.crop.illustrations:
-        if main.prepare.dataset:
-            raise UserError(
-                "dataset and illustrations are both given: give dataset for heads, or illustrations for whole pictures"
-            )
         detector = detector or run("detector", own_values(main.detector)).output("detector")
         prepare["dataset"] = run("crop", {"detector": detector, **own_values(main.crop)}).output("heads")
     catalogue = run("prepare", prepare).output("catalogue")

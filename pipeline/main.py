@@ -13,6 +13,7 @@ from pipeline.chain import ChainResult, StepResult, run_chain
 from pipeline.datasets import log_catalogue
 from pipeline.driver import driver_run
 from pipeline.get_or_run import _get_or_run
+from pipeline.metric_names import FOUND
 from pipeline.parameters.declare import as_text, own_fields
 from pipeline.parameters.entry_points import LINEAR, MAIN, Main
 from pipeline.plan import print_plan
@@ -29,7 +30,10 @@ def run_main(main: Main, active: Run) -> None:
     """Run the chain, compare, register. active: the run of main."""
 
     def run(entry_point: str, parameters: dict[str, Any]) -> StepResult:
-        return StepResult(_get_or_run(entry_point, parameters, use_cache=main.options.cache == "on"))
+        done = _get_or_run(entry_point, parameters, use_cache=main.options.cache == "on")
+        if entry_point == "audit":
+            log_audit(done)
+        return StepResult(done)
 
     chained = run_chain(main, run)
     log_catalogue(chained.catalogue, digest_path(local_path(chained.catalogue)), "main")
@@ -49,6 +53,14 @@ def run_main(main: Main, active: Run) -> None:
         "answers.png, confused_pairs.png and per_character.csv; that of prepare has contact_sheet.png"
         + ("." if main.options.encoder else ";\nthose of train and distill have the curves by epoch.")
     )
+
+
+def log_audit(audit: Run) -> None:
+    """Log the summary of an audit, which may be a reused one, on main's run, and print it."""
+    found = {name: value for name, value in audit.data.metrics.items() if name.startswith(FOUND)}
+    mlflow.log_metrics(found)
+    some = ", ".join(f"{value:.0f} {name.removeprefix(FOUND).replace('_', ' ')}" for name, value in found.items() if value)
+    print(f"audit: {some or 'nothing'} found; the artifact audit/page.html of run {audit.info.run_id} shows the pictures")
 
 
 def headline(chained: ChainResult) -> dict[str, float]:

@@ -1,8 +1,9 @@
-"""Names of MLflow metrics that contain names from a user's dataset."""
+"""Names of MLflow metrics that contain names from a user's dataset, and of those that several modules know."""
 
 import re
 
 MAX_LENGTH = 250  # characters, MLflow's limit
+FOUND = "found/"  # begins the metrics of an audit's findings, one for each kind
 
 
 def metric_name(text: str) -> str:

@@ -102,15 +102,23 @@ def _labeled_elsewhere(table: pd.DataFrame, inspections: list[Inspection]) -> np
 
 
 def _distinct(table: pd.DataFrame, hashes: list[np.ndarray], bits: int) -> tuple[np.ndarray, list[str]]:
-    """bool [rows]: the first of each group of near-duplicates (mirror images too) within a character; why the others are not.
+    """bool [rows]: the first of each group of near-duplicates within a character; why the others are not."""
+    twins = near_duplicates(table, hashes, bits)
+    splits = table["split"].to_numpy(dtype=str)
+    across = (twins >= 0) & (splits[twins] != splits)
+    return twins < 0, [NEAR_DUPLICATE + (", in another split" if one else "") for one in across]
 
-    hashes: uint64 [2, 4] of each row. With bits below 0, only duplicates in another of the dataset's own splits count.
+
+def near_duplicates(table: pd.DataFrame, hashes: list[np.ndarray], bits: int) -> np.ndarray:
+    """int64 [rows]: the earlier row of its character that a row is a near-duplicate of (mirror images too), -1 for the first.
+
+    Where there are several, one in another of the dataset's own splits. hashes: uint64 [2, 4] of each row. With bits below 0,
+    only duplicates in another split count.
     """
-    mask = np.ones(len(table), bool)
-    reasons = [NEAR_DUPLICATE] * len(table)
+    twins = np.full(len(table), -1)
     splits = table["split"].to_numpy(dtype=str)
     if bits < 0 and len(set(splits)) < 2:
-        return mask, reasons
+        return twins
     for _, rows in _characters(table):
         kept, kept_rows = np.empty((len(rows), HASH_SIDE**2 // 64), np.uint64), np.empty(len(rows), np.int64)
         count = 0
@@ -120,10 +128,9 @@ def _distinct(table: pd.DataFrame, hashes: list[np.ndarray], bits: int) -> tuple
             other_split = splits[kept_rows[:count]] != splits[row]
             if bits < 0:
                 near &= other_split
-            mask[row] = not near.any()
-            if mask[row]:
+            if near.any():
+                twins[row] = kept_rows[(near & other_split if (near & other_split).any() else near).argmax()]
+            else:
                 kept[count], kept_rows[count] = hashes[row][0], row
                 count += 1
-            elif (near & other_split).any():
-                reasons[row] += ", in another split"
-    return mask, reasons
+    return twins

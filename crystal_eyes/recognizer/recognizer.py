@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from PIL import Image
@@ -31,6 +31,13 @@ BATCH = 32  # heads per call of the encoder: larger batches are slower per head 
 MAX_WAITING_BYTES = 64_000_000  # of heads that wait for a full batch
 
 Found = list[FoundHead] | PictureError | OSError  # the heads in a picture, or why it could not be read
+
+
+class EmbeddedHeads(NamedTuple):
+    """The heads in a picture, not named."""
+
+    heads: list[FoundHead]
+    embeddings: np.ndarray  # float32 [n, d], unit length
 
 
 class Recognizer:
@@ -81,7 +88,23 @@ class Recognizer:
         those of `recognize` by floating-point rounding. detail, head: as there, for all pictures. Raises TypeError for
         what is not a picture, or a single one; ValueError as there.
         """
-        search = Search(detail, head)
+        for group in self._find_in_groups(pictures, Search(detail, head)):
+            yield from self._name_group(group)
+
+    def embed_many(self, pictures: Iterable[Picture]) -> Iterator[EmbeddedHeads | PictureError | OSError]:
+        """Like recognize_many, but heads are embedded and not named."""
+        for group in self._find_in_groups(pictures, Search()):
+            heads = [head for found in group if isinstance(found, list) for head in found]
+            embeddings, start = self.embed([head.picture for head in heads]), 0
+            for found in group:
+                if isinstance(found, list):
+                    yield EmbeddedHeads(found, embeddings[start : start + len(found)])
+                    start += len(found)
+                else:
+                    yield found
+
+    def _find_in_groups(self, pictures: Iterable[Picture], search: Search) -> Iterator[list[Found]]:
+        """The heads in pictures, in order, a batch of the encoder at a time."""
         if isinstance(pictures, (str, bytes, bytearray, Path, Image.Image)):
             raise TypeError(f"one {type(pictures).__name__} instead of several pictures: put it into a list")
         # one thread a picture: parallel calls that each use all cores wait for each other
@@ -106,10 +129,10 @@ class Recognizer:
                 heads = [head for found in group if isinstance(found, list) for head in found]
                 held = sum(head.picture.nbytes for head in heads)
                 if len(heads) >= BATCH or len(group) >= 2 * BATCH or held > MAX_WAITING_BYTES:
-                    yield from self._name_group(group)
+                    yield group
                     group = []
             group += [future.result() for future in waiting]
-            yield from self._name_group(group)
+            yield group
 
     def _name_group(self, group: list[Found]) -> Iterator[list[Head] | PictureError | OSError]:
         named = iter(self.name_heads([head for found in group if isinstance(found, list) for head in found]))

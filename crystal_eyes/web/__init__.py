@@ -5,6 +5,7 @@ guard.py     security headers, allowed hosts and origins
 uploads.py   limits on size, number and time; the queue
 live.py      the recognizer, loaded again when its bundle changes
 answers.py   one picture to one answer, even if the picture is unusable
+finding.py   the search in a collection; collection_routes.py: its routes
 rendering.py answers and the page to HTML: templates/ with static/style.css
 server.py    port, startup and shutdown
 

@@ -3,8 +3,9 @@
 import io
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,14 @@ from PIL import Image
 from crystal_eyes.detector.strips import MAX_ASPECT_RATIO
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.recognizer import Head, Recognizer
-from crystal_eyes.recognizer.finding import Search
+from crystal_eyes.recognizer.finding import FoundHead, Search
 
 SHOWN_SIDE = 1000  # pixels of the picture as it is shown again
 HEAD_SIDE = 96
 WORK_SIDE = 4096  # larger pictures are scaled down first: the detector sees at most 1984 pixels, so heads stay large enough
 DECODING = threading.Lock()  # one picture at a time: 64 megapixels take about 0.8 GB until they are scaled down
+Placed = TypeVar("Placed", Head, FoundHead)
+Answered = TypeVar("Answered", bound="Answer")
 LOG = logging.getLogger(__name__)
 
 
@@ -41,15 +44,24 @@ class Answer:
 
 def answer(recognizer: Recognizer, name: str, data: bytes, max_heads: int, search: Search) -> Answer:
     """The answer to an encoded picture, searched as `search` says. Never raises: what goes wrong becomes the answer's error."""
-    try:
-        picture, scale = _decode(data)
+
+    def look() -> Answer:
+        picture, scale = decode(data)
         found = recognizer.find(picture, detail=search.detail, head=search.head)
         shown = found[:max_heads]
-        crops = tuple(_jpeg(_small(head.picture)) for head in shown)
-        heads = [_scaled(head, scale) for head in recognizer.name_heads(shown)]
+        crops = tuple(jpeg(small(head.picture)) for head in shown)
+        heads = [scaled(head, scale) for head in recognizer.name_heads(shown)]
         size = round(scale * picture.width), round(scale * picture.height)
         picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-        return Answer(name, "", 200, size, _jpeg(picture), tuple(heads), crops, len(found))
+        return Answer(name, "", 200, size, jpeg(picture), tuple(heads), crops, len(found))
+
+    return guarded(name, look)
+
+
+def guarded(name: str, look: Callable[[], Answered]) -> Answered | Answer:
+    """What look returns; an answer with an error if it raises anything."""
+    try:
+        return look()
     except PictureError as error:
         return Answer(name, f"This picture can't be used: {error}.", 422)
     except MemoryError:
@@ -59,7 +71,7 @@ def answer(recognizer: Recognizer, name: str, data: bytes, max_heads: int, searc
         return Answer(name, "Something went wrong with this picture. The error was logged; try another picture.", 500)
 
 
-def _decode(data: bytes) -> tuple[Image.Image, float]:
+def decode(data: bytes) -> tuple[Image.Image, float]:
     """The picture in RGB, scaled down to WORK_SIDE, a strip to as many pixels as a square of it, and by what factor it was
     larger. Raises PictureError.
     """
@@ -71,18 +83,18 @@ def _decode(data: bytes) -> tuple[Image.Image, float]:
         return flatten(picture), longer / max(picture.size)
 
 
-def _scaled(head: Head, scale: float) -> Head:
+def scaled(head: Placed, scale: float) -> Placed:
     left, top, right, bottom = head.box
     return replace(head, box=(scale * left, scale * top, scale * right, scale * bottom))
 
 
-def _small(head: np.ndarray) -> Image.Image:
+def small(head: np.ndarray) -> Image.Image:
     picture = Image.fromarray(head)
     picture.thumbnail((HEAD_SIDE, HEAD_SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return picture
 
 
-def _jpeg(picture: Image.Image) -> bytes:
+def jpeg(picture: Image.Image) -> bytes:
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=88)
     return out.getvalue()

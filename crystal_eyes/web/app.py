@@ -1,7 +1,7 @@
 """The routes of the web page, and how a request is answered."""
 
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +16,8 @@ from starlette.types import ASGIApp
 from crystal_eyes.detector.defaults import NORMAL
 from crystal_eyes.recognizer.finding import Search
 from crystal_eyes.web import rendering
-from crystal_eyes.web.answers import Answer, answer
+from crystal_eyes.web.answers import Answer, Answered, answer
+from crystal_eyes.web.collection_routes import collection_routes
 from crystal_eyes.web.guard import SameOrigin, SecurityHeaders
 from crystal_eyes.web.live import LiveRecognizer
 from crystal_eyes.web.memory import give_back
@@ -29,8 +30,7 @@ NAME_LENGTH = 80
 def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts: Sequence[str]) -> ASGIApp:
     """GET / is the page, GET /characters lists whom it knows. POST /recognize?name=NAME with a picture as the body gives JSON
     ({"picture", "found", "heads"} or {"picture", "error"}), POST /card the same as HTML; detail=high and head=true as in
-    Recognizer.find. hosts: whose Host headers are
-    answered.
+    Recognizer.find. For a collection see collection_routes. hosts: whose Host headers are answered.
     """
 
     def page(_: Request) -> Response:
@@ -40,14 +40,14 @@ def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts
         return HTMLResponse(rendering.characters(live.get()))
 
     async def card(request: Request) -> Response:
-        found = await answer_to(request)
-        return HTMLResponse(rendering.card(found), found.status)
+        answered = await receive(request, look_at)
+        return HTMLResponse(rendering.card(answered), answered.status)
 
     async def recognize(request: Request) -> Response:
-        found = await answer_to(request)
-        return JSONResponse(found.as_dict(), found.status)
+        answered = await receive(request, look_at)
+        return JSONResponse(answered.as_dict(), answered.status)
 
-    async def answer_to(request: Request) -> Answer:
+    async def receive(request: Request, look: Callable[[str, bytes, Search], Answered]) -> Answered | Answer:
         name = request.query_params.get("name", "")[:NAME_LENGTH] or "Picture"
         try:
             search = search_of(request.query_params)
@@ -55,7 +55,7 @@ def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts
             return Answer(name, f"The address is wrong: {error}.", 400)
         try:
             async with uploads.receive(request) as data:
-                return await run_in_threadpool(look_at, name, data, search)
+                return await run_in_threadpool(look, name, data, search)
         except Refused as error:
             return Answer(name, str(error), error.status)
         except ClientDisconnect:
@@ -74,6 +74,7 @@ def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts
             Route("/characters", characters),
             Route("/card", card, methods=["POST"]),
             Route("/recognize", recognize, methods=["POST"]),
+            *(collection_routes(live, settings.collection, settings, receive) if settings.collection else ()),
             Mount("/static", StaticFiles(directory=rendering.FOLDER / "static")),
             Mount("/examples", StaticFiles(directory=rendering.FOLDER / "examples")),
         ],

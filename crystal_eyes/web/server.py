@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
+from crystal_eyes.collection import Collection
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer.bundle import Bundle
 from crystal_eyes.web.app import create_app
@@ -22,13 +23,15 @@ MAX_CONNECTIONS = 500  # open at once, below the usual limit of 1024 files for a
 class Server(uvicorn.Server):
     """`run()` serves until it is interrupted or `should_exit` is set.
 
-    Raises UserError: no intact bundle, or the port can't be opened.
+    Raises UserError: no intact bundle, no collection of its encoder, or the port can't be opened.
     """
 
     def __init__(self, bundle: str | Path, settings: Settings):
         """bundle: as Recognizer.load takes it."""
         self.uploads = Uploads(settings)
         self.live = LiveRecognizer(bundle)
+        if settings.collection:
+            Collection.open(settings.collection, self.live.get()).close()
         self._listening = _listen(settings.host, settings.port)
         address, port = self._listening.getsockname()[:2]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -1,6 +1,7 @@
 """Where the page listens and how much it accepts."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -10,6 +11,8 @@ class Settings:
     max_upload_mb: int = 25  # MiB of one picture; images.MAX_PIXELS limits its pixels
     max_pictures: int = 10  # that the page sends in one go, one request each
     max_heads: int = 20  # shown of one picture, the surest; with more, the reference heads make the page slow to load
+    collection: Path | None = None  # folder of the collection that is searched; None: there is no such view
+    max_matches: int = 24  # pictures of the collection that are shown for a head
     at_once: int = 2  # pictures processed in parallel
     waiting: int = 50  # pictures that may wait for their turn; further ones are told to try again
 

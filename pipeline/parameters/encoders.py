@@ -1,4 +1,4 @@
-"""Finished encoders that a parameter can name: the released one of this checkout, or a folder."""
+"""Finished encoders and bundles that a parameter can name: the released one of this checkout, or a folder."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 from crystal_eyes.errors import UserError
 
 WEIGHTS, DESCRIPTION = "encoder.safetensors", "encoder.json"  # as crystal_eyes.encoder.network writes them; it imports torch
-RELEASED_ENCODER = Path(__file__).resolve().parents[2] / "models" / "recognizer" / "encoder"
-RELEASED = {"released": RELEASED_ENCODER}
+RELEASED_RECOGNIZER = Path(__file__).resolve().parents[2] / "models" / "recognizer"
+RELEASED_ENCODER = RELEASED_RECOGNIZER / "encoder"
+RELEASED, RELEASED_BUNDLE = {"released": RELEASED_ENCODER}, {"released": RELEASED_RECOGNIZER}
 
 
 def encoder_backbone(folder: Path) -> str:

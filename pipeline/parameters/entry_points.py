@@ -30,6 +30,7 @@ class MainOptions:
     params: str = parameter(
         "", "best_parameters.json of a sweep, with values for the parameters of train", input="files", optional=True
     )
+    audit: bool = parameter(False, "also audit the dataset with the released recognizer and log what is wrong in it")
     cache: str = parameter("on", "reuse finished steps", choices=("on", "off"))
     plan: bool = parameter(False, "print what would run and why, without running it")
 

@@ -10,8 +10,9 @@ from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOption
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from crystal_eyes.recognizer.build.options import BundleOptions
+from pipeline.parameters.base import StepParameters
 from pipeline.parameters.declare import from_option, input_path, parameter, step_result, values
-from pipeline.parameters.encoders import RELEASED, required_backbone
+from pipeline.parameters.encoders import RELEASED, RELEASED_BUNDLE, required_backbone
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
 
 CATALOGUE = "catalogue written by prepare (runs:/ID/catalogue or a folder)"
@@ -23,25 +24,12 @@ def _seed() -> Any:
     return parameter(0, "random seed", low=0, high=2**31 - 1)
 
 
+def _confidence() -> Any:
+    return parameter(0.85, "Danbooru 2018 dataset: minimum confidence of a box", low=0.0, high=1.0)
+
+
 def _recipe() -> Any:
     return parameter("best", "how the encoder is trained and which classifier names heads", choices=tuple(RECIPES))
-
-
-@dataclass(frozen=True)
-class StepParameters:
-    """What the parameters of all steps have in common."""
-
-    def resolved(self) -> Self:
-        """A copy in which empty parameters have their actual values."""
-        return self
-
-    def key_values(self) -> dict[str, Any]:
-        """The values that the step's result depends on, in addition to its inputs."""
-        return values(self)
-
-    def extra_sources(self) -> list[str]:
-        """Files of this repository that the result depends on, in addition to the step's own and their imports."""
-        return []
 
 
 @dataclass(frozen=True)
@@ -93,6 +81,17 @@ class Detector(StepParameters):
 
 
 @dataclass(frozen=True)
+class Audit(StepParameters):
+    """Find what is wrong in a labeled dataset: wrong labels, the same picture twice, no or several heads."""
+
+    dataset: str = parameter("", "labeled heads or whole pictures: any dataset that prepare reads", input="dataset")
+    audited_with: str = parameter(
+        "released", "bundle whose detector and encoder look at the pictures", input="files", places=RELEASED_BUNDLE
+    )
+    confidence: float = _confidence()
+
+
+@dataclass(frozen=True)
 class Crop(StepParameters):
     """Find the heads in labeled illustrations and crop them; the heads keep the labels."""
 
@@ -120,7 +119,7 @@ class Prepare(StepParameters):
     validation_characters: float = from_option(SplitOptions, "validation_characters")
     test_characters: float = from_option(SplitOptions, "test_characters")
     near_duplicate_bits: int = from_option(SelectionOptions, "near_duplicate_bits")
-    confidence: float = parameter(0.85, "Danbooru 2018 dataset: minimum confidence of a box", low=0.0, high=1.0)
+    confidence: float = _confidence()
     seed: int = _seed()
 
 
@@ -285,6 +284,7 @@ class Evaluate(StepParameters):
 
 STEPS: dict[str, type[StepParameters]] = {
     "detector": Detector,
+    "audit": Audit,
     "crop": Crop,
     "prepare": Prepare,
     "train": Train,

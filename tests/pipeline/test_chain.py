@@ -7,7 +7,7 @@ import pytest
 
 from crystal_eyes.classifiers.registry import CLASSIFIERS
 from crystal_eyes.errors import UserError
-from pipeline.chain import run_chain
+from pipeline.chain import HEAD_DETECTOR, run_chain
 from pipeline.get_or_run import label
 from pipeline.parameters.entry_points import Main
 from pipeline.parameters.recipes import RECIPES
@@ -43,9 +43,19 @@ def classifier_options(parameters: dict) -> set[str]:
 
 def test_every_step_is_given_parameters_that_it_has():
     steps = given()
-    assert {name.split()[0] for name in steps} == set(STEPS) - {"detector", "crop"}
+    assert {name.split()[0] for name in steps} == set(STEPS) - {"detector", "crop", "audit"}
     for name, parameters in steps.items():
         assert set(parameters) <= {field.name for field in dataclasses.fields(STEPS[name.split()[0]])}
+
+
+def test_the_audit_looks_at_what_the_user_gave():
+    assert given("--audit", "true", "--confidence", "0.5")["audit"] == {"dataset": "heads", "confidence": 0.5}
+    recorder = Recorder()
+    whole = ["--illustrations", "pictures", "--detector", str(HEAD_DETECTOR), "--audit", "true"]
+    run_chain(Main.parse(whole), recorder)
+    assert recorder.steps["audit"]["dataset"] == "pictures" and next(iter(recorder.steps)) == "audit"
+    with pytest.raises(UserError, match="needs dataset or illustrations"):
+        run_chain(Main.parse(["--audit", "true"]), Recorder())
 
 
 def test_every_step_is_given_every_input_that_it_needs():

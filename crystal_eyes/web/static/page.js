@@ -33,7 +33,7 @@ const cardFor = async (file, signal) => {
   if (file.size > Number(main.dataset.maxBytes)) return failure(file.name, main.dataset.tooLarge);
   const query = [new URLSearchParams({ name: file.name }), how.value].filter(String).join("&");
   try {
-    const response = await fetch(`card?${query}`, { method: "POST", body: file, signal });
+    const response = await fetch(`${main.dataset.to}?${query}`, { method: "POST", body: file, signal });
     const text = await response.text();
     // the server's HTML has every name escaped, and the content security policy forbids inline scripts
     if (response.headers.get("content-type").startsWith("text/html")) return document.createRange().createContextualFragment(text);

@@ -1,0 +1,83 @@
+"""What `crystal-eyes group` does and says."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from crystal_eyes.collection.folders import export
+from crystal_eyes.collection.groups import Group, Groups
+from crystal_eyes.collection.opening import read_picture
+from crystal_eyes.console import as_json, say, say_line
+from crystal_eyes.data.cropping import crop_head
+from crystal_eyes.errors import UserError
+from crystal_eyes.images import PictureError
+
+ENROLLED = 20  # heads of a named group that are enrolled, from the most to the least typical
+SHOWN = 3  # places of a group that are listed
+Enroll = Callable[[str, str | None, list[Path]], None]  # character, series, pictures of heads
+
+
+def change(
+    groups: Groups, name: list[str] | None, series: str | None, merge: list[int] | None, split: list[int] | None
+) -> Group:
+    """Name, merge or split groups, whichever is given, and say what was done. Raises UserError."""
+    if name:
+        if not name[0].isdecimal():
+            raise UserError(f"{name[0]!r} is not the number of a group: give --name GROUP NAME")
+        found = groups.name(int(name[0]), name[1], series or "")
+    else:
+        found = groups.merge(merge) if merge else groups.split(split or [])
+    say_line(_line(found))
+    return found
+
+
+def enroll_group(found: Group, enroll: Enroll) -> None:
+    """Enroll the heads of a named group into the user's bundle, which from then on names her. Says why where that can't be."""
+    step = max(1, -(-len(found.heads) // ENROLLED))
+    with tempfile.TemporaryDirectory() as folder:
+        heads = []
+        for row in range(0, len(found.heads), step):
+            try:
+                picture = read_picture(found.places[row])
+            except (PictureError, OSError) as error:
+                say_line(f"left out {found.places[row]}: {getattr(error, 'strerror', None) or error}")
+                continue
+            head = picture if found.whole_picture[row] else crop_head(picture, found.boxes[row])
+            heads.append(Path(folder, f"head {found.heads[row]}.png"))
+            Image.fromarray(head).save(heads[-1])
+        try:
+            enroll(found.name, found.series or None, heads)
+        except UserError as error:
+            say_line(f"the name is kept in the collection, but nothing was enrolled: {error}")
+
+
+def report(groups: Groups, in_json: bool, to: Path | None, link: bool) -> int:
+    """List the groups, and put their pictures into a folder each where one is given. Returns the exit code."""
+    found = groups.all()
+    outliers = groups.outliers
+    for one in found:
+        say(as_json(one.as_dict())) if in_json else say_line(_line(one))
+    if in_json:
+        say(as_json({"group": None, "heads": [place.as_dict() | {"head": id} for id, place in outliers]}))
+    else:
+        say(f"{len(found):,} groups with {sum(len(one.heads) for one in found):,} heads; {len(outliers):,} heads in no group")
+    if to is None:
+        return 0
+    done = export(found, [place for _, place in outliers], to, link)
+    for line in done.problems:
+        say_line(line)
+    if not in_json:
+        say_line(f"{done.written:,} pictures in {to}, {done.present:,} of them were there already")
+    return 1 if done.problems else 0
+
+
+def _line(one: Group) -> str:
+    """`17  12 heads  Hatsune Miku  (0.93)  picture.png, ...`"""
+    who = one.name and f"{one.name}, {one.series}" if one.series else one.name
+    if not who:
+        series = f", {one.suggested_series}" if one.suggested_series else ""
+        who = f"perhaps {one.suggestion}{series} ({one.probability:.0%})"
+    some = ", ".join(str(place) for place in one.places[:SHOWN])
+    return f"group {one.number}: {len(one.heads)} heads, {who}: {some}{', ...' if len(one.places) > SHOWN else ''}"
