@@ -146,7 +146,8 @@ def sheet(rng: np.random.Generator, draw_background: BackgroundSource, long: int
     columns, rows = (int(n) for n in rng.integers(2, 5, 2))
     shape = (long, int(long * rng.uniform(0.55, 1)))
     width, height = shape if rng.random() < 0.7 else shape[::-1]
-    scene = Scene(np.full((height, width, 3), rng.choice([0, 255, rng.integers(0, 256)]), np.uint8))
+    gray = int(rng.choice(np.array([0, 255, rng.integers(0, 256)])))
+    scene = Scene(np.full((int(height), int(width), 3), gray, np.uint8))
     for row in range(rows):
         for column in range(columns):
             picture, boxes = draw_background(rng)
