@@ -131,9 +131,9 @@ def by_label(searcher: Searcher, naming: Naming, label: int, count: int) -> list
     among = np.array([label in row for row in np.argsort(-named.probabilities, axis=1)[:, :NAMED]])
     verdicts = []
     for row in range(len(heads)):
-        found = verdict(float(named.p_values[row]), float(named.stranger_shares[row]))
-        is_perhaps = among[row] and found != "unknown"
-        verdicts.append(ALIKE[found] if first[row] else "perhaps" if is_perhaps else "unlike")
+        its = verdict(float(named.p_values[row]), float(named.stranger_shares[row]))
+        is_perhaps = among[row] and its != "unknown"
+        verdicts.append(ALIKE[its] if first[row] else "perhaps" if is_perhaps else "unlike")
     order = np.lexsort((-similarities, -probabilities))
     ordered = [heads[row] for row in order]
     return distinct(ordered, similarities[order], probabilities[order], [verdicts[row] for row in order])[:count]

@@ -1,7 +1,7 @@
 """Pictures in videos, through PyAV (the extra `video`): one a second, and the first of each scene."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,17 +50,24 @@ def frames(path: Path, after: float = -1.0) -> Iterator[Frame]:
                 raise UserError(f"{path} has no pictures: it is not a video")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            yield from _chosen(container.decode(stream), after)
+            length = (container.duration or 0) / av.time_base
+            end = yield from _chosen(container.decode(stream), after)
+            if end is None:
+                raise UserError(f"{path} is damaged: none of its pictures can be read")
+            if end < 0.9 * length - 2:  # a file that was cut off is no error to FFmpeg
+                raise UserError(f"{path} is damaged: it ends after {end:.0f} of {length:.0f} seconds")
     except (av.error.FFmpegError, ValueError, PictureError) as error:
         raise UserError(f"{path} can't be read as a video to its end: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _chosen(decoded: Iterator[Any], after: float) -> Iterator[Frame]:
-    second, last, before = -1, -math.inf, None
+def _chosen(decoded: Iterator[Any], after: float) -> Generator[Frame, None, float | None]:
+    """The chosen pictures later than a time. Returns the time of the last picture of all, None if there is none."""
+    second, last, before, end = -1, -math.inf, None, None
     for frame in decoded:
         if frame.time is None or not 0 <= frame.time <= MAX_SECONDS:
             continue
         require_usable(frame.width, frame.height)
+        end = frame.time
         small = frame.reformat(THUMBNAIL, THUMBNAIL, format="gray").to_ndarray().astype(np.float32)
         is_cut = before is not None and float(np.abs(small - before).mean()) > 255 * SCENE
         before = small
@@ -68,6 +75,7 @@ def _chosen(decoded: Iterator[Any], after: float) -> Iterator[Frame]:
             second, last = max(second, int(frame.time)), frame.time
             if frame.time > after:
                 yield Frame(round(frame.time, 3), _pixels(frame))
+    return end
 
 
 def _pixels(frame: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ PICTURES = {path.name: path for path in EXAMPLES}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures & <b>more</b>")
+    folder = tmp_path_factory.mktemp("pictures & <b>more")
     for name, path in PICTURES.items():
         shutil.copyfile(path, folder / f"<i>{name}")
     return folder

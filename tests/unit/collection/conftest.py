@@ -83,6 +83,7 @@ def write_video(path: Path, seconds: int, rate: int = 4) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=rate)
         stream.width = stream.height = 160
+        stream.bit_rate = 8_000_000
         for number in range(seconds * rate):
             picture = np.asarray(draw_head(number // (2 * rate), 0).resize((160, 160), Image.Resampling.BICUBIC))
             for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
