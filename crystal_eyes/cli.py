@@ -1,4 +1,4 @@
-"""The command line: crystal-eyes recognize | check | characters | enroll | serve."""
+"""The command line: crystal-eyes recognize | check | characters | enroll | serve | web."""
 
 import argparse
 import os
@@ -160,6 +160,24 @@ def serve(options: argparse.Namespace) -> int:
     return 0
 
 
+def web(options: argparse.Namespace) -> int:
+    """Write a static site that recognizes characters in the visitor's browser."""
+    from crystal_eyes.web import site
+
+    chosen = bundle(options)
+    try:
+        site.require_replaceable(options.output)
+        read = read_bundle(bundle_folder(chosen.source))
+        _say_which(chosen, read)
+        sizes = site.write_site(read, options.output)
+    except site.NotBuiltError as error:
+        raise UserError(f"{error}: `make web` builds it in a checkout (it needs node); wheels bring it") from None
+    size = sum(sizes.values()) / 1e6
+    say_line(f"{options.output} can be put on any web server; a visitor loads {size:.1f} MB before the first answer")
+    say_line(f"to try it: python -m http.server --bind 127.0.0.1 --directory {options.output}")
+    return 0
+
+
 def characters(options: argparse.Namespace) -> int:
     """List the characters that a bundle knows: all of them, those of a series, or those whose names contain words."""
     chosen = bundle(options)
@@ -277,6 +295,10 @@ def arguments() -> argparse.ArgumentParser:
     one = command(serve)
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
+    one = command(web)
+    one.add_argument(
+        "--output", required=True, type=plain_path, help="new folder for the site, or one with a site that is to be replaced"
+    )
     return parser
 
 
