@@ -54,7 +54,7 @@ def write_site(bundle: Bundle, folder: Path) -> dict[str, int]:
     shutil.rmtree(part, ignore_errors=True)
     try:
         shutil.copytree(page, part)
-        sizes = _write_bundle(bundle, part)
+        sizes = write_bundle(bundle, part)
         if folder.is_dir():
             shutil.rmtree(folder)
         part.rename(folder)
@@ -75,8 +75,11 @@ def require_replaceable(folder: Path) -> None:
         raise UserError(f"{folder} is not empty and no site that this command wrote: choose a new folder")
 
 
-def _write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
-    """Write bundle/ of a site; see web/src/recognizer/bundle.ts, which reads it."""
+def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
+    """Write bundle/ of a site, which web/src/recognizer/bundle.ts reads, next to what is there.
+
+    Returns the bytes of each of its files that a visitor loads before the first answer.
+    """
     naming = Naming(bundle)
     known = {
         "characters": [[*one, original] for one, original in zip(naming.characters, naming.original_names)],
@@ -92,7 +95,9 @@ def _write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
     (site / "bundle").mkdir()
     for name, data in files.items():  # not .gz: some servers announce such a file as encoded, and browsers then unpack it
         (site / "bundle" / f"{name}.bin").write_bytes(gzip.compress(data, mtime=0))
-    sizes = {name: (site / name).stat().st_size for name in (RUNTIME, *(f"bundle/{name}.bin" for name in files))}
+    sizes = {f"bundle/{name}.bin": (site / "bundle" / f"{name}.bin").stat().st_size for name in files}
+    if (site / RUNTIME).exists():  # tests need the bundle alone
+        sizes[RUNTIME] = (site / RUNTIME).stat().st_size
     more = {}
     if known["thumbnails"]:
         (site / THUMBNAILS).write_bytes(b"".join(naming.gallery.thumbnails))
