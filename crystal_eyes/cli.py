@@ -164,17 +164,14 @@ def web(options: argparse.Namespace) -> int:
     """Write a static site that recognizes characters in the visitor's browser."""
     from crystal_eyes.web import site
 
+    page = site.page_folder()
+    if page is None:
+        raise UserError("this installation has no built web page: run `make web`, which needs Node.js, or install a wheel")
     chosen = bundle(options)
-    try:
-        site.require_replaceable(options.output)
-        read = read_bundle(bundle_folder(chosen.source))
-        _say_which(chosen, read)
-        sizes = site.write_site(read, options.output)
-    except site.NotBuiltError as error:
-        raise UserError(f"{error}: `make web` builds it in a checkout (it needs node); wheels bring it") from None
-    size = sum(sizes.values()) / 1e6
-    say_line(f"{options.output} can be put on any web server; a visitor loads {size:.1f} MB before the first answer")
-    say_line(f"to try it: python -m http.server --bind 127.0.0.1 --directory {options.output}")
+    read = read_bundle(bundle_folder(chosen.source))
+    _say_which(chosen, read)
+    for line in site.describe(options.output, read, site.write_site(read, options.output, page)):
+        say_line(line)
     return 0
 
 
@@ -296,9 +293,7 @@ def arguments() -> argparse.ArgumentParser:
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
     one = command(web)
-    one.add_argument(
-        "--output", required=True, type=plain_path, help="new folder for the site, or one with a site that is to be replaced"
-    )
+    one.add_argument("--output", required=True, type=plain_path, help="new folder, or one with a site that is to be replaced")
     return parser
 
 

@@ -13,7 +13,7 @@ function runtime(): Plugin {
     name: "onnxruntime",
     generateBundle() {
       this.emitFile({ type: "asset", fileName: "runtime/ort.js", source: read("ort-wasm-simd-threaded.mjs") });
-      const module = gzipSync(read("ort-wasm-simd-threaded.wasm"), { level: 9 });
+      const module = gzipSync(read("ort-wasm-simd-threaded.wasm"), { level: 7 });
       this.emitFile({ type: "asset", fileName: "runtime/ort.wasm.bin", source: module });
     },
   };

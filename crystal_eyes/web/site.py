@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +28,17 @@ KIND = "crystal-eyes site"  # in the manifest
 THUMBNAILS = "bundle/thumbnails.bin"
 
 
-class NotBuiltError(UserError):
-    """This installation has no built page."""
-
-    def __init__(self) -> None:
-        super().__init__("this installation has no built web page")
+def page_folder() -> Path | None:
+    """The built page; None if this installation has none."""
+    return next((folder for folder in FOLDERS if (folder / PAGE).is_file()), None)
 
 
-def page_folder() -> Path:
-    """The built page. Raises NotBuiltError."""
-    for folder in FOLDERS:
-        if (folder / PAGE).is_file():
-            return folder
-    raise NotBuiltError
-
-
-def write_site(bundle: Bundle, folder: Path) -> dict[str, int]:
+def write_site(bundle: Bundle, folder: Path, page: Path) -> dict[str, int]:
     """Write a site to a folder: a new or empty one, or one with a site, which is replaced.
 
-    bundle: with its enrolled characters. Returns the bytes of each of its files, by path, that a visitor loads before the
-    first answer. Raises UserError: the folder holds something else, or the page is not built; nothing is half-written.
+    bundle: with its enrolled characters; page: as page_folder returns it. Returns the bytes of each file, by path, that a
+    visitor loads before the first answer. Raises UserError: the folder holds something else; nothing is half-written.
     """
-    page = page_folder()
     require_replaceable(folder)
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -63,6 +53,19 @@ def write_site(bundle: Bundle, folder: Path) -> dict[str, int]:
     return sizes
 
 
+def describe(folder: Path, bundle: Bundle, sizes: Mapping[str, int]) -> list[str]:
+    """What a user should know of a site that was written. sizes: as write_site returns them."""
+    size = sum(sizes.values()) / 1e6
+    lines = [
+        f"{folder} can be put on any web server; a visitor loads {size:.1f} MB before the first answer",
+        f"to try it: python -m http.server --bind 127.0.0.1 --directory {folder}",
+    ]
+    if own := len(bundle.enrolled):
+        whom = "1 enrolled character and its pictures" if own == 1 else f"{own} enrolled characters and their pictures"
+        lines.append(f"{folder} shows every visitor {whom}")
+    return lines
+
+
 def require_replaceable(folder: Path) -> None:
     """Raise UserError if a folder holds anything but a site that write_site has written."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
@@ -72,7 +75,7 @@ def require_replaceable(folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         is_site = False
     if not is_site:
-        raise UserError(f"{folder} is not empty and no site that this command wrote: choose a new folder")
+        raise UserError(f"{folder} is not empty, and not a site that was written before: choose a new folder")
 
 
 def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
