@@ -23,6 +23,7 @@ from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.recognizer.released import enrollment_folder
 from crystal_eyes.stores import limit_patience
+from crystal_eyes.web import site
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -162,8 +163,6 @@ def serve(options: argparse.Namespace) -> int:
 
 def web(options: argparse.Namespace) -> int:
     """Write a static site that recognizes characters in the visitor's browser."""
-    from crystal_eyes.web import site
-
     page = site.page_folder()
     if page is None:
         raise UserError("this installation has no built web page: run `make web`, which needs Node.js, or install a wheel")
