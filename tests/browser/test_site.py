@@ -15,7 +15,7 @@ from crystal_eyes.web.site import MANIFEST, write_site
 from tests.browser.sites import ISOLATED, build, has_node, serving_folder
 
 pytestmark = pytest.mark.skipif(not has_node(), reason="there is no Node.js on this machine to build the page")
-PATIENCE = 300_000  # ms, on a machine that does much else
+PATIENCE = 60_000  # ms, on a machine that does much else
 MAX_LOADED = 22_000_000  # bytes before the first answer
 
 

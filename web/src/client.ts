@@ -7,6 +7,7 @@ import type { Source } from "./recognizer/decoding.ts";
 import type { Request, Response } from "./worker.ts";
 import workerUrl from "./worker.ts?worker&url";
 
+const MEASURE = "recognize"; // in the browser's developer tools, and in benchmarks/web/run.py
 const MAX_THREADS = 4; // more gain nothing with networks this small
 
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -73,7 +74,11 @@ class RecognizerWorker implements Recognizer {
   }
 
   async recognize(picture: Source): Promise<Answer> {
-    return (await this.ask({ kind: "recognize", picture }))!;
+    const start = performance.now();
+    const answer = (await this.ask({ kind: "recognize", picture }))!;
+    performance.clearMeasures(MEASURE);
+    performance.measure(MEASURE, { start });
+    return answer;
   }
 
   private ask(request: Unnumbered<Request>, moved: Transferable[] = []): Promise<Answer | null> {

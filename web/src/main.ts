@@ -36,14 +36,13 @@ async function start(): Promise<void> {
 
 async function recognize(recognizer: Recognizer, file: File): Promise<void> {
   status.textContent = `Recognizing ${file.name}…`;
-  const start = performance.now();
   try {
     const answer = await recognizer.recognize(file);
     answers.prepend(showAnswer(file, answer));
-    status.textContent = `${file.name}: ${Math.round(performance.now() - start)} ms`;
+    status.textContent = "Ready.";
   } catch (error) {
     answers.prepend(showFailure(file.name, (error as Error).message));
-    status.textContent = "";
+    status.textContent = "Ready.";
   }
 }
 
