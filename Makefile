@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PINS = sed -n 's/^ \{6\}- \([A-Za-z].*\)$$/\1/p' conda.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env main release ui page test test-fast lint wheel wheel-check
+.PHONY: help env main release ui page web test test-fast lint wheel wheel-check
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,6 +31,15 @@ release: env  ## rebuild models/recognizer: make release DATASET=FOLDER [ENCODER
 page: env  ## serve the web page with the champion in the Model Registry
 	$(BIN)/crystal-eyes serve
 
+web: env web/node_modules/.installed  ## test and build the page of `crystal-eyes web` in web/dist (needs Node.js)
+	$(BIN)/python -m web.write_vectors
+	cd web && npm test && npm run build
+
+web/node_modules/.installed: web/package-lock.json
+	@command -v npm > /dev/null || { echo 'web: npm is missing: install Node.js 20 or newer' >&2; exit 1; }
+	cd web && npm ci --ignore-scripts --loglevel=error
+	touch $@
+
 ui: env  ## serve MLflow's UI with the runs
 	@echo 'open http://127.0.0.1:5000/#/experiments/0/runs?workflowType=machine_learning'
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
@@ -47,7 +56,8 @@ lint: env  ## check style and types
 	$(BIN)/mypy
 
 # setuptools packs whatever an earlier build left in build/, deleted modules included
-wheel: env  ## build dist/crystal_eyes-*.whl: the library and the released model, without pipeline and steps
+wheel: env  ## build dist/crystal_eyes-*.whl: the library, the released model and the page that `make web` has built
+	@[ -f web/dist/index.html ] || echo 'wheel: without the page of `crystal-eyes web`, which `make web` builds' >&2
 	rm -rf build dist/crystal_eyes-*.whl
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
@@ -60,4 +70,7 @@ wheel-check: wheel  ## install the wheel into a bare environment and recognize a
 	cd $(BARE) && bin/crystal-eyes --help > /dev/null
 	if [ -f models/recognizer/bundle.json ]; then \
 		cd $(BARE) && env -u CRYSTAL_EYES_BUNDLE -u MLFLOW_TRACKING_URI -u PYTHONPATH bin/crystal-eyes recognize "$(EXAMPLE)"; \
+	fi
+	if [ -f models/recognizer/bundle.json ] && [ -f web/dist/index.html ]; then \
+		cd $(BARE) && env -u CRYSTAL_EYES_BUNDLE -u MLFLOW_TRACKING_URI -u PYTHONPATH bin/crystal-eyes web --output site; \
 	fi

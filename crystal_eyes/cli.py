@@ -1,4 +1,4 @@
-"""The command line: crystal-eyes recognize | check | characters | enroll | audit | index | search | group | serve."""
+"""The command line: crystal-eyes recognize | check | characters | enroll | audit | index | search | group | serve | web."""
 
 import argparse
 import os
@@ -28,6 +28,7 @@ from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.recognizer.released import enrollment_folder
 from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, enrolled_lines, known_line
 from crystal_eyes.stores import limit_patience
+from crystal_eyes.web import site
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -167,6 +168,19 @@ def audit(options: argparse.Namespace) -> int:
     return 0
 
 
+def web(options: argparse.Namespace) -> int:
+    """Write a static site that recognizes characters in the visitor's browser."""
+    page = site.page_folder()
+    if page is None:
+        raise UserError("this installation has no built web page: run `make web`, which needs Node.js, or install a wheel")
+    chosen = bundle(options)
+    read = read_bundle(bundle_folder(chosen.source))
+    _say_which(chosen, read)
+    for line in site.describe(options.output, read, site.write_site(read, options.output, page)):
+        say_line(line)
+    return 0
+
+
 def characters(options: argparse.Namespace) -> int:
     """List the characters that a bundle knows: all of them, those of a series, or those whose names contain words."""
     chosen = bundle(options)
@@ -189,8 +203,7 @@ def index(options: argparse.Namespace) -> int:
     """Look at all pictures that are new or have changed, also in archives and videos, and keep their heads in a collection."""
     if options.forget:
         with Collection.open(options.into) as collection:
-            count = collection.forget(options.sources)
-            say_line(f"{count:,} pictures forgotten; the collection has {len(collection):,} heads now")
+            say_line(f"{collection.forget(options.sources):,} pictures forgotten, {len(collection):,} heads left")
         return 0
     with Collection.open(options.into, _recognizer(options), create=True) as collection:
         report = collection.add(options.sources, _say_error, show_progress=True)
@@ -280,7 +293,7 @@ def _report_skipped(files: PictureFiles) -> None:
 
 def arguments() -> argparse.ArgumentParser:
     """The commands and their arguments."""
-    return parser([recognize, check, characters, enroll, audit, index, search, group, serve])
+    return parser([recognize, check, characters, enroll, audit, index, search, group, serve, web])
 
 
 if __name__ == "__main__":

@@ -54,13 +54,13 @@ class Naming:
         if not known == self.trained == len(means[0]) or not label_of.keys() >= set(own.characters):
             raise UserError(f"{bundle.trained}: its files contain different numbers of characters: {REBUILD}")
         labels = [np.array([label_of[character] for character in own.characters], int)]
-        self._only_line: list[bool] = []  # by enrolled character: all of its heads are line art or gray
+        self.only_line: list[bool] = []  # by enrolled character: all of its heads are line art or gray
         for folder in enrolled:
             described, heads = json.loads((folder / CHARACTER).read_text("utf-8")), Gallery([folder])
             labels.append(np.full(len(heads.embeddings), len(self.characters)))
             self.characters.append((described["character"], described["series"]))
             means.append(mean_embedding(heads.embeddings)[None])
-            self._only_line.append(all(is_monochrome(heads.picture(row)) for row in range(len(heads.embeddings))))
+            self.only_line.append(all(is_monochrome(heads.picture(row)) for row in range(len(heads.embeddings))))
         self.gallery_labels = np.concatenate(labels)  # int [references]: row of each reference head in characters
         self.series = dict(self.characters)  # by name; of the last one where characters of several series have a name
         self._series_names, self._series_labels = np.unique([series for _, series in self.characters], return_inverse=True)
@@ -100,7 +100,7 @@ class Naming:
             for number in range(added):
                 label = self.trained + number
                 own = evidence.to_gallery[:, self.gallery_labels == label]
-                line = monochrome | self._only_line[number]
+                line = monochrome | self.only_line[number]
                 p, share = self.enrolled_unlikeness(evidence.to_means[:, label], own, cohort, line)
                 p_values = np.maximum(p_values, p)
                 # the share that comes this close to any of the enrolled characters

@@ -111,7 +111,7 @@ def test_the_commands_index_search_and_forget(tmp_path, folder, bundle_folder, c
     said = capsys.readouterr()
     assert "not a PNG" in said.out and f"{query}: No such file" in said.err  # its place on the sheet is empty
     assert cli.main(["index", str(folder), "--forget", "--into", into]) == 0
-    assert "6 pictures forgotten; the collection has 0 heads now" in capsys.readouterr().out
+    assert "6 pictures forgotten, 0 heads left" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

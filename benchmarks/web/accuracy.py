@@ -1,0 +1,102 @@
+"""What the 8-bit weights of `crystal-eyes web` cost.
+
+    python benchmarks/web/accuracy.py BUNDLE CATALOGUE [--heads 1500] [--labels FOLDER [FOLDER ...]]
+
+Heads of the catalogue's test part, embedded with the bundle's encoder and with the one that the page expands, are named by the
+means and by the nearest of the embeddings of the catalogue's training heads. These always come from the bundle's encoder, as a
+site's means and reference heads do. The bundle's own classifier is left out, since it may have been fitted on the test heads.
+With --labels, both detectors are scored on the fixed test third of labeled pictures.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.detector.score import labeled
+from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.detector.defaults import CONFIDENCE
+from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.detector.training.input_size import run_detector
+from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.evaluation.detection import average_precision, detection_metrics
+from crystal_eyes.images import load_head
+from crystal_eyes.progress import track
+from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER
+from crystal_eyes.web.packing import expand, pack
+
+BATCH = 32
+
+
+def expanded(path: Path, folder: Path) -> Path:
+    """A copy of an ONNX file as the page computes with it."""
+    copy = folder / path.name
+    copy.write_bytes(expand(pack(path.read_bytes())))
+    return copy
+
+
+def embed(encoder: OnnxEncoder, catalogue: Catalogue, rows: np.ndarray, what: str) -> np.ndarray:
+    table = catalogue.table().iloc[rows]
+
+    def batches() -> Iterator[np.ndarray]:
+        for start in range(0, len(table), BATCH):
+            some = table.iloc[start : start + BATCH]
+            heads = [catalogue.read(int(one.offset), int(one.length), str(one.digest)) for one in some.itertuples()]
+            yield np.stack([load_head(head, encoder.image_size) for head in heads])
+
+    return np.concatenate([encoder(heads) for heads in track(batches(), -(-len(table) // BATCH), what, "batches")])
+
+
+def compare_encoders(full: Path, packed: Path, catalogue: Catalogue, heads: int) -> None:
+    table = catalogue.table()
+    part, names = table["classifier_split"].to_numpy(str), table["character"].to_numpy(str)
+    train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
+    test = np.sort(np.random.default_rng(0).permutation(test)[:heads])
+    test = test[np.isin(names[test], names[train])]
+    known, labels = np.unique(names[train], return_inverse=True)
+    references = embed(OnnxEncoder(full, 1), catalogue, train, "training heads")
+    means = np.zeros((len(known), references.shape[1]), np.float32)
+    np.add.at(means, labels, references)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    found = {name: embed(OnnxEncoder(path, 1), catalogue, test, name) for name, path in (("full", full), ("8 bits", packed))}
+    for name, embeddings in found.items():
+        by_mean = known[(embeddings @ means.T).argmax(axis=1)] == names[test]
+        by_nearest = names[train][(embeddings @ references.T).argmax(axis=1)] == names[test]
+        print(f"{name}: top-1 by means {by_mean.mean():.4f}, by the nearest head {by_nearest.mean():.4f}, {len(test)} heads")
+    cosines = (found["full"] * found["8 bits"]).sum(axis=1)
+    print(f"cosine of both embeddings: median {np.median(cosines):.5f}, lowest {cosines.min():.5f}")
+
+
+def compare_detectors(full: Path, packed: Path, folders: list[Path]) -> None:
+    pictures = labeled(folders)["all"]
+    for name, path in (("full", full), ("8 bits", packed)):
+        found, _ = run_detector(HeadDetector(path, threads=1), pictures)
+        metrics = detection_metrics(found, CONFIDENCE)
+        print(
+            f"{name}: AP50 {average_precision(found, 0.5):.3f}, AP75 {average_precision(found, 0.75):.3f}, precision "
+            f"{metrics['precision']:.3f}, recall {metrics['recall']:.3f}, {sum(len(boxes) for _, boxes in pictures)} heads"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("catalogue", type=Path)
+    parser.add_argument("--heads", type=int, default=1500)
+    parser.add_argument("--labels", type=Path, nargs="+")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if options.labels:
+            full = options.bundle / DETECTOR
+            compare_detectors(full, expanded(full, Path(folder)), options.labels)
+        full = options.bundle / ENCODER
+        compare_encoders(full, expanded(full, Path(folder)), Catalogue(options.catalogue), options.heads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The static site: recognition in the visitor's browser. Writes the page that web/ builds, and a bundle for it, to a folder."""
+
+import gzip
+import io
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.errors import UserError
+from crystal_eyes.recognizer.bundle import CALIBRATION, DETECTOR, ENCODER, Bundle
+from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
+from crystal_eyes.recognizer.gallery import compact
+from crystal_eyes.recognizer.naming import Naming
+from crystal_eyes.web.packing import pack
+
+FORMAT = 1  # of the site's bundle; the page reads one
+# a wheel has the built page inside the package, a checkout where npm builds it
+FOLDERS = (Path(__file__).parent / "built", Path(__file__).parents[2] / "web" / "dist")
+PAGE, RUNTIME = "index.html", "runtime/ort.wasm.bin"
+MANIFEST = "bundle/manifest.json"
+KIND = "crystal-eyes site"  # in the manifest
+THUMBNAILS = "bundle/thumbnails.bin"
+
+
+def page_folder() -> Path | None:
+    """The built page; None if this installation has none."""
+    return next((folder for folder in FOLDERS if (folder / PAGE).is_file()), None)
+
+
+def write_site(bundle: Bundle, folder: Path, page: Path) -> dict[str, int]:
+    """Write a site to a folder: a new or empty one, or one with a site, which is replaced.
+
+    bundle: with its enrolled characters; page: as page_folder returns it. Returns the bytes of each file, by path, that a
+    visitor loads before the first answer. Raises UserError: the folder holds something else; nothing is half-written.
+    """
+    require_replaceable(folder)
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        shutil.copytree(page, part)
+        sizes = write_bundle(bundle, part)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return sizes
+
+
+def describe(folder: Path, bundle: Bundle, sizes: Mapping[str, int]) -> list[str]:
+    """What a user should know of a site that was written. sizes: as write_site returns them."""
+    size = sum(sizes.values()) / 1e6
+    lines = [
+        f"{folder} can be put on any web server; a visitor loads {size:.1f} MB before the first answer",
+        f"to try it: python -m http.server --bind 127.0.0.1 --directory {folder}",
+    ]
+    if own := len(bundle.enrolled):
+        whom = "1 enrolled character and its pictures" if own == 1 else f"{own} enrolled characters and their pictures"
+        lines.append(f"{folder} shows every visitor {whom}")
+    return lines
+
+
+def require_replaceable(folder: Path) -> None:
+    """Raise UserError if a folder holds anything but a site that write_site has written."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        is_site = json.loads((folder / MANIFEST).read_text("utf-8"))["kind"] == KIND
+    except (OSError, ValueError, KeyError, TypeError):
+        is_site = False
+    if not is_site:
+        raise UserError(f"{folder} is not empty, and not a site that was written before: choose a new folder")
+
+
+def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
+    """Write bundle/ of a site, which web/src/recognizer/bundle.ts reads, next to what is there.
+
+    Returns the bytes of each of its files that a visitor loads before the first answer.
+    """
+    naming = Naming(bundle)
+    known = {
+        "characters": [[*one, original] for one, original in zip(naming.characters, naming.original_names)],
+        "trained": naming.trained,
+        "only_line": naming.only_line,
+        "labels": naming.gallery_labels.tolist(),
+        "thumbnails": [len(one) for one in naming.gallery.thumbnails] if any(naming.gallery.thumbnails) else [],
+        "calibration": _calibration(bundle, naming),
+    }
+    files = {name: pack((bundle.trained / f"{name}.onnx").read_bytes()) for name in ("detector", "encoder", "classifier")}
+    files["means"], files["gallery"] = _npy(compact(naming.means)), _npy(compact(naming.gallery.embeddings))
+    files["known"] = json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode()
+    (site / "bundle").mkdir()
+    for name, data in files.items():  # not .gz: some servers announce such a file as encoded, and browsers then unpack it
+        (site / "bundle" / f"{name}.bin").write_bytes(gzip.compress(data, mtime=0))
+    sizes = {f"bundle/{name}.bin": (site / "bundle" / f"{name}.bin").stat().st_size for name in files}
+    if (site / RUNTIME).exists():  # tests need the bundle alone
+        sizes[RUNTIME] = (site / RUNTIME).stat().st_size
+    more = {}
+    if known["thumbnails"]:
+        (site / THUMBNAILS).write_bytes(b"".join(naming.gallery.thumbnails))
+        more[THUMBNAILS] = (site / THUMBNAILS).stat().st_size
+    encoder = OnnxEncoder(bundle.trained / ENCODER)
+    manifest = {
+        "kind": KIND,
+        "format": FORMAT,
+        "encoder_digest": (bundle.base or bundle).listing["files"][ENCODER],
+        "detector": {"image_size": HeadDetector(bundle.trained / DETECTOR).image_size},
+        "encoder": {"image_size": encoder.image_size, "embedding_size": encoder.embedding_size},
+        "files": sizes | more,
+    }
+    (site / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+    return sizes
+
+
+def _calibration(bundle: Bundle, naming: Naming) -> dict[str, Any]:
+    """calibration.json, with what older bundles lack."""
+    values: dict[str, Any] = bundle.json(CALIBRATION)
+    if "enrolled_unlikeness" in values:
+        return values
+    trained = naming.gallery_labels < naming.trained
+    own = naming.gallery.embeddings[trained], naming.gallery_labels[trained], naming.means[: naming.trained]
+    return values | {"enrolled_unlikeness": EnrolledUnlikeness.from_gallery(*own).as_dict()}
+
+
+def _npy(values: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.save(out, values, allow_pickle=False)
+    return out.getvalue()

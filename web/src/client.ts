@@ -1,0 +1,91 @@
+// What the page calls: loads the site's files and runs a recognizer in a worker.
+
+import { fetchBundle, GLUE, type BundleFiles, type OnProgress } from "./recognizer/bundle.ts";
+import { UserError } from "./recognizer/messages.ts";
+import type { Answer } from "./recognizer/answers.ts";
+import type { Source } from "./recognizer/decoding.ts";
+import type { Request, Response } from "./worker.ts";
+import workerUrl from "./worker.ts?worker&url";
+
+const MEASURE = "recognize"; // in the browser's developer tools, and in benchmarks/web/run.py
+const MAX_THREADS = 4; // more gain nothing with networks this small
+
+type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
+interface Waiting {
+  resolve(value: Answer | null): void;
+  reject(error: Error): void;
+}
+
+export interface Recognizer {
+  readonly threads: number;
+  /** The heads in a picture, most confident first. Rejects with UserError, whose message is a sentence for the visitor. */
+  recognize(picture: Source): Promise<Answer>;
+}
+
+/**
+ * Load a site's bundle and start recognizing. url: of the site's folder; onProgress: loaded and all bytes.
+ * Afterwards this page can't send a request anymore. Rejects with UserError.
+ */
+export async function loadBundle(url: string, onProgress?: OnProgress): Promise<Recognizer> {
+  const loaded = await fetchBundle(url, onProgress);
+  forbidRequests();
+  const worker = new RecognizerWorker();
+  const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MAX_THREADS) : 1;
+  await worker.open(loaded, new URL(GLUE, url).href, threads);
+  return worker;
+}
+
+/** From here on the browser refuses every request of this page and of workers that it starts. */
+function forbidRequests(): void {
+  const policy = document.createElement("meta");
+  policy.httpEquiv = "Content-Security-Policy";
+  policy.content = "connect-src 'none'";
+  document.head.append(policy);
+}
+
+class RecognizerWorker implements Recognizer {
+  threads = 1;
+  private readonly worker: Worker;
+  private readonly waiting = new Map<number, Waiting>();
+  private count = 0;
+
+  constructor() {
+    // through a blob, because only then is the worker under the page's Content-Security-Policy
+    const script = new Blob([`import ${JSON.stringify(new URL(workerUrl, document.baseURI).href)};`], { type: "text/javascript" });
+    const address = URL.createObjectURL(script);
+    this.worker = new Worker(address, { type: "module" });
+    this.worker.onmessage = ({ data }: MessageEvent<Response>) => {
+      const waiting = this.waiting.get(data.id);
+      this.waiting.delete(data.id);
+      if ("error" in data) waiting?.reject(new UserError(data.error));
+      else waiting?.resolve(data.value);
+    };
+    this.worker.onerror = (event) => {
+      const error = new UserError(`Recognition could not be started in this browser${event.message ? `: ${event.message}` : ""}.`);
+      for (const waiting of this.waiting.values()) waiting.reject(error);
+      this.waiting.clear();
+    };
+  }
+
+  async open(loaded: BundleFiles, glue: string, threads: number): Promise<void> {
+    this.threads = threads;
+    const buffers = Object.values(loaded.files).map((file) => file.buffer as ArrayBuffer);
+    await this.ask({ kind: "open", loaded, glue, threads }, buffers);
+  }
+
+  async recognize(picture: Source): Promise<Answer> {
+    const start = performance.now();
+    const answer = (await this.ask({ kind: "recognize", picture }))!;
+    performance.clearMeasures(MEASURE);
+    performance.measure(MEASURE, { start });
+    return answer;
+  }
+
+  private ask(request: Unnumbered<Request>, moved: Transferable[] = []): Promise<Answer | null> {
+    const id = this.count++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.worker.postMessage({ ...request, id }, moved);
+    });
+  }
+}

@@ -1,0 +1,2 @@
+/** An error that the visitor can understand; its message is a sentence. */
+export class UserError extends Error {}

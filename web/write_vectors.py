@@ -1,0 +1,160 @@
+"""Writes what the tests of web/ compare with: pictures, and what Crystal Eyes makes of them in Python.
+
+    python -m web.write_vectors            in the root of the repository; writes web/vectors/
+
+Pictures are the page's examples and random pixels. The networks are the released ones as the page expands them, so that
+differences are those of the code and not of the weights' storage.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crystal_eyes.boxes import nms
+from crystal_eyes.data.cropping import crop_head
+from crystal_eyes.detector import resizing, strips
+from crystal_eyes.detector.runtime import letterbox
+from crystal_eyes.image_stats import is_monochrome
+from crystal_eyes.recognizer import Recognizer
+from crystal_eyes.recognizer.bundle import MEANS, Bundle, copy_bundle, read_bundle
+from crystal_eyes.recognizer.enrollment import enroll
+from crystal_eyes.recognizer.gallery import compact, from_stored
+from crystal_eyes.recognizer.pictures import pixels
+from crystal_eyes.web.packing import expand, pack
+from crystal_eyes.web.site import write_bundle
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "web" / "vectors"
+EXAMPLES = sorted((ROOT / "crystal_eyes" / "web" / "examples").iterdir())
+KERNELS = {"bicubic": Image.Resampling.BICUBIC, "box": Image.Resampling.BOX}
+MODELS = ("detector.onnx", "encoder.onnx", "classifier.onnx")
+
+
+def main() -> None:
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+    rng = np.random.default_rng(0)
+    write("resizing", list(resizing_cases(rng)))
+    write("boxes", list(box_cases(rng)))
+    write("heads", list(head_cases(rng)))
+    given = pictures()
+    for name, picture in given.items():
+        (OUT / f"{name}.rgb").write_bytes(picture.tobytes())
+    trained, enrolled = (OUT / "python" / name for name in ("trained", "enrolled"))
+    expanded_bundle(trained)
+    copy_bundle(trained, enrolled)
+    enroll(enrolled, "Somebody New", None, [EXAMPLES[2]])
+    for name in ("trained", "enrolled"):
+        bundle = read_bundle(OUT / "python" / name)
+        (OUT / name).mkdir()
+        write_bundle(bundle, OUT / name)
+        write(f"{name}_answers", [answer(Recognizer(bundle, threads=1), *one) for one in given.items()])
+    shutil.rmtree(OUT / "python")
+
+
+def write(name: str, values: Any) -> None:
+    (OUT / f"{name}.json").write_text(json.dumps(values), "utf-8")
+
+
+def stored(picture: np.ndarray) -> dict[str, Any]:
+    """A picture uint8 [h, w, 3] in JSON."""
+    return {"width": picture.shape[1], "height": picture.shape[0], "data": picture.tobytes().hex()}
+
+
+def resizing_cases(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    for sides, target in [
+        ((96, 64), (192, 192)), ((200, 300), (192, 192)), ((401, 397), (32, 32)), ((7, 5), (32, 32)), ((1, 1), (12, 9)),
+        ((192, 192), (192, 192)), ((192, 100), (192, 192)), ((500, 3), (64, 64)),
+    ]:  # fmt: skip
+        noise = rng.integers(0, 256, (sides[1], sides[0], 3), dtype=np.uint8)
+        for kernel, resample in KERNELS.items():
+            expected = np.asarray(Image.fromarray(noise).resize(target, resample))
+            yield {"kernel": kernel, "picture": stored(noise), "expected": stored(expected)}
+        yield {"kernel": "bilinear", "picture": stored(noise), "expected": stored(resizing.resize(noise, *target))}
+        boxed, scales, pads = letterbox(noise, 160)
+        yield {"kernel": "letterbox", "picture": stored(noise), "expected": stored(boxed), "scales": scales, "pads": pads}
+
+
+def box_cases(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    for width, height in [(100, 100), (300, 100), (301, 100), (100, 1234), (5000, 130), (20000, 50), (40, 1000), (200, 15)]:
+        parts = strips.windows(width, height)
+        found = np.repeat(np.array(parts, np.float32).reshape(-1, 4), 4, axis=0)
+        corner = rng.uniform(0, 0.8, (len(found), 2)) * (found[:, 2:] - found[:, :2]) + found[:, :2]
+        side = rng.uniform(0.1, 0.9, (len(found), 1)) * min(width, height)
+        boxes = np.concatenate([corner, np.minimum(corner + side, found[:, 2:])], axis=1).astype(np.float32)
+        scores = rng.uniform(0.4, 1, len(boxes)).round(2).astype(np.float32)
+        cut = strips.is_cut(boxes, found, width, height)
+        yield {
+            "width": width, "height": height, "windows": parts, "found_in": found.tolist(), "boxes": boxes.tolist(),
+            "scores": scores.tolist(), "cut": cut.tolist(), "merged": strips.merge(boxes, scores, cut, 0.6).tolist(),
+            "nms": nms(boxes, scores, 0.3).tolist(),
+        }  # fmt: skip
+
+
+def head_cases(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    for box in [
+        (10, 12, 30, 40),
+        (-3.5, 2, 9.5, 17),
+        (50, 30, 64, 48),
+        (0, 0, 64, 48),
+        (20.5, 20.5, 21.2, 21),
+        (60, 44, 63, 47),
+    ]:
+        noise = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        head = crop_head(noise, np.array(box, np.float32))
+        yield {"picture": stored(noise), "box": box, "head": stored(head), "monochrome": is_monochrome(Image.fromarray(head))}
+    for hue in (0, 8, 14, 15, 16, 17, 30, 90):  # around the limit
+        gray = np.repeat(rng.integers(80, 160, (70, 90, 1), dtype=np.uint8), 3, axis=2)
+        gray[..., 0] += np.uint8(hue)
+        yield {"picture": stored(gray), "box": None, "head": stored(gray), "monochrome": is_monochrome(Image.fromarray(gray))}
+
+
+def pictures() -> dict[str, np.ndarray]:
+    """uint8 RGB by name: the examples, and what takes other ways through the rules than they do."""
+    found = {path.stem.replace(" ", "_"): pixels(path) for path in EXAMPLES}
+    three, two, one, line = found.values()
+    found["head"] = pixels(Image.fromarray(one).resize((150, 150), Image.Resampling.BICUBIC))
+    found["crop"] = one[40:330, 60:350]
+    found["strip"] = np.concatenate(
+        [np.asarray(Image.fromarray(p).resize((400, 300))) for p in (three, two, one, line)], axis=1
+    )
+    found["page"] = np.concatenate([np.asarray(Image.fromarray(p).resize((200, 150))) for p in (two, one, two, line)], axis=0)
+    found["large"] = np.asarray(Image.fromarray(two).resize((2100, 1560), Image.Resampling.BICUBIC))
+    found["nothing"] = np.full((1200, 1100, 3), (200, 220, 240), np.uint8)
+    found["narrow"] = np.full((9, 400, 3), 255, np.uint8)
+    return {name: np.ascontiguousarray(picture) for name, picture in found.items()}
+
+
+def shrunk(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).resize((width, height)))
+
+
+def expanded_bundle(folder: Path) -> None:
+    """A copy of the released bundle with the numbers that the page computes with."""
+    copy_bundle(ROOT / "models" / "recognizer", folder)
+    bundle = Bundle(folder, json.loads((folder / "bundle.json").read_text("utf-8")))
+    for name in MODELS:
+        (folder / name).write_bytes(expand(pack((folder / name).read_bytes())))
+    means = np.load(folder / MEANS).astype(np.float32)
+    np.save(folder / MEANS, from_stored(compact(means)))
+    bundle.relist(list(bundle.listing["files"]))
+
+
+def answer(recognizer: Recognizer, name: str, picture: np.ndarray) -> dict[str, Any]:
+    found = recognizer.find(picture)
+    return {
+        "name": name,
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+        "heads": [head.as_dict() for head in recognizer.name_heads(found)],
+        "embeddings": recognizer.embed([head.picture for head in found]).tolist(),
+    }
+
+
+if __name__ == "__main__":
+    main()
