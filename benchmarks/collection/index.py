@@ -1,7 +1,7 @@
 """Indexing speed beside detector and encoder alone: python benchmarks/collection/index.py PICTURES [rounds]
 
-PICTURES: a folder. Alone: the decoded pictures through Recognizer.embed_many. Both are measured in turn, in CPU time and
-wall-clock time, so that other processes slow down both alike.
+PICTURES: a folder of pictures, without archives and videos. Alone: the decoded pictures through Recognizer.embed_many. Both are
+measured in turn, in CPU time and wall-clock time, so that other processes slow down both alike.
 """
 
 import sys
