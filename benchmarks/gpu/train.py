@@ -152,7 +152,7 @@ def distill(catalogue_folder: Path, teachers: list[Path], work: Path, until: flo
     from crystal_eyes.encoder.options import STRONG, DistillationOptions
 
     options = DistillationOptions(
-        epochs=1, side_share=SIDE_SHARES[-1], views=STRONG, batch_size=batch, weight_decay=1e-2, learning_rate=8e-4,
+        epochs=1, side_share=SIDE_SHARES[-1], views=STRONG, batch_size=batch, weight_decay=1e-2, refit=True, learning_rate=8e-4,
         until=until,
     )  # fmt: skip
     catalogue = Catalogue(catalogue_folder)
