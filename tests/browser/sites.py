@@ -26,8 +26,12 @@ def build(folder: Path, root: str = ".") -> None:
     npm("npx", "--no-install", "vite", "build", root, "--config", str(WEB / "vite.config.ts"), "--outDir", str(folder))
 
 
-def has_node() -> bool:
-    return shutil.which("npm") is not None
+@functools.cache
+def can_build() -> bool:
+    """Whether the page can be built: there is Node.js, and its packages are installed or can be."""
+    if shutil.which("npm") is None:
+        return False
+    return (WEB / "node_modules").is_dir() or subprocess.run(["npm", "ping"], capture_output=True).returncode == 0
 
 
 @contextmanager

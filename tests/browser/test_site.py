@@ -12,9 +12,9 @@ from crystal_eyes.recognizer.answers import who
 from crystal_eyes.recognizer.bundle import read_bundle
 from crystal_eyes.recognizer.places import released_folder
 from crystal_eyes.web.site import MANIFEST, write_site
-from tests.browser.sites import ISOLATED, build, has_node, serving_folder
+from tests.browser.sites import ISOLATED, build, can_build, serving_folder
 
-pytestmark = pytest.mark.skipif(not has_node(), reason="there is no Node.js on this machine to build the page")
+pytestmark = pytest.mark.skipif(not can_build(), reason="without Node.js and npm's packages the page can't be built")
 PATIENCE = 300_000  # ms, on a machine that does much else
 MAX_LOADED = 22_000_000  # bytes before the first answer
 

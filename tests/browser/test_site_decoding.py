@@ -9,9 +9,9 @@ from PIL import ExifTags, Image, ImageCms, ImageDraw
 
 from crystal_eyes.images import TURNS
 from crystal_eyes.recognizer.pictures import pixels
-from tests.browser.sites import build, has_node, serving_folder
+from tests.browser.sites import build, can_build, serving_folder
 
-pytestmark = pytest.mark.skipif(not has_node(), reason="there is no Node.js on this machine to build the page")
+pytestmark = pytest.mark.skipif(not can_build(), reason="without Node.js and npm's packages the page can't be built")
 
 
 def drawn(mode: str = "RGB") -> Image.Image:
