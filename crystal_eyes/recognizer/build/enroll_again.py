@@ -84,7 +84,8 @@ def fit_enrolled_logits(known: KnownCharacters, measure: Measure, heads: Labeled
     The candidates are steeper, flatter, raised and lowered copies of the line from similarity to a mean to logits.
     """
     evidence = known.evidence(heads.embeddings)
-    slope, intercept = np.polyfit(evidence.to_means.ravel(), evidence.logits.ravel(), 1)
+    # in 32 bits, millions of similarities that are not around 0 would have no slope
+    slope, intercept = np.polyfit(evidence.to_means.ravel().astype(np.float64), evidence.logits.ravel(), 1)
     spread = float(evidence.logits.std())
     lines = [EnrolledLogits(float(slope * steep), float(intercept + spread * lift - slope * (steep - 1) * 0.5))
              for steep in (0.5, 1.0, 1.5, 2.0, 3.0) for lift in np.linspace(-3, 3, 49)]  # fmt: skip
