@@ -30,7 +30,7 @@ from crystal_eyes.collection.grouping import group
 from crystal_eyes.data.catalogue import Catalogue
 
 Cluster = Callable[[np.ndarray], np.ndarray]
-THRESHOLDS = np.arange(0.2, 0.51, 0.03)  # cosines for average linkage
+THRESHOLDS = np.arange(0.2, 0.81, 0.03)  # cosines for average linkage
 SETTINGS = [(2, 1), (3, 1), (5, 1)]  # of HDBSCAN
 
 

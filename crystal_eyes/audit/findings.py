@@ -16,7 +16,7 @@ from crystal_eyes.data.same_pictures import is_flat, same_elsewhere
 from crystal_eyes.data.selection import near_duplicates
 
 TINY = 32  # pixels of a head's shorter side: smaller ones show no features
-UNLIKE = 0.2  # cosine: among head crops, a picture without a found head is called none only if it resembles its character less
+UNLIKE = 0.6  # cosine: among head crops, a picture without a found head is called none only if it resembles its character less
 SPLIT_ORDER = ("test", "validation", "train", "")  # of near-duplicates in several splits, the first one stays
 
 WRONG, TWO_NAMES, ACROSS, DUPLICATE = "wrong label", "two names", "across splits", "near-duplicate"
