@@ -106,21 +106,26 @@ def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
     if known["thumbnails"]:
         (site / THUMBNAILS).write_bytes(b"".join(naming.gallery.thumbnails))
         more[THUMBNAILS] = (site / THUMBNAILS).stat().st_size
-    detector, encoder = HeadDetector(bundle.trained / DETECTOR), OnnxEncoder(bundle.trained / ENCODER)
+    encoder = OnnxEncoder(bundle.trained / ENCODER)
     manifest = {
         "kind": KIND,
         "format": FORMAT,
         "encoder_digest": (bundle.base or bundle).listing["files"][ENCODER],
-        "detector": {
-            "image_size": detector.image_size,
-            "confidence": detector.confidence,
-            "calibration": detector.calibration and detector.calibration._asdict(),
-        },
+        "detector": describe_detector(HeadDetector(bundle.trained / DETECTOR)),
         "encoder": {"image_size": encoder.image_size, "embedding_size": encoder.embedding_size},
         "files": sizes | more,
     }
     (site / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
     return sizes
+
+
+def describe_detector(detector: HeadDetector) -> dict[str, Any]:
+    """What the page has to know of a detector beside its network."""
+    return {
+        "image_size": detector.image_size,
+        "confidence": detector.confidence,
+        "calibration": detector.calibration and detector.calibration._asdict(),
+    }
 
 
 def _calibration(bundle: Bundle, naming: Naming) -> dict[str, Any]:

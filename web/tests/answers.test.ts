@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { openBundle } from "../src/recognizer/bundle.ts";
 import { Recognizer } from "../src/recognizer/recognizer.ts";
 import { prepareRuntime } from "../src/recognizer/session.ts";
-import { bundleFiles, picture, read, type AnswerCase, type SearchCase } from "./vectors.ts";
+import { bundleFiles, picture, read, type AnswerCase } from "./vectors.ts";
 
 const ORT = (name: string) => fileURLToPath(import.meta.resolve(`onnxruntime-web/${name}`));
 const SLOW = 600_000; // ms: on machines that do much else
@@ -15,10 +15,9 @@ function expectNear(found: ArrayLike<number>, expected: ArrayLike<number>, toler
   expect(most).toBeLessThanOrEqual(tolerance);
 }
 
-describe.each(["trained", "enrolled"])("with a bundle of %s characters" /* their detectors: calibrated, and not */, (name) => {
+describe.each(["trained", "enrolled"])("with a bundle of %s characters", (name) => {
   let recognizer: Recognizer;
   const cases = read<AnswerCase[]>(`${name}_answers`);
-  const searches = read<SearchCase[]>(`${name}_searches`);
 
   beforeAll(async () => {
     prepareRuntime(ORT("ort-wasm-simd-threaded.mjs"), readFileSync(ORT("ort-wasm-simd-threaded.wasm")), 1);
@@ -53,21 +52,4 @@ describe.each(["trained", "enrolled"])("with a bundle of %s characters" /* their
       expect(Object.keys(wanted).filter((key) => !(key in head))).toEqual([]);
     });
   }, SLOW);
-
-  test.each(searches.map((one) => [one.name, one.search, one] as const))(
-    "%s, searched with %o, shows the heads that Python finds",
-    async (_, search, expected) => {
-      const found = await recognizer.find(picture(expected), search);
-      expect(found.map((one) => one.wholePicture)).toEqual(expected.heads.map((one) => one.whole_picture));
-      expectNear(found.map((one) => one.confidence), expected.heads.map((one) => one.confidence), 1e-3);
-      found.forEach((one, place) => expectNear(one.box, expected.heads[place]!.box, 0.5));
-    },
-    SLOW,
-  );
-
-  test("a faint head that fills a small picture is found", () => {
-    const heads = (name: string) => searches.find((one) => one.name === name && !Object.keys(one.search).length)!.heads;
-    expect(heads("faint").map((one) => one.whole_picture)).toEqual([true]);
-    expect(heads("too_faint")).toEqual([]);
-  });
 });

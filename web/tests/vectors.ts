@@ -62,6 +62,11 @@ export interface SearchCase extends StoredSize {
   heads: Pick<Head, "box" | "confidence" | "whole_picture">[];
 }
 
+export interface Searches {
+  settings: Manifest["detector"];
+  cases: SearchCase[];
+}
+
 export function read<T>(name: string): T {
   return JSON.parse(readFileSync(`${FOLDER}${name}.json`, "utf-8")) as T;
 }
