@@ -173,6 +173,7 @@ def web(options: argparse.Namespace) -> int:
     page = site.page_folder()
     if page is None:
         raise UserError("this installation has no built web page: run `make web`, which needs Node.js, or install a wheel")
+    site.require_replaceable(options.output)
     chosen = bundle(options)
     read = read_bundle(bundle_folder(chosen.source))
     _say_which(chosen, read)

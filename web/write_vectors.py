@@ -13,26 +13,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+from onnx import helper
 from PIL import Image
 
 from crystal_eyes.boxes import nms
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.detector import resizing, strips
-from crystal_eyes.detector.runtime import letterbox
+from crystal_eyes.detector.calibration import ENTRY, Calibration
+from crystal_eyes.detector.defaults import HIGH
+from crystal_eyes.detector.runtime import HeadDetector, letterbox
+from crystal_eyes.detector.tiles import tiles
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.bundle import MEANS, Bundle, copy_bundle, read_bundle
+from crystal_eyes.recognizer.bundle import DETECTOR, MEANS, Bundle, copy_bundle, read_bundle
 from crystal_eyes.recognizer.enrollment import enroll
+from crystal_eyes.recognizer.finding import Search, find_heads
 from crystal_eyes.recognizer.gallery import compact, from_stored
 from crystal_eyes.recognizer.pictures import pixels
 from crystal_eyes.web.packing import expand, pack
-from crystal_eyes.web.site import write_bundle
+from crystal_eyes.web.site import describe_detector, write_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "web" / "vectors"
 EXAMPLES = sorted((ROOT / "crystal_eyes" / "web" / "examples").iterdir())
 KERNELS = {"bicubic": Image.Resampling.BICUBIC, "box": Image.Resampling.BOX}
-MODELS = ("detector.onnx", "encoder.onnx", "classifier.onnx")
+MODELS = ("encoder.onnx", "classifier.onnx")  # with 8-bit weights
+CALIBRATION = Calibration(1.3, -0.2)  # any that changes which heads are found
 
 
 def main() -> None:
@@ -42,11 +49,11 @@ def main() -> None:
     write("resizing", list(resizing_cases(rng)))
     write("boxes", list(box_cases(rng)))
     write("heads", list(head_cases(rng)))
-    given = pictures()
-    for name, picture in given.items():
+    given, searched = pictures(), more_to_search()
+    for name, picture in (given | searched).items():
         (OUT / f"{name}.rgb").write_bytes(picture.tobytes())
     trained, enrolled = (OUT / "python" / name for name in ("trained", "enrolled"))
-    expanded_bundle(trained)
+    expanded_bundle(ROOT / "models" / "recognizer", trained)
     copy_bundle(trained, enrolled)
     enroll(enrolled, "Somebody New", None, [EXAMPLES[2]])
     for name in ("trained", "enrolled"):
@@ -54,6 +61,9 @@ def main() -> None:
         (OUT / name).mkdir()
         write_bundle(bundle, OUT / name)
         write(f"{name}_answers", [answer(Recognizer(bundle, threads=1), *one) for one in given.items()])
+    for name, calibration in {"calibrated": CALIBRATION, "uncalibrated": None}.items():
+        detector = calibrated(trained / DETECTOR, calibration)
+        write(name, {"settings": describe_detector(detector), "cases": list(search_cases(detector, given | searched))})
     shutil.rmtree(OUT / "python")
 
 
@@ -81,7 +91,8 @@ def resizing_cases(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
 
 
 def box_cases(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
-    for width, height in [(100, 100), (300, 100), (301, 100), (100, 1234), (5000, 130), (20000, 50), (40, 1000), (200, 15)]:
+    for width, height in [(100, 100), (300, 100), (301, 100), (100, 1234), (5000, 130), (20000, 50), (40, 1000), (200, 15),
+                          (1280, 720), (777, 1801), (4000, 2999)]:  # fmt: skip
         parts = strips.windows(width, height)
         found = np.repeat(np.array(parts, np.float32).reshape(-1, 4), 4, axis=0)
         corner = rng.uniform(0, 0.8, (len(found), 2)) * (found[:, 2:] - found[:, :2]) + found[:, :2]
@@ -89,9 +100,12 @@ def box_cases(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
         boxes = np.concatenate([corner, np.minimum(corner + side, found[:, 2:])], axis=1).astype(np.float32)
         scores = rng.uniform(0.4, 1, len(boxes)).round(2).astype(np.float32)
         cut = strips.is_cut(boxes, found, width, height)
+        rank = np.where(rng.uniform(size=len(boxes)) < 0.2, -1, cut)
+        shown, tile_side = tiles(width, height)
         yield {
             "width": width, "height": height, "windows": parts, "found_in": found.tolist(), "boxes": boxes.tolist(),
-            "scores": scores.tolist(), "cut": cut.tolist(), "merged": strips.merge(boxes, scores, cut, 0.6).tolist(),
+            "scores": scores.tolist(), "cut": cut.tolist(), "rank": rank.tolist(),
+            "merged": strips.merge(boxes, scores, rank, 0.6).tolist(), "tiles": shown, "tile_side": tile_side,
             "nms": nms(boxes, scores, 0.3).tolist(),
         }  # fmt: skip
 
@@ -130,19 +144,55 @@ def pictures() -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(picture) for name, picture in found.items()}
 
 
-def shrunk(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture).resize((width, height)))
+def more_to_search() -> dict[str, np.ndarray]:
+    """uint8 RGB by name: faces whose borders are cut off, of which the detector is not sure, and a crowd of small heads."""
+    three, two, *_ = found = [pixels(path) for path in EXAMPLES]
+    parts = {
+        "faint": (three, (337, 160, 401, 224)),
+        "too_faint": (three, (581, 191, 644, 253)),
+        "fainter": (two, (105, 164, 316, 375)),
+    }
+    cut = {
+        name: Image.fromarray(one).crop(box).resize((100, 100), Image.Resampling.BICUBIC) for name, (one, box) in parts.items()
+    }
+    small = [np.asarray(Image.fromarray(one).resize((160, 120))) for one in found]
+    rows = [np.concatenate(2 * (small[number:] + small[:number]), axis=1) for number in (0, 1, 2, 3, 0, 1)]
+    return {name: np.asarray(one) for name, one in cut.items()} | {"crowd": np.concatenate(rows, axis=0)}
 
 
-def expanded_bundle(folder: Path) -> None:
-    """A copy of the released bundle with the numbers that the page computes with."""
-    copy_bundle(ROOT / "models" / "recognizer", folder)
+def search_cases(detector: HeadDetector, given: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    cases: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in ("faint", "too_faint", "fainter", "crowd")]
+    cases += [
+        (name, {"detail": HIGH}) for name in ("crowd", "strip", "page", "head", "faint", "2_two_heads", "nothing", "narrow")
+    ]
+    cases += [(name, {"head": True}) for name in ("3_one_head", "narrow")]
+    for name, search in cases:
+        height, width = given[name].shape[:2]
+        heads = [
+            {"box": head.box, "confidence": head.confidence, "whole_picture": head.whole_picture}
+            for head in find_heads(detector, given[name], Search(**search))
+        ]
+        yield {"name": name, "width": width, "height": height, "search": search, "heads": heads}
+
+
+def expanded_bundle(source: Path, folder: Path) -> None:
+    """A copy of a bundle with the numbers that the page computes with."""
+    copy_bundle(source, folder)
     bundle = Bundle(folder, json.loads((folder / "bundle.json").read_text("utf-8")))
     for name in MODELS:
         (folder / name).write_bytes(expand(pack((folder / name).read_bytes())))
     means = np.load(folder / MEANS).astype(np.float32)
     np.save(folder / MEANS, from_stored(compact(means)))
     bundle.relist(list(bundle.listing["files"]))
+
+
+def calibrated(path: Path, calibration: Calibration | None) -> HeadDetector:
+    """A detector file's detector with another calibration, which is written to the file; None: without one."""
+    model = onnx.load(path)
+    entries = {one.key: one.value for one in model.metadata_props if one.key != ENTRY}
+    helper.set_model_props(model, entries | ({ENTRY: str(calibration)} if calibration else {}))
+    onnx.save(model, path)
+    return HeadDetector(path, threads=1)
 
 
 def answer(recognizer: Recognizer, name: str, picture: np.ndarray) -> dict[str, Any]:

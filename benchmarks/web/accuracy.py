@@ -1,11 +1,12 @@
 """What the 8-bit weights of `crystal-eyes web` cost.
 
-    python benchmarks/web/accuracy.py BUNDLE CATALOGUE [--heads 1500] [--labels FOLDER [FOLDER ...]]
+    python benchmarks/web/accuracy.py BUNDLE [--catalogue CATALOGUE] [--heads 1500] [--labels FOLDER [FOLDER ...]]
 
-Heads of the catalogue's test part, embedded with the bundle's encoder and with the one that the page expands, are named by the
-means and by the nearest of the embeddings of the catalogue's training heads. These always come from the bundle's encoder, as a
-site's means and reference heads do. The bundle's own classifier is left out, since it may have been fitted on the test heads.
-With --labels, both detectors are scored on the fixed test third of labeled pictures.
+With --catalogue, heads of its test part, embedded with the bundle's encoder and with the one that the page expands, are named
+by the means and by the nearest of the embeddings of the catalogue's training heads. These always come from the bundle's
+encoder, as a site's means and reference heads do. The bundle's own classifier is left out, since it may have been fitted on the
+test heads.
+With --labels, the answers for the fixed test third of labeled pictures are compared, whatever they are.
 """
 
 import argparse
@@ -20,24 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.detector.score import labeled
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.detector.defaults import CONFIDENCE
-from crystal_eyes.detector.runtime import HeadDetector
-from crystal_eyes.detector.training.input_size import run_detector
 from crystal_eyes.encoder.runtime import OnnxEncoder
-from crystal_eyes.evaluation.detection import average_precision, detection_metrics
 from crystal_eyes.images import load_head
 from crystal_eyes.progress import track
-from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER
-from crystal_eyes.web.packing import expand, pack
+from crystal_eyes.recognizer import Recognizer
+from crystal_eyes.recognizer.answers import who
+from crystal_eyes.recognizer.bundle import ENCODER, read_bundle
+from web.write_vectors import expanded_bundle
 
 BATCH = 32
-
-
-def expanded(path: Path, folder: Path) -> Path:
-    """A copy of an ONNX file as the page computes with it."""
-    copy = folder / path.name
-    copy.write_bytes(expand(pack(path.read_bytes())))
-    return copy
 
 
 def embed(encoder: OnnxEncoder, catalogue: Catalogue, rows: np.ndarray, what: str) -> np.ndarray:
@@ -72,30 +64,42 @@ def compare_encoders(full: Path, packed: Path, catalogue: Catalogue, heads: int)
     print(f"cosine of both embeddings: median {np.median(cosines):.5f}, lowest {cosines.min():.5f}")
 
 
-def compare_detectors(full: Path, packed: Path, folders: list[Path]) -> None:
-    pictures = labeled(folders)["all"]
-    for name, path in (("full", full), ("8 bits", packed)):
-        found, _ = run_detector(HeadDetector(path, threads=1), pictures)
-        metrics = detection_metrics(found, CONFIDENCE)
+def compare_answers(full: Path, packed: Path, folders: list[Path]) -> None:
+    """Print how the answers of two bundles with one detector differ."""
+    recognizers = [Recognizer(read_bundle(path), threads=1) for path in (full, packed)]
+    pictures = [one[0] for group in labeled(folders, "test").values() for one in group]
+    rows: dict[str, list[tuple[bool, bool, bool, float]]] = {}  # by verdict
+    for picture in track(pictures, len(pictures), "answers", "pictures"):
+        for old, new in zip(*(one.recognize(picture) for one in recognizers), strict=True):
+            names, others = ([who(one) for one in head.candidates] for head in (old, new))
+            first, after = old.candidates[0], {who(one): one.probability for one in new.candidates}
+            change = abs(after.get(who(first), 0.0) - first.probability)
+            rows.setdefault(old.verdict, []).append(
+                (names[0] != others[0], names != others, old.verdict != new.verdict, change)
+            )
+    for verdict, some in rows.items():
+        first, order, verdicts, changes = zip(*some)
         print(
-            f"{name}: AP50 {average_precision(found, 0.5):.3f}, AP75 {average_precision(found, 0.75):.3f}, precision "
-            f"{metrics['precision']:.3f}, recall {metrics['recall']:.3f}, {sum(len(boxes) for _, boxes in pictures)} heads"
+            f"{len(some)} heads with the verdict {verdict}: {sum(first)} another first candidate, {sum(order)} others or "
+            f"another order among the five, {sum(verdicts)} another verdict; change of the first one's probability: median "
+            f"{np.median(changes):.4f}, highest {max(changes):.4f}"
         )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("catalogue", type=Path)
+    parser.add_argument("--catalogue", type=Path)
     parser.add_argument("--heads", type=int, default=1500)
     parser.add_argument("--labels", type=Path, nargs="+")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        packed = Path(folder) / "packed"
+        expanded_bundle(options.bundle, packed)
         if options.labels:
-            full = options.bundle / DETECTOR
-            compare_detectors(full, expanded(full, Path(folder)), options.labels)
-        full = options.bundle / ENCODER
-        compare_encoders(full, expanded(full, Path(folder)), Catalogue(options.catalogue), options.heads)
+            compare_answers(options.bundle, packed, options.labels)
+        if options.catalogue:
+            compare_encoders(options.bundle / ENCODER, packed / ENCODER, Catalogue(options.catalogue), options.heads)
 
 
 if __name__ == "__main__":

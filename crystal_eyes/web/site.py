@@ -92,7 +92,8 @@ def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
         "thumbnails": [len(one) for one in naming.gallery.thumbnails] if any(naming.gallery.thumbnails) else [],
         "calibration": _calibration(bundle, naming),
     }
-    files = {name: pack((bundle.trained / f"{name}.onnx").read_bytes()) for name in ("detector", "encoder", "classifier")}
+    files = {name: pack((bundle.trained / f"{name}.onnx").read_bytes()) for name in ("encoder", "classifier")}
+    files["detector"] = (bundle.trained / DETECTOR).read_bytes()  # as it is: in 8 bits, boxes move by some pixels
     files["means"], files["gallery"] = _npy(compact(naming.means)), _npy(compact(naming.gallery.embeddings))
     files["known"] = json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode()
     (site / "bundle").mkdir()
@@ -110,12 +111,21 @@ def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
         "kind": KIND,
         "format": FORMAT,
         "encoder_digest": (bundle.base or bundle).listing["files"][ENCODER],
-        "detector": {"image_size": HeadDetector(bundle.trained / DETECTOR).image_size},
+        "detector": describe_detector(HeadDetector(bundle.trained / DETECTOR)),
         "encoder": {"image_size": encoder.image_size, "embedding_size": encoder.embedding_size},
         "files": sizes | more,
     }
     (site / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
     return sizes
+
+
+def describe_detector(detector: HeadDetector) -> dict[str, Any]:
+    """What the page has to know of a detector beside its network."""
+    return {
+        "image_size": detector.image_size,
+        "confidence": detector.confidence,
+        "calibration": detector.calibration and detector.calibration._asdict(),
+    }
 
 
 def _calibration(bundle: Bundle, naming: Naming) -> dict[str, Any]:

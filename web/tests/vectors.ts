@@ -2,9 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Answer } from "../src/recognizer/answers.ts";
+import type { Answer, Head } from "../src/recognizer/answers.ts";
 import type { Box } from "../src/recognizer/boxes.ts";
 import type { BundleFiles, Manifest } from "../src/recognizer/bundle.ts";
+import type { Search } from "../src/recognizer/finding.ts";
 import type { Pixels } from "../src/recognizer/pixels.ts";
 
 const FOLDER = fileURLToPath(new URL("../vectors/", import.meta.url));
@@ -31,6 +32,9 @@ export interface BoxCase {
   boxes: Box[];
   scores: number[];
   cut: boolean[];
+  rank: number[];
+  tiles: Box[];
+  tile_side: number;
   merged: number[];
   nms: number[];
 }
@@ -42,9 +46,25 @@ export interface HeadCase {
   monochrome: boolean;
 }
 
+interface StoredSize {
+  name: string; // of the picture's file
+  width: number;
+  height: number;
+}
+
 export interface AnswerCase extends Answer {
   name: string;
   embeddings: number[][];
+}
+
+export interface SearchCase extends StoredSize {
+  search: Search;
+  heads: Pick<Head, "box" | "confidence" | "whole_picture">[];
+}
+
+export interface Searches {
+  settings: Manifest["detector"];
+  cases: SearchCase[];
 }
 
 export function read<T>(name: string): T {
@@ -55,7 +75,7 @@ export function pixels({ width, height, data }: StoredPicture): Pixels {
   return { width, height, data: Uint8Array.from(Buffer.from(data, "hex")) };
 }
 
-export function picture({ name, width, height }: AnswerCase): Pixels {
+export function picture({ name, width, height }: StoredSize): Pixels {
   return { width, height, data: Uint8Array.from(readFileSync(`${FOLDER}${name}.rgb`)) };
 }
 

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from crystal_eyes.cli import main
+from crystal_eyes.detector.calibration import Calibration
+from crystal_eyes.detector.fit_calibration import store
+from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.bundle import MEANS, copy_bundle, read_bundle
+from crystal_eyes.recognizer.bundle import DETECTOR, MEANS, copy_bundle, read_bundle
 from crystal_eyes.recognizer.gallery import from_stored
 from crystal_eyes.web import site
 from crystal_eyes.web.packing import expand
@@ -50,7 +53,8 @@ def test_a_site_holds_the_page_and_the_bundle(built, bundle_folder, tmp_path, ca
     assert known["thumbnails"] == [len(one) for one in thumbnails]
     (out / "means.npy").write_bytes(read(out, "means"))
     assert np.allclose(from_stored(np.load(out / "means.npy")), np.load(bundle_folder / MEANS), atol=0.01)
-    for name in ("detector", "encoder", "classifier"):
+    assert read(out, "detector") == (bundle_folder / "detector.onnx").read_bytes()
+    for name in ("encoder", "classifier"):
         assert len(expand(read(out, name))) == (bundle_folder / f"{name}.onnx").stat().st_size
 
 
@@ -65,6 +69,21 @@ def test_enrolled_characters_are_part_of_the_site_and_that_is_said(built, bundle
     known = json.loads(read(out, "known"))
     assert known["characters"][-1][0] == "New" and known["trained"] == len(known["characters"]) - 1
     assert known["labels"].count(known["trained"]) == 2 and len(known["only_line"]) == 1
+
+
+def test_a_site_says_how_its_detector_is_calibrated(built, bundle_folder, tmp_path):
+    copy_bundle(bundle_folder, tmp_path / "bundle")
+    bundle = read_bundle(tmp_path / "bundle")
+    for calibration, expected in [
+        (None, {"confidence": 0.4, "calibration": None}),
+        (Calibration(0.75, -0.25), {"confidence": 0.5, "calibration": {"slope": 0.75, "intercept": -0.25}}),
+    ]:
+        if calibration:
+            store(tmp_path / "bundle" / DETECTOR, calibration)
+            bundle.relist(list(bundle.listing["files"]))
+        site.write_site(read_bundle(tmp_path / "bundle"), tmp_path / "site", built)
+        detector = json.loads((tmp_path / "site" / site.MANIFEST).read_text("utf-8"))["detector"]
+        assert detector == expected | {"image_size": HeadDetector(tmp_path / "bundle").image_size}
 
 
 def test_a_site_is_replaced_and_nothing_else_is(built, bundle_folder, tmp_path, capsys):

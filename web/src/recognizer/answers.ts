@@ -26,7 +26,7 @@ export interface LikelySeries {
 
 export interface HeadValues {
   box: Box; // left, top, right, bottom in pixels of the upright picture
-  confidence: number; // of the detector
+  confidence: number; // of the detector, that it is a head; 1 where the caller said so
   whole_picture: boolean; // the picture is itself a head crop
   monochrome: boolean; // line art or grayscale
   candidates: Candidate[]; // five, best first

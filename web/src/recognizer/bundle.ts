@@ -5,6 +5,7 @@ import type { StoredEnrolledUnlikeness } from "./enrolled.ts";
 import { Matrix } from "./matrix.ts";
 import { UserError } from "./messages.ts";
 import { expand, unzip } from "./packing.ts";
+import type { Platt } from "./platt.ts";
 import type { StoredUnlikeness } from "./unlikeness.ts";
 
 export const FORMAT = 1;
@@ -17,7 +18,8 @@ type PartName = (typeof PARTS)[number];
 export interface Manifest {
   format: number;
   source: string; // digest of the bundle
-  detector: { image_size: number };
+  // confidence: minimum of a head; calibration: null where confidences are the network's own numbers
+  detector: { image_size: number; confidence: number; calibration: Platt | null };
   encoder: { image_size: number; embedding_size: number };
   files: Record<string, number>; // by path below the site: its bytes
 }
@@ -96,7 +98,7 @@ export async function openBundle({ manifest, files }: BundleFiles): Promise<Bund
   const model = async (part: PartName) => expand(await unpacked(part));
   return {
     manifest,
-    models: { detector: await model("detector"), encoder: await model("encoder"), classifier: await model("classifier") },
+    models: { detector: await unpacked("detector"), encoder: await model("encoder"), classifier: await model("classifier") },
     means: Matrix.readNpy(await unpacked("means"), "means"),
     gallery: Matrix.readNpy(await unpacked("gallery"), "gallery"),
     known: JSON.parse(new TextDecoder().decode(await unpacked("known"))) as Known,

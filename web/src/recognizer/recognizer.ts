@@ -4,7 +4,7 @@ import { head, type Answer, type Candidate, type Head, type Reference } from "./
 import type { Bundle } from "./bundle.ts";
 import { Detector } from "./detector.ts";
 import { Encoder } from "./encoder.ts";
-import { findHeads, type FoundHead } from "./finding.ts";
+import { findHeads, type FoundHead, type Search } from "./finding.ts";
 import { isMonochrome } from "./imageStats.ts";
 import { Naming, type Named } from "./naming.ts";
 import { largest } from "./numbers.ts";
@@ -23,14 +23,14 @@ export class Recognizer {
   /** The runtime must have been prepared: see session.ts. */
   static async open(bundle: Bundle): Promise<Recognizer> {
     const { manifest, models } = bundle;
-    const detector = new Detector(await openSession(models.detector), manifest.detector.image_size);
+    const detector = new Detector(await openSession(models.detector), manifest.detector);
     const { image_size, embedding_size } = manifest.encoder;
     const encoder = new Encoder(await openSession(models.encoder), image_size, embedding_size);
     return new Recognizer(detector, encoder, new Naming(await openSession(models.classifier), bundle));
   }
 
-  async recognize(picture: Pixels): Promise<Answer> {
-    const found = await this.find(picture);
+  async recognize(picture: Pixels, search: Search = {}): Promise<Answer> {
+    const found = await this.find(picture, search);
     const embeddings = await this.embed(found.map((one) => one.picture));
     const heads: Head[] = [];
     for (const [place, one] of found.entries()) heads.push(await this.nameHead(one, embeddings[place]!));
@@ -38,8 +38,8 @@ export class Recognizer {
   }
 
   /** The heads in a picture, not named. */
-  find(picture: Pixels): Promise<FoundHead[]> {
-    return findHeads(this.detector, picture);
+  find(picture: Pixels, search: Search = {}): Promise<FoundHead[]> {
+    return findHeads(this.detector, picture, search);
   }
 
   /** Embeddings of head crops of any size: unit length. */

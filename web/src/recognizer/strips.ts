@@ -8,7 +8,7 @@ const WINDOW = 1.8; // lengths of a window and of its overlap with the next, in 
 const OVERLAP = 0.9;
 const MAX_WINDOWS = 64;
 const MIN_SIDE = 16;
-const CUT_MARGIN = 0.02; // of the strip's shorter side
+const CUT_MARGIN = 0.02; // of a window's shorter side
 const CONTAINED = 0.6; // share of the smaller of two boxes that lies in the other: they show one head
 
 /** The parts of a picture to search: the whole picture, or windows along a strip; none of a strip too narrow for a head. */
@@ -30,7 +30,7 @@ export function windows(width: number, height: number): Box[] {
 
 /** Whether a box ends at a border of its window beyond which the picture of that size goes on. */
 export function isCut(box: Box, window: Box, width: number, height: number): boolean {
-  const margin = CUT_MARGIN * Math.min(width, height);
+  const margin = CUT_MARGIN * Math.min(window[2] - window[0], window[3] - window[1]);
   return (
     (box[0] < window[0] + margin && window[0] > 0) ||
     (box[1] < window[1] + margin && window[1] > 0) ||
@@ -39,10 +39,13 @@ export function isCut(box: Box, window: Box, width: number, height: number): boo
   );
 }
 
-/** The places of the boxes to keep, by falling score: each head once, and whole where some window shows it whole. */
-export function merge(boxes: Box[], scores: number[], cut: boolean[], maxIou: number): number[] {
+/**
+ * The places of the boxes to keep, by falling score: each head once, and whole where some window shows it whole. Boxes of
+ * lower ranks are kept first.
+ */
+export function merge(boxes: Box[], scores: number[], rank: number[], maxIou: number): number[] {
   const order = boxes.map((_, place) => place);
-  order.sort((a, b) => Number(cut[a]) - Number(cut[b]) || scores[b]! - scores[a]!);
+  order.sort((a, b) => rank[a]! - rank[b]! || scores[b]! - scores[a]!);
   const keep: number[] = [];
   for (const place of order) {
     const box = boxes[place]!;
