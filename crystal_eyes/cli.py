@@ -15,7 +15,7 @@ from crystal_eyes.paths import plain_path
 from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
-from crystal_eyes.recognizer.answers import full_name, who
+from crystal_eyes.recognizer.answers import who
 from crystal_eyes.recognizer.bundle import Bundle, copy_bundle, read_bundle
 from crystal_eyes.recognizer.characters import Known, characters_of, search
 from crystal_eyes.recognizer.default import CHAMPION, VARIABLE, Chosen, NoBundleError, choose_bundle
@@ -93,58 +93,44 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
 
 
 def enroll(options: argparse.Namespace) -> int:
-    """Add a character to a bundle from a few pictures of its head, add more heads to it, rename it, or remove it again."""
-    if (options.remove or options.rename is not None) and (options.heads or (options.remove and options.rename is not None)):
-        raise UserError("--remove, --rename NEW and pictures exclude each other: give one of them")
+    """Add a character to a bundle from a few pictures of its head, add more heads to it, rename it, or remove it again; or take
+    all characters from a file that the page of `crystal-eyes web` has saved (--from), or write such a file (--to)."""
+    from crystal_eyes.recognizer import enroll_command
+
+    enroll_command.require_one_task(options)
     chosen = bundle(options)
     given, source = chosen.source, bundle_folder(chosen.source)
+    if options.to:
+        enroll_command.write_file(read_bundle(source), options.to)
+        return 0
+    code = 0
     if options.output:
         if options.output.exists():
             raise UserError(f"{options.output} already exists: choose a new folder")
         part = options.output.with_name(f"{options.output.name}.part")
         try:
             copy_bundle(source, part)
-            _change(options, part)
+            code = _change(options, part)
             part.rename(options.output)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     elif given == RELEASED:
         with enrollment_folder() as folder:
-            _change(options, folder)
+            code = _change(options, folder)
     elif is_uri(given) or source not in (plain_path(given), plain_path(given).parent):  # inside a registered model
         raise UserError(f"{given} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy")
     else:
-        _change(options, source)
+        code = _change(options, source)
     _say_which(chosen, read_bundle(bundle_folder(given) if given == RELEASED else source))
-    return 0
+    return code
 
 
-def _change(options: argparse.Namespace, folder: Path) -> None:
-    """Do what enroll was called for in the bundle in folder, and say what was done."""
-    from crystal_eyes.recognizer import enrollment
+def _change(options: argparse.Namespace, folder: Path) -> int:
+    """Do what enroll was called for in the bundle in folder, and return the exit code."""
+    from crystal_eyes.recognizer import enroll_command
 
-    shown = options.output or folder
-    if options.remove:
-        enrollment.remove(folder, options.character, options.series)
-        say_line(f"{options.character} was removed from {shown}")
-    elif options.rename is not None:
-        new = enrollment.rename(folder, options.character, options.series, options.rename)
-        say_line(f"{options.character} is now {new} in {shown}")
-    else:
-        result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads))
-        for name, why in result.left_out:
-            say_line(f"left out {name}: {why}")
-        for name, head in result.look_alikes:
-            best = head.candidates[0]
-            say_line(f"{name} looks like {who(best)} (probability {best.probability:.2f}): {head.sentence()}")
-        if result.of_others:
-            whose = ", ".join(f"{name} ({count})" for name, count in result.of_others.items())
-            say_line(f"already in the bundle under another name, and left out: {whose}")
-        if result.heads_before:
-            whole = full_name(result.character, result.series)
-            say_line(f"{whole} in {shown} now has {result.heads + result.heads_before} heads, {result.heads} of them new")
-        else:
-            say_line(f"{result.character} was added to {shown} from {_count(result.heads)}")
+    heads = pictures(options.heads) if options.heads else []
+    return enroll_command.change(options, folder, options.output or folder, heads)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -277,10 +263,12 @@ def arguments() -> argparse.ArgumentParser:
     one.add_argument("--series", help="whole name of a series")
     one.add_argument("--json", action="store_true", help="print one line of JSON per character")
     one = command(enroll)
-    one.add_argument("--character", required=True, help="name of the character")
+    one.add_argument("--character", help="name of the character")
     one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
     one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
+    one.add_argument("--from", dest="file", metavar="FILE", type=plain_path, help="add the characters in a file")
+    one.add_argument("--to", metavar="FILE", type=plain_path, help="write the enrolled characters to a new file")
     one.add_argument(
         "--output",
         type=plain_path,
