@@ -4,8 +4,8 @@
     python benchmarks/web/run.py site "crystal_eyes/web/examples/3 one head.webp" [--times 20] [--pictures 100]
 
 Opens the site in Chromium from a server that allows threads and from one that does not, and asks both alternately. Prints the
-time from a file to its answer in ms (median, 10th and 90th percentile) of one picture of 1000 x 1000 pixels, and the memory of
-the browser's renderer processes after many pictures of different sizes.
+time from a file to its answer in ms (median, 10th and 90th percentile) of one picture of 1000 x 1000 pixels, the CPU time of
+one, which a busy machine changes less, and the memory of the renderer processes after many pictures of different sizes.
 """
 
 import argparse
@@ -46,10 +46,19 @@ def open_site(browser: Any, url: str) -> Page:
     return tab
 
 
-def renderer_memory() -> float:
-    """MB of the processes that render pages (proportional set size)."""
-    found = [one for one in psutil.Process().children(recursive=True) if "--type=renderer" in one.cmdline()]
-    return sum(one.memory_full_info().pss for one in found) / 1e6
+def renderers() -> list[psutil.Process]:
+    """The processes that render pages."""
+    return [one for one in psutil.Process().children(recursive=True) if "--type=renderer" in one.cmdline()]
+
+
+def memory() -> float:
+    """MB of all renderers (proportional set size)."""
+    return sum(one.memory_full_info().pss for one in renderers()) / 1e6
+
+
+def cpu_time() -> float:
+    """Milliseconds that all renderers have computed."""
+    return 1e3 * sum(one.cpu_times().user + one.cpu_times().system for one in renderers())
 
 
 def main() -> None:
@@ -73,16 +82,21 @@ def main() -> None:
                     if number > 1:  # warm
                         times[name].append(spent)
             for name, spent in times.items():
-                print(name, " ".join(f"{value:.0f}" for value in np.percentile(spent, (50, 10, 90))), "ms", flush=True)
+                before = cpu_time()
+                for _ in spent:
+                    recognize(tabs[name], path)
+                cpu = (cpu_time() - before) / len(spent)
+                median = " ".join(f"{value:.0f}" for value in np.percentile(spent, (50, 10, 90)))
+                print(f"{name}: {median} ms, {cpu:.0f} ms of CPU time", flush=True)
             tabs["no threads"].close()
-            print(f"memory {renderer_memory():.0f} MB", flush=True)
+            print(f"memory {memory():.0f} MB", flush=True)
             rng = np.random.default_rng(0)
             for number in range(options.pictures):
                 size = tuple(int(side) for side in rng.integers(300, 1600, 2))
                 picture.resize(size).save(path)
                 recognize(tabs["threads"], path)
                 if number % 25 == 24:
-                    print(f"memory after {number + 1} more {renderer_memory():.0f} MB", flush=True)
+                    print(f"memory after {number + 1} more {memory():.0f} MB", flush=True)
         browser.close()
 
 

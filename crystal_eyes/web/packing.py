@@ -12,12 +12,13 @@ import json
 import math
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 COPY = "copy"
 KINDS = {1: "float32", 10: "float16"}  # by onnx.TensorProto.DataType: what weights are stored as
-TYPES = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
+TYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
 MIN_PACKED = 1024  # numbers: smaller tensors stay as they are
 # field numbers of onnx.proto, https://github.com/onnx/onnx
 GRAPH, INITIALIZER = 7, 5

@@ -16,6 +16,8 @@ from tests.runs import draw_head
 
 ROOT = Path(__file__).resolve().parents[2]
 
+BUILT = {"index.html", "runtime/ort.wasm.bin"}
+
 pytestmark = pytest.mark.slow  # builds a wheel
 
 
@@ -52,6 +54,9 @@ def wheel_with_model(bundle_folder, tmp_path_factory) -> Path:
     source = sources(tmp_path_factory.mktemp("released"))
     shutil.copytree(bundle_folder, source / "models" / "recognizer")
     (source / "models" / "recognizer" / "encoder.safetensors").write_bytes(b"for training only")
+    (source / "web" / "dist" / "runtime").mkdir(parents=True)  # stands for the page that npm builds
+    for name in BUILT:
+        (source / "web" / "dist" / name).write_text("built")
     return built_from(source, tmp_path_factory.mktemp("wheel"))
 
 
@@ -140,6 +145,18 @@ def test_an_installed_wheel_recognizes_with_the_model_that_it_brings(wheel_with_
     assert done.stderr == "crystal-eyes: using the released recognizer (the default)\n"
     done = run(site, command, "characters", "--series", "Series 1")
     assert done.returncode == 0 and f"Character 1 (Series 1), {ORIGINAL[1]}, 4 heads" in done.stdout, done.stderr
+
+
+def test_an_installed_wheel_writes_a_site_with_the_page_that_it_brings(wheel_with_model, installed, tmp_path):
+    with zipfile.ZipFile(wheel_with_model) as archive:
+        packed = {name for name in archive.namelist() if name.startswith("crystal_eyes/web/built/")}
+    assert packed == {f"crystal_eyes/web/built/{name}" for name in BUILT}
+    command = "from crystal_eyes.cli import main; sys.exit(main())"
+    done = run(unpacked(wheel_with_model, tmp_path), command, "web", "--output", str(tmp_path / "site"))
+    assert done.returncode == 0 and "MB before the first answer" in done.stdout, done.stderr
+    assert BUILT | {"bundle/encoder.bin"} <= files_below(tmp_path / "site")
+    done = run(installed, command, "web", "--output", str(tmp_path / "other"))
+    assert done.returncode == 1 and "has no built web page: run `make web`" in done.stderr
 
 
 def test_an_installed_wheel_without_the_model_says_so_in_a_line(installed, tmp_path):

@@ -66,7 +66,9 @@ function pixelsOf(bitmap: ImageBitmap): Pixels {
   return out;
 }
 
+/** Whether a file starts like a picture of a format that every browser decodes, so that it must be damaged. */
 async function isKnownFormat(file: Blob): Promise<boolean> {
-  const start = new TextDecoder("latin1").decode(await file.slice(0, 16).arrayBuffer());
+  const bytes = new Uint8Array(await file.slice(0, 16).arrayBuffer());
+  const start = String.fromCharCode(...bytes); // not a TextDecoder: it has no encoding that keeps all bytes
   return /^(\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP|....ftypavi[fs])/s.test(start);
 }
