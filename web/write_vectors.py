@@ -19,7 +19,9 @@ from crystal_eyes.boxes import nms
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.detector import resizing, strips
 from crystal_eyes.detector.runtime import letterbox
-from crystal_eyes.image_stats import is_monochrome
+from crystal_eyes.errors import UserError
+from crystal_eyes.image_stats import hashes_of_sides, is_monochrome
+from crystal_eyes.names import normalize_text
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.bundle import MEANS, Bundle, copy_bundle, read_bundle
 from crystal_eyes.recognizer.enrollment import enroll
@@ -32,6 +34,10 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "web" / "vectors"
 EXAMPLES = sorted((ROOT / "crystal_eyes" / "web" / "examples").iterdir())
 KERNELS = {"bicubic": Image.Resampling.BICUBIC, "box": Image.Resampling.BOX}
+NAMES = [
+    "Rei", "  Rei\t\u3000 Ayanami\n", "Ｒｅｉ１", "ﾚｲ", "レイ", "e\u0301", "Ranma ½", "\u200bRei\u00ad", "\ufeffRei", "\u200dRei", "क्\u200dष",
+    "👩\u200d💻", "a\u200db", "\u2800", "", "\x1cRei\x85x", "（仮）", "x" * 201, "𝒜" * 200, "ｶﾞ",
+]  # fmt: skip
 MODELS = ("detector.onnx", "encoder.onnx", "classifier.onnx")
 
 
@@ -42,6 +48,7 @@ def main() -> None:
     write("resizing", list(resizing_cases(rng)))
     write("boxes", list(box_cases(rng)))
     write("heads", list(head_cases(rng)))
+    write("names", [name_case(text) for text in NAMES])
     given = pictures()
     for name, picture in given.items():
         (OUT / f"{name}.rgb").write_bytes(picture.tobytes())
@@ -107,11 +114,24 @@ def head_cases(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
     ]:
         noise = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
         head = crop_head(noise, np.array(box, np.float32))
-        yield {"picture": stored(noise), "box": box, "head": stored(head), "monochrome": is_monochrome(Image.fromarray(head))}
+        yield {"picture": stored(noise), "box": box, "head": stored(head), **statistics(head)}
     for hue in (0, 8, 14, 15, 16, 17, 30, 90):  # around the limit
         gray = np.repeat(rng.integers(80, 160, (70, 90, 1), dtype=np.uint8), 3, axis=2)
         gray[..., 0] += np.uint8(hue)
-        yield {"picture": stored(gray), "box": None, "head": stored(gray), "monochrome": is_monochrome(Image.fromarray(gray))}
+        yield {"picture": stored(gray), "box": None, "head": stored(gray), **statistics(gray)}
+
+
+def statistics(head: np.ndarray) -> dict[str, Any]:
+    picture = Image.fromarray(head)
+    return {"monochrome": is_monochrome(picture), "hashes": [one.tobytes().hex() for one in hashes_of_sides(picture)]}
+
+
+def name_case(text: str) -> dict[str, str | None]:
+    """normalized: None if it is no name."""
+    try:
+        return {"given": text, "normalized": normalize_text(text)}
+    except UserError:
+        return {"given": text, "normalized": None}
 
 
 def pictures() -> dict[str, np.ndarray]:

@@ -16,13 +16,20 @@ function expectNear(found: ArrayLike<number>, expected: ArrayLike<number>, toler
   expect(most).toBeLessThanOrEqual(tolerance);
 }
 
-describe.each(["trained", "enrolled"])("with a bundle of %s characters", (name) => {
+const WAYS = ["trained", "enrolled", "own"] as const; // own: enrolled by the page into the bundle of trained characters
+
+describe.each(WAYS)("with a bundle of %s characters", (name) => {
   let recognizer: Recognizer;
-  const cases = read<AnswerCase[]>(`${name}_answers`);
+  const cases = read<AnswerCase[]>(`${name === "own" ? "enrolled" : name}_answers`);
 
   beforeAll(async () => {
     prepareRuntime(ORT("ort-wasm-simd-threaded.mjs"), readFileSync(ORT("ort-wasm-simd-threaded.wasm")), 1);
-    recognizer = await Recognizer.open(await openBundle(bundleFiles(name)));
+    recognizer = await Recognizer.open(await openBundle(bundleFiles(name === "own" ? "trained" : name)));
+    if (name === "own") {
+      const [found] = await recognizer.find(picture(cases.find((one) => one.name === "3_one_head")!));
+      const { head, embedding } = await recognizer.measure(found!);
+      recognizer.setOwn([{ character: "Somebody New", series: "", heads: [{ embedding, monochrome: head.monochrome }] }]);
+    }
   }, SLOW);
 
   test.each(cases.map((one) => [one.name, one] as const))("%s gets the answer that Python gives", async (_, expected) => {

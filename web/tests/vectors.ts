@@ -40,6 +40,7 @@ export interface HeadCase {
   box: Box | null;
   head: StoredPicture;
   monochrome: boolean;
+  hashes: string[]; // of the head and of its mirror image
 }
 
 export interface AnswerCase extends Answer {
