@@ -15,5 +15,5 @@ export function closest(head: Head): { character: string; series: string } {
 }
 
 export function of100(share: number): string {
-  return share < 0.01 ? say("fewer than 1") : String(round(100 * share));
+  return share < 0.01 ? say("share.small") : say("share", { share: round(100 * share) });
 }

@@ -124,7 +124,7 @@ export class OwnCharacters {
       return image;
     });
     const count = say("mine.heads", { count: character.heads.length });
-    return element("li", "", element("h4", "", `${name} · ${count}`), element("div", "thumbnails", ...pictures), remove);
+    return element("li", "", element("h3", "", `${name} · ${count}`), element("div", "thumbnails", ...pictures), remove);
   }
 
   private save(): void {
