@@ -35,8 +35,10 @@ OUT = ROOT / "web" / "vectors"
 EXAMPLES = sorted((ROOT / "crystal_eyes" / "web" / "examples").iterdir())
 KERNELS = {"bicubic": Image.Resampling.BICUBIC, "box": Image.Resampling.BOX}
 NAMES = [
-    "Rei", "  Rei\t\u3000 Ayanami\n", "Ｒｅｉ１", "ﾚｲ", "レイ", "e\u0301", "Ranma ½", "\u200bRei\u00ad", "\ufeffRei", "\u200dRei", "क्\u200dष",
-    "👩\u200d💻", "a\u200db", "\u2800", "", "\x1cRei\x85x", "（仮）", "x" * 201, "𝒜" * 200, "ｶﾞ",
+    "Rei", "  Rei\t\u3000 Ayanami\n", "\uff32\uff45\uff49\uff11", "\uff9a\uff72", "\u30ec\u30a4", "e\u0301", "Ranma \u00bd",
+    "\u200bRei\u00ad", "\ufeffRei", "\u200dRei", "\u0915\u094d\u200d\u0937", "\U0001f469\u200d\U0001f4bb", "a\u200db",
+    "\u2800", "",
+    "\x1cRei\x85x", "\uff08\u4eee\uff09", "x" * 201, "\U0001d49c" * 200, "\uff76\uff9e",
 ]  # fmt: skip
 MODELS = ("detector.onnx", "encoder.onnx", "classifier.onnx")
 

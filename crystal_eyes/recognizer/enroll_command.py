@@ -55,7 +55,9 @@ def _enroll_file(file: Path, folder: Path, shown: Path) -> int:
         else:
             _say_result(result, shown)
     if len(errors) == len(characters):
-        raise UserError(errors[0] if len(errors) == 1 else f"none of {len(errors)} characters was added; of the first: {errors[0]}")
+        raise UserError(
+            errors[0] if len(errors) == 1 else f"none of {len(errors)} characters was added; of the first: {errors[0]}"
+        )
     for line in errors:
         print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
     return 1 if errors else 0

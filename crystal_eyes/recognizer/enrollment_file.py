@@ -34,7 +34,7 @@ class Filed:
 
 
 def read(path: Path) -> list[Filed]:
-    """The characters in a file. Raises UserError: not such a file, of a newer format, too large, or a name that is not valid."""
+    """The characters in a file. Raises UserError: not such a file, of a newer format, damaged, too large, or a bad name."""
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path} is too large for a file of characters: at most {MAX_BYTES // 1_000_000} MB")
     try:

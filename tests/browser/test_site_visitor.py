@@ -11,7 +11,7 @@ from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.answers import who
 from crystal_eyes.recognizer.bundle import copy_bundle, read_bundle
 from crystal_eyes.web.site import write_files
-from tests.browser.sites import answered, has_node, serving_folder
+from tests.browser.sites import ISOLATED, answered, has_node, serving_folder
 
 pytestmark = pytest.mark.skipif(not has_node(), reason="there is no Node.js on this machine to build the page")
 OFFLINE = "works offline too"
@@ -30,19 +30,17 @@ def add(tab, name, pictures, series=""):
 
 
 def test_the_site_works_without_a_connection_after_the_first_visit(visit, site, example):
-    with serving_folder(site) as (url, asked):
+    with serving_folder(site, ISOLATED) as (url, _):
         tab = visit(url)
         said(tab, OFFLINE)
-        loaded = len(asked)
-        tab.context.set_offline(True)
-        tab.reload()
-        tab.wait_for_selector("#pictures:not([disabled])")
-        assert answered(tab, example("two heads")).locator(".head").count() == 2
-        assert len(asked) == loaded
         installable = tab.context.new_cdp_session(tab)
         assert installable.send("Page.getAppManifest")["errors"] == []
         problems = installable.send("Page.getInstallabilityErrors")["installabilityErrors"]
         assert [one for one in problems if one["errorId"] != "in-incognito"] == []  # as every window of a test is
+    tab.reload()  # now there is no server
+    tab.wait_for_selector("#pictures:not([disabled])")
+    assert answered(tab, example("two heads")).locator(".head").count() == 2
+    assert tab.evaluate("crossOriginIsolated")  # the headers that allow threads are kept too
 
 
 def test_an_update_replaces_what_was_kept_and_loads_only_what_changed(visit, site, tmp_path):
@@ -76,7 +74,7 @@ def test_how_original_a_design_is_is_answered_as_check_does(visit, address, rele
             assert name in {who(other) for other in head.nearest} or abs(float(similarity) - head.nearest[-1].similarity) < 0.03
         for name, share in (("inside", head.p_value), ("outside", head.stranger_share)):
             found = re.search(r"(fewer than 1|\d+) in 100", shown.locator(f".{name}").inner_text())
-            assert found and abs(float(found[1].replace("fewer than 1", "0.5")) - 100 * share) < 3
+            assert found and abs(float(found[1].replace("fewer than 1", "0.5")) - 100 * share) < 6
         assert "3,306 characters" in shown.locator(".means").inner_text() or head.verdict != "unknown"
         assert "no legal statement" in shown.inner_text()
     tab.click("#view-who")  # the same picture in the other view
@@ -105,7 +103,7 @@ def test_a_character_that_was_added_is_named_and_goes_to_python_and_back(visit, 
     assert "left out 1 three heads.webp: 3 heads found" in tab.inner_text("#outcome")
     assert "duplicate of 3 one head.webp" in tab.inner_text("#outcome")
     tab.click("#view-who")
-    assert "Close to Somebody New (Her Game)" in tab.inner_text("article")  # pictures that are shown are answered again
+    said(tab, "Close to Somebody New (Her Game)", "article")  # pictures that are shown are answered again
     add(tab, "Somebody New", [one])
     said(tab, "all of these pictures were added before", "#outcome")
     with tab.expect_download() as download:
@@ -119,7 +117,7 @@ def test_a_character_that_was_added_is_named_and_goes_to_python_and_back(visit, 
     tab.click("#own button")
     said(tab, "was removed", "#outcome")
     tab.click("#view-who")
-    assert "Somebody New" not in tab.inner_text("article")
+    said(tab, "Unlike everything in this catalogue", "article")
 
     copy_bundle(released.folder, tmp_path / "bundle")
     bundle = ["--bundle", str(tmp_path / "bundle")]

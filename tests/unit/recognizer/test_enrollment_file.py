@@ -58,7 +58,9 @@ def test_two_pictures_of_one_name_are_two_heads(run, bundle, heads, tmp_path):
 
 def test_one_bad_character_does_not_keep_out_the_others(run, bundle, heads, tmp_path):
     picture = base64.b64encode(heads[0].read_bytes()).decode()
-    named = [{"character": name, "series": "", "heads": [{"name": "a", "picture": picture}]} for name in ("Character 1", "Nova")]
+    named = [
+        {"character": name, "series": "", "heads": [{"name": "a", "picture": picture}]} for name in ("Character 1", "Nova")
+    ]
     write(tmp_path / "mine.json", named)
     code, said, error = run("enroll", "--bundle", bundle, "--from", tmp_path / "mine.json")
     assert code == 1 and f"Nova was added to {bundle} from 1 head" in said and "Character 1 is already in" in error

@@ -122,5 +122,7 @@ def test_the_service_worker_is_told_every_file_that_a_visitor_loads(built, bundl
 
 
 def listed(folder):
-    version, files = re.fullmatch(r'self\.VERSION = "(\w+)";\nself\.FILES = (.*);\n', (folder / site.FILES).read_text(), re.S).groups()
+    version, files = re.fullmatch(
+        r'self\.VERSION = "(\w+)";\nself\.FILES = (.*);\n', (folder / site.FILES).read_text(), re.S
+    ).groups()
     return version, json.loads(files)
