@@ -20,7 +20,7 @@ from crystal_eyes.web.site import write_site
 from tests.browser.sites import build, serving_folder
 
 CHROMIUM = Path("/usr/bin/chromium")
-SITE_PATIENCE = 300_000  # ms, on a machine that does much else
+SITE_PATIENCE = 90_000  # ms, on a machine that does much else
 SETTINGS = Settings(port=0, max_upload_mb=1, max_pictures=3, max_heads=2)
 
 

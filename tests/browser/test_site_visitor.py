@@ -166,6 +166,15 @@ def test_a_full_storage_is_said_in_a_sentence_and_changes_nothing(visit, site, e
         assert tab.locator("#own li").count() == 0
 
 
+def test_a_browser_that_cannot_keep_the_site_says_so_and_recognizes(visit, site, example):
+    with serving_folder(site) as (url, _):
+        tab = visit(f"{url}manifest.json", ready=False)
+        tab.context.new_cdp_session(tab).send("Storage.overrideQuotaForOrigin", {"origin": url.rstrip("/"), "quotaSize": 1})
+        tab.goto(url)
+        said(tab, "needs a connection the next time too")
+        assert answered(tab, example("one head")).locator(".head").count() == 1
+
+
 def test_everything_is_reached_by_keyboard_and_fits_a_phone(visit, address, example):
     tab = visit(address, viewport={"width": 320, "height": 640}, color_scheme="dark", reduced_motion="reduce")
     answered(tab, example("two heads"))

@@ -57,7 +57,7 @@ async function start(): Promise<void> {
   }
   listen();
   setStatus(() => say("ready"));
-  if (await offline.isComplete()) setReady("ready.offline");
+  setReady((await offline.isComplete()) ? "ready.offline" : "ready.online");
 }
 
 function listen(): void {

@@ -32,10 +32,19 @@ function failed(registration: ServiceWorkerRegistration): Promise<void> {
   );
 }
 
+/** The update is activated after the answer: it removes what the old version would answer about. */
 async function isComplete(registration: ServiceWorkerRegistration): Promise<boolean> {
-  activateUpdate(registration);
   const worker = navigator.serviceWorker.controller;
   if (!worker) return false;
+  const replaced = new Promise<ServiceWorker>((resolve) =>
+    navigator.serviceWorker.addEventListener("controllerchange", () => resolve(navigator.serviceWorker.controller ?? worker), { once: true }),
+  );
+  const answer = await Promise.race([ask(worker), replaced.then(ask)]); // replaced: by another tab
+  activateUpdate(registration);
+  return answer;
+}
+
+function ask(worker: ServiceWorker): Promise<boolean> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data }) => resolve(data as boolean);
