@@ -96,47 +96,44 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
 
 
 def enroll(options: argparse.Namespace) -> int:
-    """Add a character to a bundle from a few pictures of its head, add more heads to it, rename it, or remove it again."""
-    if (options.remove or options.rename is not None) and (options.heads or (options.remove and options.rename is not None)):
-        raise UserError("--remove, --rename NEW and pictures exclude each other: give one of them")
+    """Add a character to a bundle from a few pictures of its head, add more heads to it, rename it, or remove it again; or take
+    all characters from a file that the page of `crystal-eyes web` has saved (--from), or write such a file (--to)."""
+    from crystal_eyes.recognizer import enroll_command
+
+    enroll_command.require_one_task(options)
     chosen = bundle(options)
     given, source = chosen.source, bundle_folder(chosen.source)
+    if options.to:
+        enroll_command.write_file(read_bundle(source), options.to)
+        return 0
+    code = 0
     if options.output:
         if options.output.exists():
             raise UserError(f"{options.output} already exists: choose a new folder")
         part = options.output.with_name(f"{options.output.name}.part")
         try:
             copy_bundle(source, part)
-            _change(options, part)
+            code = _change(options, part)
             part.rename(options.output)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     elif given == RELEASED:
         with enrollment_folder() as folder:
-            _change(options, folder)
+            code = _change(options, folder)
     elif is_uri(given) or source not in (plain_path(given), plain_path(given).parent):  # inside a registered model
         raise UserError(f"{given} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy")
     else:
-        _change(options, source)
+        code = _change(options, source)
     _say_which(chosen, read_bundle(bundle_folder(given) if given == RELEASED else source))
-    return 0
+    return code
 
 
-def _change(options: argparse.Namespace, folder: Path) -> None:
-    """Do what enroll was called for in the bundle in folder, and say what was done."""
-    from crystal_eyes.recognizer import enrollment
+def _change(options: argparse.Namespace, folder: Path) -> int:
+    """Do what enroll was called for in the bundle in folder, and return the exit code."""
+    from crystal_eyes.recognizer import enroll_command
 
-    shown = options.output or folder
-    if options.remove:
-        enrollment.remove(folder, options.character, options.series)
-        say_line(f"{options.character} was removed from {shown}")
-    elif options.rename is not None:
-        new = enrollment.rename(folder, options.character, options.series, options.rename)
-        say_line(f"{options.character} is now {new} in {shown}")
-    else:
-        result = enrollment.enroll(folder, options.character, options.series, pictures(options.heads), options.head)
-        for line in enrolled_lines(result, str(shown)):
-            say_line(line)
+    heads = pictures(options.heads) if options.heads else []
+    return enroll_command.change(options, folder, options.output or folder, heads)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -233,7 +230,11 @@ def group(options: argparse.Namespace) -> int:
 
     def enroll_heads(character: str, series: str | None, heads: list[Path]) -> None:
         given = {"character": character, "series": series, "heads": [str(head) for head in heads]}
-        enroll(argparse.Namespace(bundle=options.bundle, output=None, remove=False, rename=None, head=True, **given))
+        enroll(
+            argparse.Namespace(
+                bundle=options.bundle, output=None, remove=False, rename=None, head=True, file=None, to=None, **given
+            )
+        )
 
     if options.link and not options.to:
         raise UserError("--link says how pictures are put into a folder: give it with --to FOLDER")

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
@@ -19,10 +19,30 @@ function runtime(): Plugin {
   };
 }
 
+/** What index.html says before its script runs: %say.KEY%, in each language. */
+function words(): Plugin {
+  const folder = new URL("src/words/", import.meta.url);
+  const all = readdirSync(folder).sort().map((name) => JSON.parse(readFileSync(new URL(name, folder), "utf-8")) as Record<string, string>);
+  const said = (key: string) => [...new Set(all.map((one) => one[key]!))].join(" ");
+  return { name: "words", transformIndexHtml: (html) => html.replace(/%say\.([\w.]+)%/g, (_, key: string) => said(key)) };
+}
+
+/** The service worker: a script of its own that has to lie beside the page, under a name that stays. */
+function serviceWorker(): Plugin {
+  const id = fileURLToPath(new URL("src/serviceWorker.ts", import.meta.url));
+  return {
+    name: "service-worker",
+    apply: "build",
+    buildStart() {
+      this.emitFile({ type: "chunk", id, fileName: "sw.js" });
+    },
+  };
+}
+
 export default defineConfig({
   base: "./", // the site may lie in any folder of a server
   build: { target: "es2022", assetsInlineLimit: 0, modulePreload: false },
   worker: { format: "es" },
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "import", "default"] },
-  plugins: [runtime()],
+  plugins: [runtime(), serviceWorker(), words()],
 });

@@ -24,7 +24,9 @@ from crystal_eyes.detector.calibration import ENTRY, Calibration
 from crystal_eyes.detector.defaults import HIGH
 from crystal_eyes.detector.runtime import HeadDetector, letterbox
 from crystal_eyes.detector.tiles import tiles
-from crystal_eyes.image_stats import is_monochrome
+from crystal_eyes.errors import UserError
+from crystal_eyes.image_stats import hashes_of_sides, is_monochrome
+from crystal_eyes.names import normalize_text
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.bundle import DETECTOR, MEANS, Bundle, copy_bundle, read_bundle
 from crystal_eyes.recognizer.enrollment import enroll
@@ -40,6 +42,12 @@ EXAMPLES = sorted((ROOT / "crystal_eyes" / "web" / "examples").iterdir())
 KERNELS = {"bicubic": Image.Resampling.BICUBIC, "box": Image.Resampling.BOX}
 MODELS = ("encoder.onnx", "classifier.onnx")  # with 8-bit weights
 CALIBRATION = Calibration(1.3, -0.2)  # any that changes which heads are found
+NAMES = [
+    "Rei", "  Rei\t\u3000 Ayanami\n", "\uff32\uff45\uff49\uff11", "\uff9a\uff72", "\u30ec\u30a4", "e\u0301", "Ranma \u00bd",
+    "\u200bRei\u00ad", "\ufeffRei", "\u200dRei", "\u0915\u094d\u200d\u0937", "\U0001f469\u200d\U0001f4bb", "a\u200db",
+    "\u2800", "",
+    "\x1cRei\x85x", "\uff08\u4eee\uff09", "x" * 201, "\U0001d49c" * 200, "\uff76\uff9e",
+]  # fmt: skip
 
 
 def main() -> None:
@@ -49,6 +57,7 @@ def main() -> None:
     write("resizing", list(resizing_cases(rng)))
     write("boxes", list(box_cases(rng)))
     write("heads", list(head_cases(rng)))
+    write("names", [name_case(text) for text in NAMES])
     given, searched = pictures(), more_to_search()
     for name, picture in (given | searched).items():
         (OUT / f"{name}.rgb").write_bytes(picture.tobytes())
@@ -121,11 +130,24 @@ def head_cases(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
     ]:
         noise = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
         head = crop_head(noise, np.array(box, np.float32))
-        yield {"picture": stored(noise), "box": box, "head": stored(head), "monochrome": is_monochrome(Image.fromarray(head))}
+        yield {"picture": stored(noise), "box": box, "head": stored(head), **statistics(head)}
     for hue in (0, 8, 14, 15, 16, 17, 30, 90):  # around the limit
         gray = np.repeat(rng.integers(80, 160, (70, 90, 1), dtype=np.uint8), 3, axis=2)
         gray[..., 0] += np.uint8(hue)
-        yield {"picture": stored(gray), "box": None, "head": stored(gray), "monochrome": is_monochrome(Image.fromarray(gray))}
+        yield {"picture": stored(gray), "box": None, "head": stored(gray), **statistics(gray)}
+
+
+def statistics(head: np.ndarray) -> dict[str, Any]:
+    picture = Image.fromarray(head)
+    return {"monochrome": is_monochrome(picture), "hashes": [one.tobytes().hex() for one in hashes_of_sides(picture)]}
+
+
+def name_case(text: str) -> dict[str, str | None]:
+    """normalized: None if it is no name."""
+    try:
+        return {"given": text, "normalized": normalize_text(text)}
+    except UserError:
+        return {"given": text, "normalized": None}
 
 
 def pictures() -> dict[str, np.ndarray]:

@@ -28,12 +28,24 @@ from crystal_eyes.recognizer.answers import Head, full_name
 from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, LISTING, Bundle, read_bundle
 from crystal_eyes.recognizer.characters import Known, characters_of, named, only
 from crystal_eyes.recognizer.finding import FoundHead
+from crystal_eyes.recognizer.pictures import pixels
 from crystal_eyes.recognizer.recognizer import Recognizer
 from crystal_eyes.recognizer.same_picture import is_duplicate, label_of_same_picture
 
 MAX_HEADS = 50  # of a character
 SIDE, QUALITY = 256, 90  # of a head's picture: enough to embed it again with another encoder
 LOOK_ALIKE = 0.5  # probability, among all characters, from which a head looks like another one
+
+
+@dataclass(frozen=True)
+class HeadCrop:
+    """A picture that is a head crop as a whole, as enrolled characters are kept."""
+
+    name: str
+    data: bytes  # encoded
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass
@@ -49,7 +61,9 @@ class Enrollment:
     look_alikes: list[tuple[str, Head]] = field(default_factory=list)  # picture, its head named as a character known before
 
 
-def enroll(folder: Path, character: str, series: str | None, pictures: Sequence[Path], head: bool = False) -> Enrollment:
+def enroll(
+    folder: Path, character: str, series: str | None, pictures: Sequence[Path | HeadCrop], head: bool = False
+) -> Enrollment:
     """Add a character to the bundle in folder from pictures with one head each, or more heads to an enrolled character.
 
     Name and series together identify a character; without a series, it is the one with this name, or a new one. Pictures whose
@@ -195,18 +209,20 @@ def remove_unlisted(folder: Path) -> None:
 
 
 def _usable(
-    recognizer: Recognizer, pictures: Sequence[Path], head: bool, own: int | None, result: Enrollment
+    recognizer: Recognizer, pictures: Sequence[Path | HeadCrop], head: bool, own: int | None, result: Enrollment
 ) -> tuple[list[str], list[FoundHead], np.ndarray]:
     """The pictures that can be enrolled, their heads, and the heads' embeddings; the others go to result.left_out.
 
     own: label of the character that they are for, None for a new one.
     """
-    hashes: dict[str, np.ndarray] = {}
+    names: list[str] = []
+    hashes: list[np.ndarray] = []
     heads: list[FoundHead] = []
     embeddings: list[np.ndarray] = []
-    for path in map(str, pictures):
+    for given in pictures:
+        path = str(given)
         try:
-            found = recognizer.find(path, head=head)
+            found = [_as_head(pixels(given.data))] if isinstance(given, HeadCrop) else recognizer.find(path, head=head)
         except (PictureError, OSError) as error:
             result.left_out.append((path, str(error)))
             continue
@@ -215,7 +231,7 @@ def _usable(
             continue
         picture = Image.fromarray(found[0].picture)
         sides = hashes_of_sides(picture)
-        twin = next((name for name, other in hashes.items() if is_duplicate(sides, other)), None)
+        twin = next((name for name, other in zip(names, hashes) if is_duplicate(sides, other)), None)
         if twin:
             result.left_out.append((path, f"duplicate of {twin}"))
             continue
@@ -227,10 +243,16 @@ def _usable(
             if label != own:
                 result.of_others[whose] = result.of_others.get(whose, 0) + 1
             continue
-        hashes[path] = sides[0]
+        names.append(path)
+        hashes.append(sides[0])
         heads.append(found[0])
         embeddings.append(embedding)
-    return list(hashes), heads, np.array(embeddings, np.float32)
+    return names, heads, np.array(embeddings, np.float32)
+
+
+def _as_head(picture: np.ndarray) -> FoundHead:
+    height, width = picture.shape[:2]
+    return FoundHead((0.0, 0.0, float(width), float(height)), 1.0, True, picture)
 
 
 def _label(recognizer: Recognizer, own: Known) -> int | None:

@@ -1,6 +1,7 @@
 """The static site: recognition in the visitor's browser. Writes the page that web/ builds, and a bundle for it, to a folder."""
 
 import gzip
+import hashlib
 import io
 import json
 import shutil
@@ -26,6 +27,7 @@ PAGE, RUNTIME = "index.html", "runtime/ort.wasm.bin"
 MANIFEST = "bundle/manifest.json"
 KIND = "crystal-eyes site"  # in the manifest
 THUMBNAILS = "bundle/thumbnails.bin"
+FILES = "files.js"  # what the service worker, web/src/serviceWorker.ts, keeps for use without a connection
 
 
 def page_folder() -> Path | None:
@@ -45,6 +47,7 @@ def write_site(bundle: Bundle, folder: Path, page: Path) -> dict[str, int]:
     try:
         shutil.copytree(page, part)
         sizes = write_bundle(bundle, part)
+        write_files(part)
         if folder.is_dir():
             shutil.rmtree(folder)
         part.rename(folder)
@@ -126,6 +129,19 @@ def describe_detector(detector: HeadDetector) -> dict[str, Any]:
         "confidence": detector.confidence,
         "calibration": detector.calibration and detector.calibration._asdict(),
     }
+
+
+def write_files(site: Path) -> None:
+    """Write files.js of a site: the SHA-256 of each of its files that a visitor loads, and one of them all, its version."""
+    digests = {}
+    for path in sorted(one for one in site.rglob("*") if one.is_file()):
+        name = path.relative_to(site).as_posix()
+        if name not in (FILES, THUMBNAILS):  # the page does not load thumbnails
+            with open(path, "rb") as file:
+                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    listing = json.dumps(digests, indent=1)
+    version = hashlib.sha256(listing.encode()).hexdigest()[:16]
+    (site / FILES).write_text(f'self.VERSION = "{version}";\nself.FILES = {listing};\n', "utf-8")
 
 
 def _calibration(bundle: Bundle, naming: Naming) -> dict[str, Any]:

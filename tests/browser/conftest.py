@@ -11,11 +11,16 @@ import httpx
 import pytest
 
 from crystal_eyes.recognizer import Recognizer
+from crystal_eyes.recognizer.bundle import read_bundle
+from crystal_eyes.recognizer.places import released_folder
 from crystal_eyes.web.rendering import EXAMPLES
 from crystal_eyes.web.server import Server
 from crystal_eyes.web.settings import Settings
+from crystal_eyes.web.site import write_site
+from tests.browser.sites import build, serving_folder
 
 CHROMIUM = Path("/usr/bin/chromium")
+SITE_PATIENCE = 90_000  # ms, on a machine that does much else
 SETTINGS = Settings(port=0, max_upload_mb=1, max_pictures=3, max_heads=2)
 
 
@@ -70,3 +75,48 @@ def browser():
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", *camera])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def page_files(made_once):
+    return made_once("site_page", build)
+
+
+@pytest.fixture(scope="session")
+def released():
+    if released_folder() is None:
+        pytest.skip("this checkout has no released recognizer")
+    return read_bundle(released_folder())
+
+
+@pytest.fixture(scope="session")
+def site(made_once, page_files, released):
+    """A site with the released recognizer."""
+    return made_once("site", lambda folder: write_site(released, folder, page_files))
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    with serving_folder(site) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a site; no script may fail."""
+    contexts, errors = [], []
+
+    def visit(url, ready=True, **options):
+        contexts.append(browser.new_context(**options))
+        tab = contexts[-1].new_page()
+        tab.set_default_timeout(SITE_PATIENCE)
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.goto(url)
+        if ready:
+            tab.wait_for_selector("#pictures:not([disabled])")
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert errors == []

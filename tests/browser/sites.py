@@ -57,3 +57,11 @@ def serving_folder(folder: Path, headers: dict[str, str] | None = None) -> Itera
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def answered(tab, path):
+    """The article with the answer for a picture."""
+    before = tab.locator("article").count()
+    tab.set_input_files("#pictures", path)
+    tab.locator("article").nth(before).wait_for()  # the newest is the first
+    return tab.locator("article").first

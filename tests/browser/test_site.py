@@ -9,67 +9,11 @@ from PIL import Image
 
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.answers import who
-from crystal_eyes.recognizer.bundle import read_bundle
-from crystal_eyes.recognizer.places import released_folder
-from crystal_eyes.web.site import MANIFEST, write_site
-from tests.browser.sites import ISOLATED, build, can_build, serving_folder
+from crystal_eyes.web.site import MANIFEST
+from tests.browser.sites import ISOLATED, answered, can_build, serving_folder
 
 pytestmark = pytest.mark.skipif(not can_build(), reason="without Node.js and npm's packages the page can't be built")
-PATIENCE = 300_000  # ms, on a machine that does much else
 MAX_LOADED = 22_000_000  # bytes before the first answer
-
-
-@pytest.fixture(scope="session")
-def page_files(made_once):
-    return made_once("site_page", build)
-
-
-@pytest.fixture(scope="session")
-def released():
-    if released_folder() is None:
-        pytest.skip("this checkout has no released recognizer")
-    return read_bundle(released_folder())
-
-
-@pytest.fixture(scope="session")
-def site(made_once, page_files, released):
-    """A site with the released recognizer."""
-    return made_once("site", lambda folder: write_site(released, folder, page_files))
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    with serving_folder(site) as (url, _):
-        yield url
-
-
-@pytest.fixture
-def visit(browser):
-    """Opens a site; no script may fail."""
-    contexts, errors = [], []
-
-    def visit(url, ready=True):
-        contexts.append(browser.new_context())
-        tab = contexts[-1].new_page()
-        tab.set_default_timeout(PATIENCE)
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.goto(url)
-        if ready:
-            tab.wait_for_selector("#pictures:not([disabled])")
-        return tab
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
-def answered(tab, path):
-    """The article with the answer for a picture."""
-    before = tab.locator("article").count()
-    tab.set_input_files("#pictures", path)
-    tab.locator("article").nth(before).wait_for()  # the newest is the first
-    return tab.locator("article").first
 
 
 def test_a_picture_gets_the_names_that_python_finds(visit, address, released, example):

@@ -2,9 +2,10 @@
 
 import { fetchBundle, GLUE, type BundleFiles, type OnProgress } from "./recognizer/bundle.ts";
 import { UserError } from "./recognizer/messages.ts";
+import type { OwnCharacter } from "./recognizer/naming.ts";
 import type { Answer } from "./recognizer/answers.ts";
 import type { Source } from "./recognizer/decoding.ts";
-import type { Request, Response } from "./worker.ts";
+import type { Request, Response, Results } from "./worker.ts";
 import workerUrl from "./worker.ts?worker&url";
 
 const MEASURE = "recognize"; // in the browser's developer tools, and in benchmarks/web/run.py
@@ -12,14 +13,20 @@ const MAX_THREADS = 4; // more gain nothing with networks this small
 
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
 interface Waiting {
-  resolve(value: Answer | null): void;
+  resolve(value: never): void;
   reject(error: Error): void;
 }
 
 export interface Recognizer {
   readonly threads: number;
-  /** The heads in a picture, most confident first. Rejects with UserError, whose message is a sentence for the visitor. */
+  readonly encoder: string; // digest: embeddings of one encoder can't be compared with those of another
+  readonly characters: readonly [string, string, string][]; // of the bundle: character, series, original name
+  /** The heads in a picture, most confident first. Rejects with UserError. */
   recognize(picture: Source): Promise<Answer>;
+  /** What is kept of a picture to enroll a character from it. isCrop: the whole picture is the head. Rejects with UserError. */
+  measure(picture: Blob, isCrop: boolean): Promise<Results["measure"]>;
+  /** Name these characters too, in place of those given before. */
+  setOwn(own: OwnCharacter[]): Promise<void>;
 }
 
 /**
@@ -45,6 +52,8 @@ function forbidRequests(): void {
 
 class RecognizerWorker implements Recognizer {
   threads = 1;
+  encoder = "";
+  characters: Results["open"] = [];
   private readonly worker: Worker;
   private readonly waiting = new Map<number, Waiting>();
   private count = 0;
@@ -57,11 +66,11 @@ class RecognizerWorker implements Recognizer {
     this.worker.onmessage = ({ data }: MessageEvent<Response>) => {
       const waiting = this.waiting.get(data.id);
       this.waiting.delete(data.id);
-      if ("error" in data) waiting?.reject(new UserError(data.error));
-      else waiting?.resolve(data.value);
+      if ("error" in data) waiting?.reject(new UserError(data.error, data.values));
+      else waiting?.resolve(data.value as never);
     };
     this.worker.onerror = (event) => {
-      const error = new UserError(`Recognition could not be started in this browser${event.message ? `: ${event.message}` : ""}.`);
+      const error = new UserError("error.start", { why: event.message || "worker" });
       for (const waiting of this.waiting.values()) waiting.reject(error);
       this.waiting.clear();
     };
@@ -70,18 +79,27 @@ class RecognizerWorker implements Recognizer {
   async open(loaded: BundleFiles, glue: string, threads: number): Promise<void> {
     this.threads = threads;
     const buffers = Object.values(loaded.files).map((file) => file.buffer as ArrayBuffer);
-    await this.ask({ kind: "open", loaded, glue, threads }, buffers);
+    this.encoder = loaded.manifest.encoder_digest;
+    this.characters = await this.ask<"open">({ kind: "open", loaded, glue, threads }, buffers);
   }
 
   async recognize(picture: Source): Promise<Answer> {
     const start = performance.now();
-    const answer = (await this.ask({ kind: "recognize", picture }))!;
+    const answer = await this.ask<"recognize">({ kind: "recognize", picture });
     performance.clearMeasures(MEASURE);
     performance.measure(MEASURE, { start });
     return answer;
   }
 
-  private ask(request: Unnumbered<Request>, moved: Transferable[] = []): Promise<Answer | null> {
+  measure(picture: Blob, isCrop: boolean): Promise<Results["measure"]> {
+    return this.ask<"measure">({ kind: "measure", picture, isCrop });
+  }
+
+  async setOwn(own: OwnCharacter[]): Promise<void> {
+    await this.ask<"setOwn">({ kind: "setOwn", own });
+  }
+
+  private ask<Kind extends keyof Results>(request: Unnumbered<Request>, moved: Transferable[] = []): Promise<Results[Kind]> {
     const id = this.count++;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });

@@ -1,49 +1,156 @@
 import { loadBundle, type Recognizer } from "./client.ts";
-import { showAnswer, showFailure } from "./show.ts";
+import { keepOffline, type Offline } from "./offline.ts";
+import type { Answer } from "./recognizer/answers.ts";
+import type { WordKey } from "./recognizer/messages.ts";
+import { showDesign } from "./views/design.ts";
+import { failureArticle } from "./views/elements.ts";
+import { OwnCharacters } from "./views/mine.ts";
+import { showWho } from "./views/who.ts";
+import { currentLanguage, LANGUAGES, rememberedLanguage, rememberLanguage, say, sayError, setLanguage } from "./words.ts";
+
+type View = "who" | "design" | "mine";
+const VIEWS: readonly View[] = ["who", "design", "mine"];
+type Shown = { file: File; answer: Answer } | { file: File; error: unknown };
 
 const one = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
 const [progress, loading, status, input, answers] = [
   one<HTMLProgressElement>("progress"), one("loading"), one("status"), one<HTMLInputElement>("pictures"), one("answers"),
 ];
+let recognizer: Recognizer | null = null;
+let own: OwnCharacters | null = null;
+let view: View = "who";
+let shown: Shown[] = []; // newest first
+let statusText = () => "";
+
+function main(): void {
+  setLanguage(rememberedLanguage());
+  const choice = one<HTMLSelectElement>("language");
+  choice.append(...Object.entries(LANGUAGES).map(([tag, words]) => new Option(String(words.language), tag)));
+  for (const option of choice.options) option.lang = option.value;
+  choice.value = currentLanguage();
+  choice.addEventListener("change", () => {
+    rememberLanguage(choice.value);
+    sayEverything();
+  });
+  window.addEventListener("hashchange", () => showView());
+  sayEverything();
+  void start();
+}
 
 async function start(): Promise<void> {
-  let recognizer: Recognizer;
+  let offline: Offline;
   try {
+    offline = await keepOffline();
     recognizer = await loadBundle(document.baseURI, (loaded, total) => {
       progress.value = total ? loaded / total : 0;
     });
   } catch (error) {
-    status.textContent = (error as Error).message;
+    setStatus(() => sayError(error));
     return;
   } finally {
     loading.hidden = true;
   }
-  status.textContent = "Ready.";
+  try {
+    own = await OwnCharacters.open(recognizer, () => void answerAgain());
+  } catch (error) {
+    one("outcome").textContent = sayError(error);
+  }
+  listen();
+  setStatus(() => say("ready"));
+  setReady((await offline.isComplete()) ? "ready.offline" : "ready.online");
+}
+
+function listen(): void {
   input.disabled = false;
-  const answer = async (files: Iterable<File>) => {
-    for (const file of files) await recognize(recognizer, file);
-  };
   input.addEventListener("change", () => {
-    void answer([...(input.files ?? [])]).then(() => (input.value = ""));
+    void answerAll([...(input.files ?? [])]).then(() => (input.value = ""));
   });
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    void answer(event.dataTransfer?.files ?? []);
+    given([...(event.dataTransfer?.files ?? [])]);
   });
-  document.addEventListener("paste", (event) => void answer(event.clipboardData?.files ?? []));
+  document.addEventListener("paste", (event) => given([...(event.clipboardData?.files ?? [])]));
 }
 
-async function recognize(recognizer: Recognizer, file: File): Promise<void> {
-  status.textContent = `Recognizing ${file.name}…`;
+/** Dropped or pasted files belong to the view that is shown. */
+function given(files: File[]): void {
+  if (view !== "mine") return void answerAll(files);
+  const transfer = new DataTransfer();
+  for (const file of files) transfer.items.add(file);
+  if (files.length) one<HTMLInputElement>("heads").files = transfer.files;
+}
+
+let readyKey: WordKey = "ready";
+let working = 0;
+
+function setReady(key: WordKey): void {
+  readyKey = key;
+  if (!working) setStatus(() => say(readyKey));
+}
+
+async function answerAll(files: File[]): Promise<void> {
+  working++;
+  for (const file of files) {
+    setStatus(() => say("working", { name: file.name }));
+    shown = [await answered(file), ...shown];
+    showAnswers();
+  }
+  if (!--working) setStatus(() => say(readyKey));
+}
+
+async function answered(file: File): Promise<Shown> {
   try {
-    const answer = await recognizer.recognize(file);
-    answers.prepend(showAnswer(file, answer));
-    status.textContent = "Ready.";
+    return { file, answer: await recognizer!.recognize(file) };
   } catch (error) {
-    answers.prepend(showFailure(file.name, (error as Error).message));
-    status.textContent = "Ready.";
+    return { file, error };
   }
 }
 
-void start();
+/** Own characters have changed: the same pictures may show them. */
+async function answerAgain(): Promise<void> {
+  const before = shown;
+  const after = await Promise.all(before.map(({ file }) => answered(file)));
+  shown = shown.map((one) => after[before.indexOf(one)] ?? one);
+  showAnswers();
+}
+
+function showAnswers(): void {
+  answers.replaceChildren(
+    ...shown.map((one) => {
+      if ("error" in one) return failureArticle(one.file.name, sayError(one.error));
+      if (view === "design") return showDesign(one.file, one.answer, recognizer!.characters.length);
+      return showWho(one.file, one.answer);
+    }),
+  );
+}
+
+function showView(): void {
+  view = VIEWS.find((name) => location.hash === `#${name}`) ?? "who";
+  for (const name of VIEWS) {
+    const link = one(`view-${name}`);
+    if (name === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  one("intro").textContent = say(`intro.${view}`);
+  one("ask").hidden = view === "mine";
+  one("mine").hidden = view !== "mine";
+  showAnswers();
+}
+
+function setStatus(text: () => string): void {
+  statusText = text;
+  status.textContent = text();
+}
+
+/** All words of the page, in the language that is set. */
+function sayEverything(): void {
+  document.documentElement.lang = currentLanguage();
+  for (const part of document.querySelectorAll<HTMLElement>("[data-say]")) part.textContent = say(part.dataset["say"] as WordKey);
+  for (const part of document.querySelectorAll<HTMLElement>("[data-label]")) part.ariaLabel = say(part.dataset["label"] as WordKey);
+  status.textContent = statusText();
+  own?.show();
+  showView();
+}
+
+main();

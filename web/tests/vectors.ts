@@ -44,6 +44,7 @@ export interface HeadCase {
   box: Box | null;
   head: StoredPicture;
   monochrome: boolean;
+  hashes: string[]; // of the head and of its mirror image
 }
 
 interface StoredSize {

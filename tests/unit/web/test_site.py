@@ -1,7 +1,9 @@
 """The folder that `crystal-eyes web` writes."""
 
 import gzip
+import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -122,3 +124,24 @@ def test_without_a_built_page_one_line_says_what_to_do(monkeypatch, tmp_path, ca
         == "crystal-eyes: this installation has no built web page: run `make web`, which needs Node.js, or install a wheel\n"
     )
     assert not (tmp_path / "site").exists()
+
+
+def test_the_service_worker_is_told_every_file_that_a_visitor_loads(built, bundle_folder, tmp_path):
+    out = tmp_path / "site"
+    site.write_site(read_bundle(bundle_folder), out, built)
+    version, files = listed(out)
+    paths = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert files.keys() == paths - {site.FILES, site.THUMBNAILS}
+    assert all(hashlib.sha256((out / name).read_bytes()).hexdigest() == digest for name, digest in files.items())
+    site.write_site(read_bundle(bundle_folder), out, built)
+    assert listed(out) == (version, files)  # the same content is no update
+    (built / "index.html").write_text("<!doctype html><title>new</title>")
+    site.write_site(read_bundle(bundle_folder), out, built)
+    assert listed(out)[0] != version
+
+
+def listed(folder):
+    version, files = re.fullmatch(
+        r'self\.VERSION = "(\w+)";\nself\.FILES = (.*);\n', (folder / site.FILES).read_text(), re.S
+    ).groups()
+    return version, json.loads(files)

@@ -1,8 +1,8 @@
-// The answer for one picture, with the fields of `crystal-eyes recognize --json`: crystal_eyes/recognizer/answers.py.
+// The answer for one picture, with the fields of `crystal-eyes recognize --json`: crystal_eyes/recognizer/answers.py. Its
+// sentences are in src/sentences.ts, because they depend on the visitor's language.
 
 import type { Box } from "./boxes.ts";
 import { verdict, type Verdict } from "./calibration.ts";
-import { round } from "./numbers.ts";
 
 export interface Candidate {
   character: string;
@@ -40,7 +40,6 @@ export interface HeadValues {
 
 export interface Head extends HeadValues {
   verdict: Verdict;
-  sentence: string;
 }
 
 export interface Answer {
@@ -50,28 +49,7 @@ export interface Answer {
 }
 
 export function head(values: HeadValues): Head {
-  const found = verdict(values.p_value, values.stranger_share);
-  return { ...values, verdict: found, sentence: sentence(values, found) };
-}
-
-function sentence(head: HeadValues, found: Verdict): string {
-  const sketch = head.monochrome ? " Line art and gray pictures give less reliable answers than colored ones." : "";
-  if (found === "unknown") {
-    return (
-      `Unlike everything in this catalogue: ${of100(head.p_value)} in 100 heads that it names right are this ` +
-      `dissimilar. The nearest character is ${who(head.nearest[0]!)}.${sketch}`
-    );
-  }
-  if (found === "known") {
-    return (
-      `Close to ${who(head.candidates[0]!)}: ${of100(head.stranger_share)} in 100 heads of characters outside this ` +
-      `catalogue come this close to a character in it.${sketch}`
-    );
-  }
-  return (
-    `Not certain: this may be ${who(head.candidates[0]!)} or a character outside this catalogue; ` +
-    `${of100(head.stranger_share)} in 100 heads of characters outside it come as close to one in it.${sketch}`
-  );
+  return { ...values, verdict: verdict(values.p_value, values.stranger_share) };
 }
 
 /** The character and, unless the name already says it, the series. */
@@ -81,8 +59,4 @@ export function who(one: { character: string; series: string }): string {
 
 export function fullName(character: string, series: string): string {
   return !series || character.includes(`(${series})`) ? character : `${character} (${series})`;
-}
-
-function of100(share: number): string {
-  return share < 0.01 ? "fewer than 1" : String(round(100 * share));
 }

@@ -17,7 +17,7 @@ type PartName = (typeof PARTS)[number];
 
 export interface Manifest {
   format: number;
-  source: string; // digest of the bundle
+  encoder_digest: string; // embeddings of one encoder can't be compared with those of another
   // confidence: minimum of a head; calibration: null where confidences are the network's own numbers
   detector: { image_size: number; confidence: number; calibration: Platt | null };
   encoder: { image_size: number; embedding_size: number };
@@ -56,14 +56,14 @@ export interface Bundle {
 
 export type OnProgress = (loaded: number, total: number) => void; // bytes
 
-/** Load the files of a site. url: of the site's folder. Throws UserError with a sentence for the visitor. */
+/** Load the files of a site. url: of the site's folder. Throws UserError. */
 export async function fetchBundle(url: string, onProgress: OnProgress = () => {}): Promise<BundleFiles> {
   const response = await get(new URL(MANIFEST, url));
   let manifest: Manifest;
   try {
     manifest = (await response.json()) as Manifest;
   } catch {
-    throw new UserError("The list of this site's files can't be read: its bundle was not written completely.");
+    throw new UserError("error.manifest");
   }
   requireFormat(manifest);
   const wanted = [RUNTIME, ...PARTS.map(path)];
@@ -83,8 +83,8 @@ export async function fetchBundle(url: string, onProgress: OnProgress = () => {}
 
 export function requireFormat(manifest: Manifest): void {
   if (manifest.format !== FORMAT) {
-    const remedy = manifest.format > FORMAT ? "reload the page to get its new version" : "write the site anew";
-    throw new UserError(`This site's bundle has format ${manifest.format}, the page reads format ${FORMAT}: ${remedy}.`);
+    const key = manifest.format > FORMAT ? "error.format.new" : "error.format.old";
+    throw new UserError(key, { format: String(manifest.format), known: FORMAT });
   }
 }
 
@@ -114,9 +114,9 @@ async function get(url: URL): Promise<Response> {
   try {
     response = await fetch(url);
   } catch {
-    throw new UserError(`${url.pathname} could not be loaded: check the connection and reload the page.`);
+    throw new UserError("error.connection", { name: url.pathname });
   }
-  if (!response.ok) throw new UserError(`${url.pathname} is missing on this site (status ${response.status}): write the site anew.`);
+  if (!response.ok) throw new UserError("error.missing", { name: url.pathname, status: String(response.status) });
   return response;
 }
 
@@ -131,9 +131,9 @@ async function readAll(response: Response, size: number, name: string, onBytes: 
       onBytes(next.value.length);
     }
   } catch {
-    throw new UserError(`The connection was lost while ${name} was loaded: reload the page.`);
+    throw new UserError("error.connection.lost", { name });
   }
-  if (size && length !== size) throw new UserError(`${name} has ${length} bytes instead of ${size}: reload the page.`);
+  if (size && length !== size) throw new UserError("error.size", { name, found: length, expected: size });
   const data = new Uint8Array(length);
   let place = 0;
   for (const one of parts) {

@@ -9,7 +9,7 @@ const BAND = 4_000_000; // pixels that are read from the canvas at a time
 
 export type Source = Blob | ImageBitmap | ImageData;
 
-/** Throws UserError with a sentence for the visitor. */
+/** Throws UserError. */
 export async function decode(source: Source): Promise<Pixels> {
   const isBlob = source instanceof Blob;
   const bitmap = source instanceof ImageBitmap ? source : await bitmapOf(source);
@@ -18,14 +18,14 @@ export async function decode(source: Source): Promise<Pixels> {
     return pixelsOf(bitmap);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`The picture has ${bitmap.width} × ${bitmap.height} pixels, too many for the memory of this device.`);
+    throw new UserError("error.picture.memory", { width: String(bitmap.width), height: String(bitmap.height) });
   } finally {
     if (isBlob) bitmap.close();
   }
 }
 
 async function bitmapOf(source: Blob | ImageData): Promise<ImageBitmap> {
-  if (source instanceof Blob && !source.size) throw new UserError("The file is empty.");
+  if (source instanceof Blob && !source.size) throw new UserError("error.picture.empty");
   try {
     return await createImageBitmap(source, {
       imageOrientation: "from-image",
@@ -34,17 +34,13 @@ async function bitmapOf(source: Blob | ImageData): Promise<ImageBitmap> {
     });
   } catch {
     const known = source instanceof Blob && (await isKnownFormat(source));
-    throw new UserError(
-      known
-        ? "The picture is damaged, or too large for this browser."
-        : "This is not a PNG, JPEG, WebP, AVIF, GIF or BMP picture.",
-    );
+    throw new UserError(known ? "error.picture.damaged" : "error.picture.format");
   }
 }
 
 function requireUsable(width: number, height: number): void {
   if (width * height > MAX_PIXELS) {
-    throw new UserError(`The picture is too large: ${width} × ${height} pixels, at most ${MAX_PIXELS / 1e6} million.`);
+    throw new UserError("error.picture.large", { width: String(width), height: String(height), most: MAX_PIXELS / 1e6 });
   }
 }
 

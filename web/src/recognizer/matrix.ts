@@ -25,7 +25,7 @@ export class Matrix {
     const length = isOld ? view.getUint16(8, true) : view.getUint32(8, true);
     const header = new TextDecoder("latin1").decode(file.subarray(start, start + length));
     const found = /'descr': '([^']+)', 'fortran_order': False, 'shape': \((\d+), (\d+)\)/.exec(header);
-    if (!found) throw new UserError(`${name} is not a table of numbers that this page can read.`);
+    if (!found) throw new UserError("error.table", { name });
     const [type, rows, columns] = [found[1]!, Number(found[2]), Number(found[3])];
     const body = file.slice(start + length);
     if (type === "|i1") {
@@ -33,7 +33,7 @@ export class Matrix {
       return new Matrix(rows, columns, data, rowLengths(data, rows, columns));
     }
     if (type === "<f4") return new Matrix(rows, columns, new Float32Array(body.buffer));
-    if (type !== "<f2") throw new UserError(`${name} holds numbers of type ${type}, which this page can't read.`);
+    if (type !== "<f2") throw new UserError("error.numbers", { name, type });
     return new Matrix(rows, columns, Float32Array.from(new Uint16Array(body.buffer), fromHalfBits));
   }
 

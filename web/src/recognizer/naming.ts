@@ -1,10 +1,11 @@
 // Embeddings to calibrated answers: crystal_eyes/recognizer/naming.py.
 
 import type { LikelySeries } from "./answers.ts";
+import { fullName } from "./answers.ts";
 import type { Bundle, Known } from "./bundle.ts";
 import { Calibration, knownProbability } from "./calibration.ts";
 import { cohortOf, EnrolledUnlikeness } from "./enrolled.ts";
-import type { Matrix } from "./matrix.ts";
+import { Matrix } from "./matrix.ts";
 import type { Session } from "./session.ts";
 import { unlikeness, type Evidence } from "./unlikeness.ts";
 
@@ -16,8 +17,18 @@ export interface Named {
   strangerShare: number;
 }
 
+/** A character that the visitor has added: crystal_eyes/recognizer/enrollment.py. */
+export interface OwnCharacter {
+  character: string;
+  series: string; // "" where unknown
+  heads: { embedding: Float32Array; monochrome: boolean }[];
+}
+
 export class Naming {
-  readonly known: Known;
+  known: Known; // with the characters of setOwn
+  private readonly catalogue: Known;
+  private ownMeans: Matrix;
+  private ownGallery: Matrix;
   private readonly means: Matrix;
   private readonly gallery: Matrix;
   private readonly color: Calibration;
@@ -29,7 +40,8 @@ export class Naming {
     private readonly classifier: Session,
     bundle: Bundle,
   ) {
-    this.known = bundle.known;
+    this.known = this.catalogue = bundle.known;
+    this.ownMeans = this.ownGallery = Matrix.ofRows([], bundle.means.columns);
     this.means = bundle.means;
     this.gallery = bundle.gallery;
     const { calibration } = bundle.known;
@@ -38,6 +50,22 @@ export class Naming {
     const enrolled = calibration.enrolled_unlikeness;
     this.enrolledUnlikeness = enrolled ? new EnrolledUnlikeness(enrolled) : null;
     this.trainedReferences = this.known.labels.filter((label) => label < this.known.trained).length;
+  }
+
+  /** Name these characters too, in place of those given before; none that the bundle was trained on. */
+  setOwn(own: OwnCharacter[]): void {
+    const { characters, trained, only_line, labels } = this.catalogue;
+    const known = new Set(characters.slice(0, trained).map(([character, series]) => fullName(character, series)));
+    const added = own.filter((one) => one.heads.length && !known.has(fullName(one.character, one.series)));
+    const columns = this.means.columns;
+    this.ownMeans = Matrix.ofRows(added.map(({ heads }) => meanEmbedding(heads.map((head) => head.embedding))), columns);
+    this.ownGallery = Matrix.ofRows(added.flatMap(({ heads }) => heads.map((head) => head.embedding)), columns);
+    this.known = {
+      ...this.catalogue,
+      characters: [...characters, ...added.map((one): [string, string, string] => [one.character, one.series, ""])],
+      only_line: [...only_line, ...added.map(({ heads }) => heads.every((head) => head.monochrome))],
+      labels: [...labels, ...added.flatMap(({ heads }, place) => heads.map(() => characters.length + place))],
+    };
   }
 
   /** The answer for a head. embedding: unit length; monochrome: whether the head is line art or gray. */
@@ -90,13 +118,28 @@ export class Naming {
 
   private async evidence(embedding: Float32Array): Promise<Evidence> {
     const { data } = await this.classifier.run("embeddings", "float32", embedding, [1, embedding.length]);
-    const toMeans = this.means.cosines(embedding);
+    const toMeans = joined(this.means.cosines(embedding), this.ownMeans.cosines(embedding));
     const { slope, intercept } = this.known.calibration.enrolled_logits;
     const logits = new Float32Array(toMeans.length);
     logits.set(data);
     for (let label = data.length; label < logits.length; label++) logits[label] = slope * toMeans[label]! + intercept;
-    return { logits, toMeans, toGallery: this.gallery.cosines(embedding) };
+    return { logits, toMeans, toGallery: joined(this.gallery.cosines(embedding), this.ownGallery.cosines(embedding)) };
   }
+}
+
+/** Unit length: the mean of embeddings. */
+function meanEmbedding(embeddings: Float32Array[]): Float32Array {
+  const mean = new Float32Array(embeddings[0]!.length);
+  for (const one of embeddings) one.forEach((value, place) => (mean[place]! += value / embeddings.length));
+  const length = Math.max(1e-12, Math.hypot(...mean));
+  return mean.map((value) => value / length);
+}
+
+function joined(first: Float32Array, second: Float32Array): Float32Array {
+  const out = new Float32Array(first.length + second.length);
+  out.set(first);
+  out.set(second, first.length);
+  return out;
 }
 
 function firstLargest(values: Float64Array): number {

@@ -9,7 +9,7 @@ export async function unzip(data: Uint8Array, name: string): Promise<Uint8Array>
     const stream = new Blob([data as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   } catch {
-    throw new UserError(`${name} is damaged: reload the page.`);
+    throw new UserError("error.damaged", { name });
   }
 }
 

@@ -6,7 +6,7 @@ import { Detector } from "./detector.ts";
 import { Encoder } from "./encoder.ts";
 import { findHeads, type FoundHead, type Search } from "./finding.ts";
 import { isMonochrome } from "./imageStats.ts";
-import { Naming, type Named } from "./naming.ts";
+import { Naming, type Named, type OwnCharacter } from "./naming.ts";
 import { largest } from "./numbers.ts";
 import type { Pixels } from "./pixels.ts";
 import { openSession } from "./session.ts";
@@ -45,6 +45,17 @@ export class Recognizer {
   /** Embeddings of head crops of any size: unit length. */
   embed(heads: Pixels[]): Promise<Float32Array[]> {
     return this.encoder.embed(heads);
+  }
+
+  /** Name these characters too, in place of those given before. */
+  setOwn(own: OwnCharacter[]): void {
+    this.naming.setOwn(own);
+  }
+
+  /** A found head, named, with its embedding. */
+  async measure(found: FoundHead): Promise<{ head: Head; embedding: Float32Array }> {
+    const [embedding] = await this.embed([found.picture]);
+    return { head: await this.nameHead(found, embedding!), embedding: embedding! };
   }
 
   private async nameHead(found: FoundHead, embedding: Float32Array): Promise<Head> {

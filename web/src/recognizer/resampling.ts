@@ -16,12 +16,20 @@ export const BICUBIC: Kernel = {
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5 : 0;
   },
 };
+export const LANCZOS: Kernel = {
+  radius: 3,
+  value: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0),
+};
 export const BOX: Kernel = {
   radius: 0.5,
   value: (distance) => (distance > -0.5 && distance <= 0.5 ? 1 : 0),
 };
 
 const PRECISION = 22; // bits of the weights after the point: 32 - 8 of a channel - 2 for sums beyond it
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
+}
 
 interface Weights {
   starts: Int32Array; // by target pixel: its first source pixel

@@ -70,7 +70,7 @@ export function unlikeness(by: StoredUnlikeness, evidence: Evidence): number {
   let sum = 0;
   by.names.forEach((name, place) => {
     const score = SCORES[name];
-    if (!score) throw new UserError(`The bundle uses the score ${name}, which this page does not know: update the site.`);
+    if (!score) throw new UserError("error.score", { name });
     sum += ((score(evidence) - by.shifts[place]!) / by.scales[place]!) * (by.weights?.[place] ?? 1);
   });
   return roundTo(sum, 5);

@@ -1,0 +1,74 @@
+"""What `crystal-eyes enroll` does in the bundle that it changes, and what it says."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from crystal_eyes.console import one_text_line, say_line
+from crystal_eyes.errors import UserError
+from crystal_eyes.recognizer import enrollment, enrollment_file
+from crystal_eyes.recognizer.bundle import Bundle
+from crystal_eyes.recognizer.text import enrolled_lines
+
+
+def require_one_task(options: argparse.Namespace) -> None:
+    """Raise UserError if the options ask for nothing, or for several things at once."""
+    files = [name for name, path in (("--from", options.file), ("--to", options.to)) if path]
+    single = options.character or options.series or options.remove or options.rename is not None or options.heads
+    if files and (single or len(files) > 1 or (options.to and options.output)):
+        also = "" if options.to else " and --output"
+        raise UserError(f"{files[0]} is about all characters of a file, and goes with --bundle{also} only")
+    if not files and not options.character:
+        raise UserError("say whom with --character NAME, or give a file with --from FILE or --to FILE")
+    if (options.remove or options.rename is not None) and (options.heads or (options.remove and options.rename is not None)):
+        raise UserError("--remove, --rename NEW and pictures exclude each other: give one of them")
+
+
+def change(options: argparse.Namespace, folder: Path, shown: Path, pictures: Sequence[Path]) -> int:
+    """Do what was asked for in the bundle in folder, say what was done, and return the exit code.
+
+    shown: the bundle as the user calls it. Raises UserError: nothing was changed.
+    """
+    if options.file:
+        return _enroll_file(options.file, folder, shown)
+    if options.remove:
+        enrollment.remove(folder, options.character, options.series)
+        say_line(f"{options.character} was removed from {shown}")
+    elif options.rename is not None:
+        new = enrollment.rename(folder, options.character, options.series, options.rename)
+        say_line(f"{options.character} is now {new} in {shown}")
+    else:
+        _say_result(enrollment.enroll(folder, options.character, options.series, pictures, options.head), shown)
+    return 0
+
+
+def _enroll_file(file: Path, folder: Path, shown: Path) -> int:
+    """Each character is added or not as a whole; 1 if one was not."""
+    characters = enrollment_file.read(file)
+    if not characters:
+        raise UserError(f"{file} contains no characters")
+    errors = []
+    for result in enrollment_file.enroll_all(folder, characters):
+        if isinstance(result, UserError):
+            errors.append(str(result))
+        else:
+            _say_result(result, shown)
+    if len(errors) == len(characters):
+        raise UserError(
+            errors[0] if len(errors) == 1 else f"none of {len(errors)} characters was added; of the first: {errors[0]}"
+        )
+    for line in errors:
+        print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+def write_file(bundle: Bundle, file: Path) -> None:
+    """Write the enrolled characters to a new file, and say how many. Raises UserError, without writing."""
+    count = enrollment_file.write(bundle, file)
+    say_line(f"{'1 character was' if count == 1 else f'{count} characters were'} written to {file}")
+
+
+def _say_result(result: enrollment.Enrollment, shown: Path) -> None:
+    for line in enrolled_lines(result, str(shown)):
+        say_line(line)

@@ -1,0 +1,93 @@
+"""The file in which enrolled characters are passed on: from a bundle to the page of `crystal-eyes web`, and back.
+
+JSON, the same as web/src/own/file.ts reads and writes: kind, format, and for each character its name, series and heads (the
+name of the picture, and the head's picture, WebP or PNG in base64). It holds no embeddings: whoever reads it makes them with
+his own encoder.
+"""
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crystal_eyes.errors import UserError
+from crystal_eyes.names import normalize_name, normalize_text
+from crystal_eyes.recognizer.bundle import Bundle
+from crystal_eyes.recognizer.enrollment import Enrollment, HeadCrop, described, enroll
+from crystal_eyes.recognizer.gallery import Gallery
+
+KIND, FORMAT = "crystal-eyes characters", 1
+MAX_BYTES = 200_000_000
+
+
+@dataclass(frozen=True)
+class Filed:
+    """A character of such a file."""
+
+    character: str
+    series: str  # "" where unknown
+    heads: list[HeadCrop]
+
+
+def read(path: Path) -> list[Filed]:
+    """The characters in a file. Raises UserError: not such a file, of a newer format, damaged, too large, or a bad name."""
+    if path.stat().st_size > MAX_BYTES:
+        raise UserError(f"{path} is too large for a file of characters: at most {MAX_BYTES // 1_000_000} MB")
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        is_kind = found["kind"] == KIND
+    except (ValueError, KeyError, TypeError, RecursionError):
+        is_kind = False
+    if not is_kind:
+        raise UserError(f"{path} is not a file of characters that Crystal Eyes has written")
+    if found.get("format") != FORMAT:
+        raise UserError(f"{path} has format {found.get('format')}, this version reads {FORMAT}: update crystal-eyes")
+    try:
+        return [_character(one) for one in found["characters"]]
+    except (KeyError, TypeError, AttributeError, binascii.Error, UnicodeEncodeError) as error:
+        raise UserError(f"{path} is damaged ({type(error).__name__}: {error}): save it again") from None
+
+
+def _character(values: dict[str, Any]) -> Filed:
+    heads = [HeadCrop(str(one["name"]), base64.b64decode(one["picture"], validate=True)) for one in values["heads"]]
+    return Filed(normalize_name(values["character"]), normalize_text(values["series"]), heads)
+
+
+def enroll_all(folder: Path, characters: list[Filed]) -> Iterator[Enrollment | UserError]:
+    """Enroll each character of a file into the bundle in folder, or yield why it was not."""
+    for one in characters:
+        try:
+            yield enroll(folder, one.character, one.series, one.heads)
+        except UserError as error:
+            yield error
+
+
+def write(bundle: Bundle, path: Path) -> int:
+    """Write all characters that were enrolled into a bundle to a new file. Returns their number.
+
+    Raises UserError, without writing: there are none, or the file exists.
+    """
+    if path.exists():
+        raise UserError(f"{path} already exists: choose a new name")
+    characters = [_filed(folder) for folder in bundle.enrolled]
+    if not characters:
+        raise UserError(f"no character was enrolled into {bundle.folder}: there is nothing to write to {path}")
+    text = json.dumps({"kind": KIND, "format": FORMAT, "characters": characters}, indent=1, ensure_ascii=False)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text + "\n", "utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return len(characters)
+
+
+def _filed(folder: Path) -> dict[str, Any]:
+    values, thumbnails = described(folder), Gallery([folder]).thumbnails
+    names = [*values.get("pictures", []), *[""] * len(thumbnails)]  # older bundles name none
+    heads = [{"name": name, "picture": base64.b64encode(data).decode()} for name, data in zip(names, thumbnails)]
+    return {"character": values["character"], "series": values["series"], "heads": heads}
