@@ -30,9 +30,12 @@ THUMBNAILS = "bundle/thumbnails.bin"
 FILES = "files.js"  # what the service worker, web/src/serviceWorker.ts, keeps for use without a connection
 
 
-def page_folder() -> Path | None:
-    """The built page; None if this installation has none."""
-    return next((folder for folder in FOLDERS if (folder / PAGE).is_file()), None)
+def page_folder() -> Path:
+    """The built page. Raises UserError: this installation has none."""
+    for folder in FOLDERS:
+        if (folder / PAGE).is_file():
+            return folder
+    raise UserError("this installation has no built web page: run `make web`, which needs Node.js, or install a wheel")
 
 
 def write_site(bundle: Bundle, folder: Path, page: Path) -> dict[str, int]:
