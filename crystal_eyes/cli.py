@@ -26,7 +26,7 @@ from crystal_eyes.recognizer.default import VARIABLE, Chosen, NoBundleError, cho
 from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.recognizer.released import enrollment_folder
-from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, enrolled_lines, known_line
+from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, known_line
 from crystal_eyes.stores import limit_patience
 from crystal_eyes.web import site
 
