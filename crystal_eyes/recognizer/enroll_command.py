@@ -1,9 +1,9 @@
 """What `crystal-eyes enroll` does in the bundle that it changes, and what it says."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from crystal_eyes.console import one_text_line, say_line
 from crystal_eyes.errors import UserError
@@ -12,7 +12,7 @@ from crystal_eyes.recognizer.bundle import Bundle
 from crystal_eyes.recognizer.text import enrolled_lines
 
 
-def require_one_task(options: argparse.Namespace) -> None:
+def require_one_task(options: Any) -> None:
     """Raise UserError if the options ask for nothing, or for several things at once."""
     files = [name for name, path in (("--from", options.file), ("--to", options.to)) if path]
     single = options.character or options.series or options.remove or options.rename is not None or options.heads
@@ -25,7 +25,7 @@ def require_one_task(options: argparse.Namespace) -> None:
         raise UserError("--remove, --rename NEW and pictures exclude each other: give one of them")
 
 
-def change(options: argparse.Namespace, folder: Path, shown: Path, pictures: Sequence[Path]) -> int:
+def change(options: Any, folder: Path, shown: Path, pictures: Sequence[Path]) -> int:
     """Do what was asked for in the bundle in folder, say what was done, and return the exit code.
 
     shown: the bundle as the user calls it. Raises UserError: nothing was changed.

@@ -53,7 +53,8 @@ def test_an_update_replaces_what_was_kept_and_loads_only_what_changed(visit, sit
         asked.clear()
         tab.reload()  # still the old page; the new one is loaded meanwhile
         said(tab, OFFLINE)
-        tab.wait_for_function("navigator.serviceWorker.getRegistration().then(one => !one.waiting && !one.installing)")
+        version = re.findall(r'VERSION = "(\w+)"', (copy / "files.js").read_text())[0]
+        tab.wait_for_function("v => caches.keys().then(names => names.length === 1 && names[0].endsWith(v))", arg=version)
         tab.context.set_offline(True)
         tab.reload()
         tab.wait_for_selector("#new")

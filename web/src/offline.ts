@@ -16,7 +16,8 @@ export async function keepOffline(): Promise<Offline> {
       navigator.serviceWorker.addEventListener("controllerchange", () => resolve(), { once: true }),
     );
     const registration = await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
-    if (!navigator.serviceWorker.controller) {
+    if (navigator.serviceWorker.controller) void registration.update().catch(() => {}); // without a connection there is no update
+    else {
       await Promise.race([controlled, failed(registration), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
     }
     return { isComplete: () => isComplete(registration) };
