@@ -5,7 +5,7 @@ from crystal_eyes.collection import grouping
 from crystal_eyes.collection.grouping import group, nearest
 
 
-def drawn(sizes: list[int], seed: int = 0, width: int = 64, noise: float = 0.08) -> tuple[np.ndarray, np.ndarray]:
+def drawn(sizes: list[int], seed: int = 0, width: int = 64, noise: float = 0.06) -> tuple[np.ndarray, np.ndarray]:
     """Heads of characters of these sizes, in random order: embeddings around a random direction each, and characters."""
     rng = np.random.default_rng(seed)
     truth = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))

@@ -6,10 +6,11 @@ import json
 import re
 
 import numpy as np
+import onnx
 import pytest
 
 from crystal_eyes.cli import main
-from crystal_eyes.detector.calibration import Calibration
+from crystal_eyes.detector.calibration import ENTRY, Calibration
 from crystal_eyes.detector.fit_calibration import store
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.errors import UserError
@@ -73,6 +74,12 @@ def test_enrolled_characters_are_part_of_the_site_and_that_is_said(built, bundle
     assert known["labels"].count(known["trained"]) == 2 and len(known["only_line"]) == 1
 
 
+def without_calibration(path):
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {one.key: one.value for one in model.metadata_props if one.key != ENTRY})
+    onnx.save(model, path)
+
+
 def test_a_site_says_how_its_detector_is_calibrated(built, bundle_folder, tmp_path):
     copy_bundle(bundle_folder, tmp_path / "bundle")
     bundle = read_bundle(tmp_path / "bundle")
@@ -82,7 +89,9 @@ def test_a_site_says_how_its_detector_is_calibrated(built, bundle_folder, tmp_pa
     ]:
         if calibration:
             store(tmp_path / "bundle" / DETECTOR, calibration)
-            bundle.relist(list(bundle.listing["files"]))
+        else:
+            without_calibration(tmp_path / "bundle" / DETECTOR)
+        bundle.relist(list(bundle.listing["files"]))
         site.write_site(read_bundle(tmp_path / "bundle"), tmp_path / "site", built)
         detector = json.loads((tmp_path / "site" / site.MANIFEST).read_text("utf-8"))["detector"]
         assert detector == expected | {"image_size": HeadDetector(tmp_path / "bundle").image_size}
