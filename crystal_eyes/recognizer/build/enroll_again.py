@@ -88,7 +88,7 @@ def fit_enrolled_logits(known: KnownCharacters, measure: Measure, heads: Labeled
     slope, intercept = np.polyfit(evidence.to_means.ravel().astype(np.float64), evidence.logits.ravel(), 1)
     spread = float(evidence.logits.std())
     lines = [EnrolledLogits(float(slope * steep), float(intercept + spread * lift - slope * (steep - 1) * 0.5))
-             for steep in (0.5, 1.0, 1.5, 2.0, 3.0) for lift in np.linspace(-3, 3, 49)]  # fmt: skip
+             for steep in (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0) for lift in np.linspace(-3, 3, 49)]  # fmt: skip
     measured = [(measure(line), line) for line in lines]
 
     def loss(figures: dict[str, float], k: int) -> float:
