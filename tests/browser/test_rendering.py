@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.recognizer import Candidate, Head, LikelySeries, Reference
+from crystal_eyes.recognizer.finding import Search
 from crystal_eyes.web.answers import Answer, answer
 from crystal_eyes.web.rendering import card, characters, page
 from tests.browser.conftest import SETTINGS
@@ -107,13 +108,13 @@ def test_a_bug_becomes_a_sentence_and_is_logged(caplog):
 
     png = io.BytesIO()
     Image.new("RGB", (64, 64)).save(png, "PNG")
-    broken = answer(Broken(), "a.png", png.getvalue(), 9)
+    broken = answer(Broken(), "a.png", png.getvalue(), 9, Search())
     assert "Something went wrong" in broken.error and broken.status == 500
     assert "TypeError" in caplog.text
 
 
 def test_an_unreadable_picture_becomes_a_sentence(recognizer):
-    assert answer(recognizer, "a.png", b"", 9).as_dict() == {
+    assert answer(recognizer, "a.png", b"", 9, Search()).as_dict() == {
         "picture": "a.png",
         "error": "This picture can't be used: empty file.",
     }

@@ -67,8 +67,13 @@ class DetectorOf:
     def __init__(self, box: tuple[float, float, float, float]):
         self.box = np.array([box], np.float32)
 
-    def detect(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    confidence = 0.5
+
+    def detect(self, picture: np.ndarray, confidence: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         return self.box, np.ones(1, np.float32)
+
+    def confidence_of(self, output: float) -> float:
+        return output
 
 
 BOX = (3.5, 10.25, 19.0, 31.0)
