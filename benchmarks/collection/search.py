@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from benchmarks.collection.heads import Population, exact, recall
 from crystal_eyes.collection.changes import Change, NewHead, forget_below, write
 from crystal_eyes.collection.searching import Searcher
