@@ -10,7 +10,7 @@ import pandas as pd
 
 from crystal_eyes.audit.labels import LabelCheck, check_labels, should_be_one
 from crystal_eyes.audit.looking import GIVEN, Looks, look
-from crystal_eyes.data.layouts import load_dataset
+from crystal_eyes.data.layouts import Dataset
 from crystal_eyes.data.options import DUPLICATE_BITS
 from crystal_eyes.data.same_pictures import is_flat, same_elsewhere
 from crystal_eyes.data.selection import near_duplicates
@@ -73,13 +73,12 @@ class Audit:
         return mask
 
 
-def audit(dataset: Path, detector: Path, encoder: Path, folder: Path, confidence: float = 0.0) -> Audit:
-    """Look at a dataset in any layout and report what is wrong in it.
+def audit(read: Dataset, detector: Path, encoder: Path, folder: Path) -> Audit:
+    """Look at a dataset and report what is wrong in it.
 
-    detector, encoder: ONNX files; folder: existing, keeps what was seen (see looking.look); confidence: least one of a box.
-    Raises UserError where the dataset or one of the files can't be used.
+    detector, encoder: ONNX files; folder: existing, keeps what was seen (see looking.look). Raises UserError where one of the
+    files can't be used.
     """
-    read = load_dataset(dataset, confidence)
     order = {split: place for place, split in enumerate(SPLIT_ORDER)}
     table = read.table.sort_values("split", key=lambda splits: splits.map(order), kind="stable").reset_index(drop=True)
     looks = look(table, detector, encoder, folder)

@@ -59,9 +59,9 @@ def write_audit(
     """
     root = (dataset if dataset.is_dir() else dataset.parent).resolve()
     _require_own(folder, dataset)
-    load_dataset(dataset, confidence)  # its errors come before anything is written
+    read = load_dataset(dataset, confidence)  # its errors come before anything is written
     folder.mkdir(parents=True, exist_ok=True)
-    done = audit(dataset, detector, encoder, seen or folder, confidence)
+    done = audit(read, detector, encoder, seen or folder)
     report = Report(done, folder / FINDINGS, folder / PAGE, folder / CLEANED)
     shown = page(done, dataset.name)
     _replace(report.findings, _findings(done))
