@@ -10,7 +10,7 @@ from crystal_eyes.collection.places import Place
 from crystal_eyes.collection.storage import Storage, StoredHead
 from crystal_eyes.collection.vectors import nearest, unit
 from crystal_eyes.recognizer.calibration import known_probability, verdict
-from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness, cohort_of
+from crystal_eyes.recognizer.enrolled_unlikeness import cohort_of
 from crystal_eyes.recognizer.naming import Naming, cosines, mean_embedding
 from crystal_eyes.recognizer.recognizer import CANDIDATES as NAMED
 
@@ -98,21 +98,9 @@ def by_head(searcher: Searcher, naming: Naming, query: np.ndarray, monochrome: b
     line = np.array([head.monochrome or monochrome for head in heads], bool)
     means = naming.means[: naming.trained]
     cohort = cohort_of(cosines(searcher.embeddings(heads), means))
-    p_values, shares = _standard(naming)(similarities, similarities[:, None], cohort, line)
+    p_values, shares = naming.enrolled_unlikeness(similarities, similarities[:, None], cohort, line)
     verdicts = [ALIKE[verdict(p, share)] for p, share in zip(p_values, shares)]
     return distinct(heads, similarities, known_probability(p_values, shares), verdicts)[:count]
-
-
-def _standard(naming: Naming) -> EnrolledUnlikeness:
-    """How unlike the only head of an enrolled character others may be."""
-    found = getattr(naming, "enrolled_unlikeness", None)
-    if found is None:  # a bundle that was built without it
-        references = naming.gallery_labels < naming.trained
-        found = EnrolledUnlikeness.from_gallery(
-            naming.gallery.embeddings[references], naming.gallery_labels[references], naming.means[: naming.trained]
-        )
-        naming.enrolled_unlikeness = found
-    return found
 
 
 def by_label(searcher: Searcher, naming: Naming, label: int, count: int) -> list[Match]:

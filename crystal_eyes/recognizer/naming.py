@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -69,10 +70,18 @@ class Naming:
         self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
         self.enrolled_logits = EnrolledLogits(**values["enrolled_logits"])
-        if "enrolled_unlikeness" in values:
-            self.enrolled_unlikeness = EnrolledUnlikeness.from_dict(values["enrolled_unlikeness"])
-        elif enrolled:  # of a bundle that was built without it
-            self.enrolled_unlikeness = EnrolledUnlikeness.from_gallery(own.embeddings, labels[0], means[0])
+        built = values.get("enrolled_unlikeness")
+        self._enrolled_unlikeness = None if built is None else EnrolledUnlikeness.from_dict(built)
+
+    @cached_property
+    def enrolled_unlikeness(self) -> EnrolledUnlikeness:
+        """How unlike the heads of an enrolled character others may be; computed for a bundle that was built without it."""
+        if self._enrolled_unlikeness is not None:
+            return self._enrolled_unlikeness
+        trained = self.gallery_labels < self.trained
+        return EnrolledUnlikeness.from_gallery(
+            self.gallery.embeddings[trained], self.gallery_labels[trained], self.means[: self.trained]
+        )
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         """Evidence on n heads of embeddings float32 [n, d], unit length."""

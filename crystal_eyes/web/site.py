@@ -15,7 +15,6 @@ from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer.bundle import CALIBRATION, DETECTOR, ENCODER, Bundle
-from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
 from crystal_eyes.recognizer.gallery import compact
 from crystal_eyes.recognizer.naming import Naming
 from crystal_eyes.web.packing import pack
@@ -150,11 +149,8 @@ def write_files(site: Path) -> None:
 def _calibration(bundle: Bundle, naming: Naming) -> dict[str, Any]:
     """calibration.json, with what older bundles lack."""
     values: dict[str, Any] = bundle.json(CALIBRATION)
-    if "enrolled_unlikeness" in values:
-        return values
-    trained = naming.gallery_labels < naming.trained
-    own = naming.gallery.embeddings[trained], naming.gallery_labels[trained], naming.means[: naming.trained]
-    return values | {"enrolled_unlikeness": EnrolledUnlikeness.from_gallery(*own).as_dict()}
+    key = "enrolled_unlikeness"
+    return values if key in values else values | {key: naming.enrolled_unlikeness.as_dict()}
 
 
 def _npy(values: np.ndarray) -> bytes:
