@@ -9,9 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from crystal_eyes.collection.archives import PictureArchive
 from crystal_eyes.collection.groups import Group
-from crystal_eyes.collection.opening import read_picture
+from crystal_eyes.collection.opening import read_member, read_picture
 from crystal_eyes.collection.places import Place
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
@@ -54,7 +53,7 @@ def export(groups: Sequence[Group], outliers: Iterable[Place], folder: Path, lin
             home.mkdir(parents=True, exist_ok=True)
             done.present += not _put(place, home, link)
             done.written += 1
-        except (PictureError, UserError, KeyError) as error:
+        except (PictureError, UserError) as error:
             done.problems.append(f"{place}: {error}")
         except FileNotFoundError:
             done.problems.append(f"{place}: it is not there any more, index its folder again")
@@ -87,7 +86,7 @@ def _put(place: Place, home: Path, link: bool) -> bool:
         elif place.time is not None:
             Image.fromarray(read_picture(place)).save(part, "PNG")
         else:
-            part.write_bytes(_member(place))
+            part.write_bytes(read_member(place))
         while True:
             target = home / (f"{stem}.{suffix}" if number == 1 else f"{stem} ({number}).{suffix}")
             try:
@@ -101,16 +100,6 @@ def _put(place: Place, home: Path, link: bool) -> bool:
                 return True
     finally:
         part.unlink(missing_ok=True)
-
-
-def _member(place: Place) -> bytes:
-    archive = PictureArchive(place.file)
-    try:
-        return archive.read(place.member)
-    except KeyError:
-        raise PictureError("it is not in the archive any more") from None
-    finally:
-        archive.close()
 
 
 def _is_same(one: Path, two: Path) -> bool:

@@ -11,7 +11,7 @@ from crystal_eyes.collection.grouping import group
 from crystal_eyes.collection.places import Place
 from crystal_eyes.errors import UserError
 from crystal_eyes.names import normalize_name, normalize_text
-from crystal_eyes.recognizer.naming import Naming
+from crystal_eyes.recognizer.naming import Naming, mean_embedding
 
 if TYPE_CHECKING:
     from crystal_eyes.collection.collection import Collection
@@ -109,8 +109,7 @@ class Groups:
 
     def _group(self, rows: np.ndarray, naming: Naming) -> Group:
         heads = self._all
-        mean = heads.embeddings[rows].mean(axis=0)
-        likeness = heads.embeddings[rows] @ (mean / max(float(np.linalg.norm(mean)), 1e-9))
+        likeness = heads.embeddings[rows] @ mean_embedding(heads.embeddings[rows])
         order = np.argsort(-likeness, kind="stable")
         rows, likeness = rows[order], likeness[order]
         asked = rows[:ASKED]

@@ -19,14 +19,17 @@ def read_picture(place: Place) -> np.ndarray:
         if not videos.available():
             raise PictureError(f"a moment of a video: {videos.EXTRA}")
         return videos.frame_at(place.file, place.time)
-    if not place.member:
-        return pixels(place.file)
+    return pixels(read_member(place) if place.member else place.file)
+
+
+def read_member(place: Place) -> bytes:
+    """The encoded picture in an archive. Raises what read_picture raises."""
     try:
         archive = PictureArchive(place.file)
     except UserError as error:
         raise PictureError(str(error)) from None
     try:
-        return pixels(archive.read(place.member))
+        return archive.read(place.member)
     except KeyError:
         raise PictureError("it is not in the archive any more") from None
     finally:
