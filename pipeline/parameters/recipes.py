@@ -84,24 +84,17 @@ RECIPES = {
         teachers=2,
         classifier="logistic_regression",
     ),
-    # about how the released encoder was trained; for a GPU, or for a night
-    "large": Recipe(
-        backbone="tf_efficientnet_lite2",
-        weights="pretrained",
-        embedding_size=512,
-        image_size=192,
-        epochs=14,
-        side_shares=(1 / 2, 2 / 3, 5 / 6),
-        arcface_weight=0.25,
-        same_set_share=0.5,
-        views=STRONG,
-        refit=True,
-        drop_connect_rate=0.3,
-        distill_epochs=24,
-        teachers=3,
-        classifier="logistic_regression",
-    ),
 }
+# about how the released encoder was trained; for a GPU, or for a night
+RECIPES["large"] = replace(
+    RECIPES["best"],
+    backbone="tf_efficientnet_lite2",
+    embedding_size=512,
+    epochs=14,
+    views=STRONG,
+    distill_epochs=24,
+    teachers=3,
+)
 
 
 def with_recipe_defaults(parameters: Parameters) -> Parameters:
