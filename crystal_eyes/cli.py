@@ -13,7 +13,7 @@ from crystal_eyes.artifacts import is_uri
 from crystal_eyes.collection import Collection
 from crystal_eyes.collection.sheet import write_sheet
 from crystal_eyes.collection.text import Answers, report_line
-from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say, say_line
+from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say, say_error, say_line
 from crystal_eyes.errors import UserError, one_line
 from crystal_eyes.paths import plain_path
 from crystal_eyes.picture_files import PictureFiles, find_pictures
@@ -54,7 +54,7 @@ def main(given: Sequence[str] | None = None) -> int:
             raise
         if isinstance(error, OSError) and error.filename is None:
             _drop_output()  # stdout may be what is full: Python would try, and complain, again at its end
-        print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
+        say_error(line)
         return 1
 
 
@@ -91,7 +91,7 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
             found = [line for number, head in enumerate(heads, 1) for line in lines(number, head)]
             say("\n".join(one_text_line(line) for line in [f"{name}: {count_of(len(heads))}", *found]))
     if failed:
-        print(f"crystal-eyes: {failed} of {len(paths)} pictures could not be read, see above", file=sys.stderr)
+        say_error(f"{failed} of {len(paths)} pictures could not be read, see above")
     return 1 if failed or files.unreadable else 0
 
 
@@ -202,7 +202,7 @@ def index(options: argparse.Namespace) -> int:
             say_line(f"{collection.forget(options.sources):,} pictures forgotten, {len(collection):,} heads left")
         return 0
     with Collection.open(options.into, _recognizer(options), create=True) as collection:
-        report = collection.add(options.sources, _say_error, show_progress=True)
+        report = collection.add(options.sources, say_error, show_progress=True)
         say_line(report_line(report, len(collection)))
     return 1 if report.unreadable or report.kept else 0
 
@@ -218,7 +218,7 @@ def search(options: argparse.Namespace) -> int:
         given = pictures(options.pictures) if options.pictures else []
         failed = [path for path in given if not answers.say_picture(path)]
     for line in write_sheet(options.sheet, answers.rows) if options.sheet else []:
-        _say_error(line)
+        say_error(line)
     return 1 if failed else 0
 
 
@@ -272,7 +272,7 @@ def _missing(what: str, extra: str, error: ImportError) -> UserError:
 
 
 def _say_which(chosen: Chosen, loaded: Bundle) -> None:
-    _say_error(chosen.describe(loaded))
+    say_error(chosen.describe(loaded))
 
 
 def pictures(given: Sequence[str]) -> list[Path]:
@@ -282,13 +282,9 @@ def pictures(given: Sequence[str]) -> list[Path]:
     return files.paths
 
 
-def _say_error(line: str) -> None:
-    print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
-
-
 def _report_skipped(files: PictureFiles) -> None:
     for line in files.remarks():
-        _say_error(line)
+        say_error(line)
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -27,6 +27,11 @@ def say_line(text: str) -> None:
     say(one_text_line(text))
 
 
+def say_error(text: str) -> None:
+    """Print a line to stderr that says who speaks."""
+    print(f"crystal-eyes: {one_text_line(text)}", file=sys.stderr)
+
+
 def one_text_line(text: str) -> str:
     """The text with its control characters written as escapes."""
     return CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)

@@ -1,11 +1,10 @@
 """What `crystal-eyes enroll` does in the bundle that it changes, and what it says."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crystal_eyes.console import one_text_line, say_line
+from crystal_eyes.console import say_error, say_line
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import enrollment, enrollment_file
 from crystal_eyes.recognizer.bundle import Bundle
@@ -59,7 +58,7 @@ def _enroll_file(file: Path, folder: Path, shown: Path) -> int:
             errors[0] if len(errors) == 1 else f"none of {len(errors)} characters was added; of the first: {errors[0]}"
         )
     for line in errors:
-        print(f"crystal-eyes: {one_text_line(line)}", file=sys.stderr)
+        say_error(line)
     return 1 if errors else 0
 
 
