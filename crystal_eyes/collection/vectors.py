@@ -1,6 +1,6 @@
 """The embeddings of a collection, in two files that only grow, and the search in them.
 
-embeddings.int8  int8 [rows, d]: each embedding's direction, scaled to its largest component (gallery.compact)
+embeddings.int8  int8 [rows, d]: each embedding's direction, scaled to its largest component
 sketches.bin     uint64 [rows, words]: the signs of its components, one bit each
 
 A search compares the query, rounded to 4 bits a component, with all sketches, and then exactly with the embeddings of the
@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+
+from crystal_eyes.recognizer.gallery import in_8_bits
 
 EMBEDDINGS, SKETCHES = "embeddings.int8", "sketches.bin"
 CANDIDATES = 10_000  # rows that are compared exactly
@@ -36,7 +38,7 @@ class Vectors:
 
         Raises OSError: the disk is full.
         """
-        stored = compact(embeddings)
+        stored = in_8_bits(embeddings)
         runs = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1)
         for path, values in zip(self.paths, (stored, sketches(stored))):
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -75,11 +77,6 @@ def _mapped(path: Path, dtype: np.dtype, rows: int, columns: int) -> np.ndarray:
             raise OSError(None, "shorter than the collection says", str(path))
         mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
     return np.frombuffer(mapped, dtype).reshape(rows, columns)
-
-
-def compact(embeddings: np.ndarray) -> np.ndarray:
-    """int8 [n, d] of unit-length embeddings float32 [n, d]: their direction."""
-    return np.round(embeddings * (127 / np.abs(embeddings).max(axis=1, keepdims=True).clip(1e-12))).astype(np.int8)
 
 
 def unit(stored: np.ndarray) -> np.ndarray:

@@ -51,8 +51,11 @@ def compact(embeddings: np.ndarray) -> np.ndarray:
     With 512 dimensions, a cosine changes by less than 0.002. With less than MIN_8_BITS dimensions the change would be larger
     and little is saved: float16.
     """
-    if embeddings.shape[1] < MIN_8_BITS:
-        return embeddings.astype(np.float16)
+    return embeddings.astype(np.float16) if embeddings.shape[1] < MIN_8_BITS else in_8_bits(embeddings)
+
+
+def in_8_bits(embeddings: np.ndarray) -> np.ndarray:
+    """int8 [n, d] of embeddings float32 [n, d]: their direction, scaled to its largest component."""
     return np.round(embeddings * (127 / np.abs(embeddings).max(axis=1, keepdims=True).clip(1e-12))).astype(np.int8)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crystal_eyes.collection import vectors
-from crystal_eyes.collection.vectors import Vectors, compact, nearest, sketches, unit
+from crystal_eyes.collection.vectors import Vectors, nearest, sketches, unit
+from crystal_eyes.recognizer.gallery import in_8_bits
 
 POOL = ThreadPoolExecutor(2)
 
@@ -24,7 +25,7 @@ def heads(count: int, dimensions: int, seed: int) -> np.ndarray:
 @given(st.integers(1, 60), st.sampled_from([3, 16, 64, 100, 512]), st.integers(0, 9), st.data())
 @settings(max_examples=60, deadline=None)
 def test_few_rows_are_all_compared_as_a_naive_loop_does(count, dimensions, seed, data):
-    stored = compact(heads(count, dimensions, seed))
+    stored = in_8_bits(heads(count, dimensions, seed))
     dead = np.array(sorted(data.draw(st.sets(st.integers(0, count - 1)))), np.int64)
     query = heads(1, dimensions, seed + 100)[0]
     rows, cosines = nearest(stored, sketches(stored), query, dead, POOL)
@@ -41,7 +42,7 @@ def test_few_rows_are_all_compared_as_a_naive_loop_does(count, dimensions, seed,
 def test_of_many_rows_the_nearest_are_found_and_no_dead_one(monkeypatch):
     monkeypatch.setattr(vectors, "CANDIDATES", 500)
     embeddings = heads(20_000, 512, 0)
-    stored = compact(embeddings)
+    stored = in_8_bits(embeddings)
     dead = np.arange(0, 20_000, 7)
     alive = np.setdiff1d(np.arange(20_000), dead)
     found = 0
@@ -60,7 +61,7 @@ def test_rows_are_read_as_they_were_written_also_where_they_are_not_in_one_piece
     store.write(np.arange(6), embeddings[:6])
     store.write(np.array([1, 2, 4, 6, 7]), embeddings[[6, 7, 8, 0, 1]])
     stored, signs = store.open(8)
-    expected = compact(embeddings[[0, 6, 7, 3, 8, 5, 0, 1]])
+    expected = in_8_bits(embeddings[[0, 6, 7, 3, 8, 5, 0, 1]])
     assert (stored == expected).all() and (signs == sketches(expected)).all()
     assert (unit(stored) * embeddings[[0, 6, 7, 3, 8, 5, 0, 1]]).sum(axis=1).min() > 0.999
 
