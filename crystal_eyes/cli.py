@@ -101,39 +101,40 @@ def enroll(options: argparse.Namespace) -> int:
     from crystal_eyes.recognizer import enroll_command
 
     enroll_command.require_one_task(options)
+    if options.to:
+        enroll_command.write_file(read_bundle(bundle_folder(bundle(options).source)), options.to)
+        return 0
+
+    def change(folder: Path, shown: Path) -> int:
+        return enroll_command.change(options, folder, shown, pictures(options.heads) if options.heads else [])
+
+    return _in_bundle(options, options.output, change)
+
+
+def _in_bundle(options: argparse.Namespace, output: Path | None, change: Callable[[Path, Path], int]) -> int:
+    """Change a bundle in place, or a copy of it, and return the exit code. change: of the folder, and what it is called."""
     chosen = bundle(options)
     given, source = chosen.source, bundle_folder(chosen.source)
-    if options.to:
-        enroll_command.write_file(read_bundle(source), options.to)
-        return 0
     code = 0
-    if options.output:
-        if options.output.exists():
-            raise UserError(f"{options.output} already exists: choose a new folder")
-        part = options.output.with_name(f"{options.output.name}.part")
+    if output:
+        if output.exists():
+            raise UserError(f"{output} already exists: choose a new folder")
+        part = output.with_name(f"{output.name}.part")
         try:
             copy_bundle(source, part)
-            code = _change(options, part)
-            part.rename(options.output)
+            code = change(part, output)
+            part.rename(output)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     elif given == RELEASED:
         with enrollment_folder() as folder:
-            code = _change(options, folder)
+            code = change(folder, folder)
     elif is_uri(given) or source not in (plain_path(given), plain_path(given).parent):  # inside a registered model
         raise UserError(f"{given} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy")
     else:
-        code = _change(options, source)
+        code = change(source, source)
     _say_which(chosen, read_bundle(bundle_folder(given) if given == RELEASED else source))
     return code
-
-
-def _change(options: argparse.Namespace, folder: Path) -> int:
-    """Do what enroll was called for in the bundle in folder, and return the exit code."""
-    from crystal_eyes.recognizer import enroll_command
-
-    heads = pictures(options.heads) if options.heads else []
-    return enroll_command.change(options, folder, options.output or folder, heads)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -225,14 +226,10 @@ def search(options: argparse.Namespace) -> int:
 def group(options: argparse.Namespace) -> int:
     """Group the heads of a collection by character, without labels; name groups, merge and split them, copy their pictures."""
     from crystal_eyes.collection import group_command as command
+    from crystal_eyes.recognizer import enroll_command
 
     def enroll_heads(character: str, series: str | None, heads: list[Path]) -> None:
-        given = {"character": character, "series": series, "heads": [str(head) for head in heads]}
-        enroll(
-            argparse.Namespace(
-                bundle=options.bundle, output=None, remove=False, rename=None, head=True, file=None, to=None, **given
-            )
-        )
+        _in_bundle(options, None, lambda folder, shown: enroll_command.enroll(folder, shown, character, series, heads, True))
 
     if options.link and not options.to:
         raise UserError("--link says how pictures are put into a folder: give it with --to FOLDER")

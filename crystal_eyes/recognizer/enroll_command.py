@@ -38,7 +38,13 @@ def change(options: Any, folder: Path, shown: Path, pictures: Sequence[Path]) ->
         new = enrollment.rename(folder, options.character, options.series, options.rename)
         say_line(f"{options.character} is now {new} in {shown}")
     else:
-        _say_result(enrollment.enroll(folder, options.character, options.series, pictures, options.head), shown)
+        return enroll(folder, shown, options.character, options.series, pictures, options.head)
+    return 0
+
+
+def enroll(folder: Path, shown: Path, character: str, series: str | None, pictures: Sequence[Path], head: bool) -> int:
+    """Enroll a character from pictures, and say what was done. head: every picture is one head."""
+    _say_result(enrollment.enroll(folder, character, series, pictures, head), shown)
     return 0
 
 
