@@ -6,19 +6,17 @@ that draw heads at random are means over SEEDS draws, with their standard deviat
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.recipes.embedding import labeled, line_art
 from benchmarks.recipes.measures import LabeledEmbeddings, few_shot, map_at_r, sketch_recall, strangers
-from crystal_eyes.data.catalogue import Catalogue, artworks
-from crystal_eyes.encoder.dataset import DecodedHeads
+from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.encoder.network import load_encoder
-from crystal_eyes.encoder.sketches import lines
-from crystal_eyes.images import fit, flatten
 
 PER_CHARACTER, SEEDS, LEAST = 15, 10, 10  # LEAST: heads of a set that is reported on its own
 
@@ -29,16 +27,8 @@ def embedded(encoder_folder: str, source: Catalogue, part: str) -> tuple[Labeled
     table = source.table()
     table = table[(table["encoder_split"] == part) & ~table["monochrome"]].sample(frac=1, random_state=0)
     table = table[table.groupby("character").cumcount() < PER_CHARACTER].reset_index(drop=True)
-    heads, size = DecodedHeads(source, table), encoder.description.image_size
-    found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for start in range(0, len(table), 64):
-        pictures = [flatten(heads[row]) for row in range(start, min(start + 64, len(table)))]
-        for shown, embeddings in zip((pictures, [lines(picture) for picture in pictures]), found):
-            with torch.inference_mode():
-                embeddings.append(encoder(torch.from_numpy(np.stack([fit(one, size) for one in shown]))).numpy())
-    labels = table["character"].to_numpy(str), artworks(table).astype(str), table["set"].to_numpy(str)
-    colored, drawn = (LabeledEmbeddings(np.concatenate(embeddings), *labels) for embeddings in found)
-    return colored, drawn
+    heads = labeled(encoder, source, table)
+    return heads, replace(heads, embeddings=line_art(encoder, source, table))
 
 
 def spread(values: list[float]) -> str:
@@ -56,15 +46,9 @@ def main(catalogue: str, part: str, *encoders: str) -> None:
             found = np.array([few_shot(heads, seed, shots) for seed in range(SEEDS)])
             print(f"{shots} heads a character: top-1 {spread(found[:, 0])}, top-5 {spread(found[:, 2])}")
         print(f"strangers, AUROC: {spread([strangers(heads, seed, 3) for seed in range(SEEDS)])}")
-        sets = [(name, heads[np.flatnonzero(heads.set == name)]) for name in np.unique(heads.set)]
-        print(
-            "MAP@R by set:",
-            ", ".join(
-                f"{name} {map_at_r(some):.2f}"
-                for name, some in sets
-                if len(some.character) >= LEAST and len(set(some.character)) > 1
-            ),
-        )
+        sets = {name: heads[np.flatnonzero(heads.set == name)] for name in np.unique(heads.set)}
+        large = {name: some for name, some in sets.items() if len(some.character) >= LEAST and len(set(some.character)) > 1}
+        print("MAP@R by set:", ", ".join(f"{name} {map_at_r(some):.2f}" for name, some in large.items()))
 
 
 if __name__ == "__main__":

@@ -21,19 +21,17 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.recipes.measures import LabeledEmbeddings, all_measures
-from crystal_eyes.data.catalogue import Catalogue, artworks, write
+from benchmarks.recipes.embedding import labeled, line_art
+from benchmarks.recipes.measures import all_measures
+from crystal_eyes.data.catalogue import Catalogue, write
 from crystal_eyes.data.cropping import head_bytes
 from crystal_eyes.data.layouts import read_dataset
 from crystal_eyes.data.options import SelectionOptions
 from crystal_eyes.data.selection import select
 from crystal_eyes.encoder.distillation import distill_encoder
-from crystal_eyes.encoder.loop import embed_heads
 from crystal_eyes.encoder.metric_learning import train_encoder
 from crystal_eyes.encoder.network import Encoder, EncoderDescription, load_encoder, save_encoder
-from crystal_eyes.encoder.sketches import lines
 from crystal_eyes.encoder.weights import load_weights
-from crystal_eyes.images import fit, flatten, open_picture
 from pipeline.cache.key import code_digest
 from pipeline.parameters.recipes import RECIPES, Recipe
 
@@ -69,24 +67,13 @@ def changed(text: str) -> Recipe:
 
 
 def measured(encoder: Encoder, source: Catalogue, part: str) -> dict[str, float]:
-    size = encoder.description.image_size
     table = source.table()
     table = table[table["encoder_split"] == part].reset_index(drop=True)
-    embeddings = embed_heads(encoder, source, table, size, torch.device("cpu"))
-    heads = LabeledEmbeddings(
-        embeddings, table["character"].to_numpy(str), artworks(table).astype(str), table["set"].to_numpy(str)
-    )
+    heads = labeled(encoder, source, table)
     colorless = table["monochrome"].to_numpy(bool)
     colored = np.flatnonzero(~colorless)
-    sketches_by_artists, heads, table = heads[np.flatnonzero(colorless)], heads[colored], table.iloc[colored]
-    generated = []
-    for start in range(0, len(table), 64):
-        rows = table.iloc[start : start + 64]
-        places = zip(rows["offset"], rows["length"], rows["digest"])
-        drawn = np.stack([fit(lines(flatten(open_picture(source.read(*place)))), size) for place in places])
-        with torch.inference_mode():
-            generated.append(encoder(torch.from_numpy(drawn)).numpy())
-    made = LabeledEmbeddings(np.concatenate(generated), heads.character, heads.artwork, heads.set)
+    sketches_by_artists, heads = heads[np.flatnonzero(colorless)], heads[colored]
+    made = dataclasses.replace(heads, embeddings=line_art(encoder, source, table.iloc[colored]))
     return all_measures(heads, made, sketches_by_artists)
 
 
