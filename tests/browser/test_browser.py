@@ -232,6 +232,7 @@ def test_an_enrolled_character_is_counted_without_a_restart(visit, bundle_folder
 def test_characters_are_listed_and_found_in_either_script(visit, window):
     tab = visit(window)
     tab.click("a[href=characters]")
+    tab.wait_for_url("**/characters")  # loaded, so that its script has run
     rows = tab.locator("li:visible")
     assert rows.count() == 8 and fits(tab)
     tab.fill("#search", "character 1")

@@ -188,6 +188,7 @@ def test_everything_is_reached_by_keyboard_and_fits_a_phone(visit, address, exam
     for view in ("who", "design", "mine"):
         tab.focus(f"#view-{view}")
         tab.keyboard.press("Enter")
+        tab.wait_for_selector(f"#view-{view}[aria-current]")  # the page follows its address a moment later
         assert tab.locator(f"#view-{view}").get_attribute("aria-current") == "page"
         assert tab.evaluate("document.documentElement.scrollWidth") <= 320
         unnamed = "[...document.querySelectorAll('input, select, button')].filter(one => one.checkVisibility() && "
