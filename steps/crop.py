@@ -11,13 +11,14 @@ from PIL import Image
 
 from crystal_eyes.boxes import as_boxes
 from crystal_eyes.data.left_out import summary_lines
+from crystal_eyes.detector.cutting import LEAVE_OUT
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import flatten, open_picture
 from pipeline.contact_sheets import contact_sheet_of_boxes
 from pipeline.parameters.steps import Crop
 from pipeline.step import run_step
 from steps.compute import crop as compute
-from steps.compute.crop import LEAVE_OUT, CroppedHeads
+from steps.compute.crop import CroppedHeads
 
 SHOWN, SHOWN_SIDE = 24, 640  # pictures on the contact sheet; pixels of their longer side
 

@@ -3,19 +3,23 @@
     catalogue.parquet   one row per picture (SCHEMA)
     pictures.bin        their encoded bytes, one after the other; a row's offset and length find them
 
-The pictures are kept with the table, so a later step reads what was checked, even if the dataset has changed since.
+The pictures are kept with the table, so a later step reads what was checked, even if the dataset has changed since. A catalogue of
+many machines is a list of shards instead (shards.py), with the same columns; its offsets count through all of them.
 """
 
 import hashlib
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from crystal_eyes.data import shards
 from crystal_eyes.errors import UserError
 
 TABLE, PICTURES = "catalogue.parquet", "pictures.bin"
@@ -52,42 +56,64 @@ class Catalogue:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        for name in (TABLE, PICTURES):
-            if not (self.folder / name).is_file():
-                raise UserError(f"{self.folder} is not a catalogue: {name} is missing")
-        try:
-            self._parquet = pq.ParquetFile(self.folder / TABLE)
-        except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{self.folder / TABLE} can't be read: {str(error).splitlines()[0]}") from None
+        self._handle: int | None = None
+        self.shards = shards.Shards(folder, shards.CATALOGUE) if (self.folder / shards.MANIFEST).is_file() else None
+        if self.shards:
+            if (self.folder / TABLE).exists():
+                raise UserError(f"{self.folder} holds two catalogues, {TABLE} and {shards.MANIFEST}: remove one of them")
+            self._starts = self.shards.starts()
+            self._parquet = self.shards.open(self.shards.shards[0])
+        else:
+            for name in (TABLE, PICTURES):
+                if not (self.folder / name).is_file():
+                    raise UserError(f"{self.folder} is not a catalogue: {name} is missing")
+            try:
+                self._parquet = pq.ParquetFile(self.folder / TABLE)
+            except (pa.ArrowException, OSError) as error:
+                raise UserError(f"{self.folder / TABLE} can't be read: {str(error).splitlines()[0]}") from None
         missing = set(SCHEMA.names) - set(self._parquet.schema_arrow.names)
         if missing:
             raise UserError(f"{self.folder / TABLE} is not a catalogue: it has no column {', '.join(sorted(missing))}")
-        self._handle: int | None = None
 
     def __len__(self) -> int:
-        return self._parquet.metadata.num_rows
+        return len(self.shards) if self.shards else self._parquet.metadata.num_rows
 
     def table(self) -> pd.DataFrame:
         """The whole table (SCHEMA, and ORIGINAL if it has one), one row per picture, in the order of the file."""
+        if self.shards:
+            return pa.Table.from_batches(self.batches(2**16), self.schema).to_pandas()
         return self._parquet.read().to_pandas()
 
     @property
     def schema(self) -> pa.Schema:
         """SCHEMA, with ORIGINAL if the table has one."""
-        return _schema(ORIGINAL.name in self._parquet.schema_arrow.names)
+        return schema_of(ORIGINAL.name in self._parquet.schema_arrow.names)
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         """The table in batches of at most `rows` rows, in order, so that memory does not grow with the table."""
+        if self.shards:
+            return self._shard_batches(self.shards, rows)
         return self._parquet.iter_batches(batch_size=rows)
+
+    def _shard_batches(self, of: shards.Shards, rows: int) -> Iterator[pa.RecordBatch]:
+        schema = self.schema
+        for shard, start in zip(of.shards, self._starts):
+            for batch in of.open(shard).iter_batches(batch_size=rows, columns=schema.names):
+                yield moved(batch.select(schema.names), start)
 
     def read(self, offset: int, length: int, digest: str) -> bytes:
         """The encoded bytes of one picture. Safe to call from many threads and forked processes.
 
-        offset, length, digest: of its row. Raises PictureChanged where the bytes have another digest.
+        offset, length, digest: of its row. Raises PictureChanged where the bytes have another digest, UserError where a shard
+        can't be read.
         """
-        if self._handle is None:
-            self._handle = os.open(self.folder / PICTURES, os.O_RDONLY)
-        data = os.pread(self._handle, length, offset)
+        if self.shards:
+            number = bisect_right(self._starts, offset) - 1
+            data = self.shards.place.read_part(self.shards.shards[number].file, offset - self._starts[number], length)
+        else:
+            if self._handle is None:
+                self._handle = os.open(self.folder / PICTURES, os.O_RDONLY)
+            data = os.pread(self._handle, length, offset)
         if hashlib.sha256(data).hexdigest() != digest:
             raise PictureChanged("it was damaged after the catalogue was written, or belongs to another catalogue")
         return data
@@ -98,6 +124,12 @@ class Catalogue:
 
     def __setstate__(self, state: dict[str, Path]) -> None:
         self.__init__(state["folder"])  # type: ignore[misc]
+
+
+def moved(batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
+    """Rows of a shard whose offsets count from the first shard. start: bytes of the shards before theirs."""
+    place = batch.schema.get_field_index("offset")
+    return batch.set_column(place, batch.schema.field(place), pc.add(batch.column(place), start))
 
 
 def artworks(table: pd.DataFrame) -> np.ndarray:
@@ -129,10 +161,10 @@ def write(folder: Path, table: pd.DataFrame, pictures: Iterable[bytes]) -> None:
             offset += len(data)
     table = table.assign(offset=offsets, length=lengths, digest=digests)
     # only where it says something: the catalogues of other datasets stay what they were, and what was trained on them valid
-    schema = _schema(bool(original_names(table)))
+    schema = schema_of(bool(original_names(table)))
     arrow = pa.Table.from_pandas(table[schema.names], schema=schema, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(arrow, folder / TABLE, compression="zstd")
 
 
-def _schema(with_original: bool) -> pa.Schema:
+def schema_of(with_original: bool) -> pa.Schema:
     return SCHEMA.append(ORIGINAL) if with_original else SCHEMA

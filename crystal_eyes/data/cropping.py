@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from crystal_eyes.boxes import FACE_MARGINS, as_boxes, clip, face_to_head
+from crystal_eyes.data.storage import read_bytes
 from crystal_eyes.images import PictureError, flatten, open_picture
 
 MARGIN = 0.1  # of the longer side of the head's box, on each side
@@ -57,9 +58,10 @@ def crop_head(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
 def head_bytes(path: str | Path, box: LabeledBox | None) -> bytes:
     """One encoded head picture: the file as it is where box is None, else the head cut from it, as PNG.
 
-    Raises PictureError for a picture or a box that can't be used, OSError for a file that can't be read.
+    path: as storage.read_bytes takes it. Raises PictureError for a picture or a box that can't be used, OSError for a file that
+    can't be read, StorageError for storage that can't.
     """
-    data = Path(path).read_bytes()
+    data = read_bytes(path)
     if box is None:
         return data
     picture = flatten(open_picture(data))

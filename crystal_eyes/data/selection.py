@@ -1,6 +1,6 @@
 """Which heads of a dataset are used: readable ones of one character, no near-duplicates, and enough of them per character."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -42,10 +42,22 @@ def inspect_head(path: str, box: LabeledBox | None) -> Inspection:
     return Inspection("", *picture.size, is_monochrome(picture), hashes_of_sides(picture), thumbnail(picture))
 
 
-def select(table: pd.DataFrame, options: SelectionOptions, seed: int) -> tuple[pd.DataFrame, LeftOut]:
+def inspect_here(table: pd.DataFrame) -> Iterator[Inspection]:
+    """Decode the heads of a dataset's table, in its order, in this process."""
+    with ThreadPoolExecutor() as pool:
+        yield from track(pool.map(inspect_head, table["path"], table["box"]), len(table), "check pictures", "pictures")
+
+
+def select(
+    table: pd.DataFrame,
+    options: SelectionOptions,
+    seed: int,
+    inspect: Callable[[pd.DataFrame], Iterable[Inspection]] = inspect_here,
+) -> tuple[pd.DataFrame, LeftOut]:
     """The rows of a dataset's table that are used, with width, height and monochrome; and the others.
 
-    table: layouts.COLUMNS. seed: of the draw where options.pictures_per_character limits a character.
+    table: layouts.COLUMNS. seed: of the draw where options.pictures_per_character limits a character. inspect: decodes the heads
+    of a table, in its order.
     """
     left_out: LeftOut = []
     too_few = f"its character has fewer than {options.min_pictures} pictures"
@@ -59,9 +71,7 @@ def select(table: pd.DataFrame, options: SelectionOptions, seed: int) -> tuple[p
         return table.groupby("character")["file"].transform("size").to_numpy() >= options.min_pictures
 
     table = keep(table, enough(table), too_few)  # before decoding: a long tail of tiny characters costs nothing
-    with ThreadPoolExecutor() as pool:
-        inspected = pool.map(inspect_head, table["path"], table["box"])
-        inspections = list(track(inspected, len(table), "check pictures", "pictures"))
+    inspections = list(inspect(table))
     table = table.assign(
         width=[one.width for one in inspections],
         height=[one.height for one in inspections],

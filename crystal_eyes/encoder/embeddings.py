@@ -1,5 +1,6 @@
 """Embeds a whole catalogue with the ONNX encoder, streamed: memory does not grow with the number of heads."""
 
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
+from crystal_eyes.data import shards
 from crystal_eyes.data.catalogue import Catalogue, PictureChanged
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.encoder.sketches import SketchMaker, gray, lines
@@ -19,6 +22,8 @@ from crystal_eyes.images import PictureError, fit, load_head
 from crystal_eyes.progress import track
 
 EMBEDDINGS, TABLE = "embeddings.npy", "table.parquet"
+VECTOR = "embedding"  # column of the shards of embeddings, float32 [d]
+BATCH_ROWS = 4096
 
 
 def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, batch: int) -> list[tuple[str, str]]:
@@ -88,8 +93,13 @@ def _header(array: BinaryIO, rows: int, width: int) -> None:
 
 
 def read_embeddings(folder: str | Path) -> tuple[np.ndarray, "pa.Table"]:
-    """What embed_catalogue wrote: float32 [n, d] (memory-mapped) and the table. Raises UserError where there is none."""
+    """What was embedded: float32 [n, d] (memory-mapped) and the table. Raises UserError where there is none.
+
+    Shards are put together on the disk first, in the folder for temporary files.
+    """
     folder = Path(folder)
+    if (folder / shards.MANIFEST).is_file():
+        return _put_together(shards.Shards(folder, shards.EMBEDDINGS))
     try:
         embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
         table = pq.read_table(folder / TABLE)
@@ -98,3 +108,42 @@ def read_embeddings(folder: str | Path) -> tuple[np.ndarray, "pa.Table"]:
     if len(embeddings) != len(table):
         raise UserError(f"{folder}: {len(embeddings)} embeddings for {len(table)} rows")
     return embeddings, table
+
+
+def read_part(folder: str | Path, encoder_split: str) -> tuple[int, np.ndarray, "pa.Table"]:
+    """How many heads were embedded, and the embeddings float32 [n, d] and the rows of one encoder_split, the only ones in memory."""
+    folder = Path(folder)
+    if not (folder / shards.MANIFEST).is_file():
+        embeddings, table = read_embeddings(folder)
+        wanted = pc.equal(table["encoder_split"], encoder_split)
+        return len(table), embeddings[wanted.to_numpy()], table.filter(wanted)
+    found, parts = shards.Shards(folder, shards.EMBEDDINGS), []
+    for batch in found.batches(BATCH_ROWS, found.open(found.shards[0]).schema_arrow.names):
+        parts.append(batch.filter(pc.equal(batch.column("encoder_split"), encoder_split)))
+    table = pa.Table.from_batches(parts)
+    return len(found), vectors(table), table.drop_columns([VECTOR])
+
+
+def with_vectors(table: "pa.Table", embeddings: np.ndarray) -> "pa.Table":
+    """A table with float32 [rows, d] as its last column, as the shards of embeddings have it."""
+    flat = pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1), pa.float32())
+    return table.append_column(VECTOR, pa.FixedSizeListArray.from_arrays(flat, embeddings.shape[1]))
+
+
+def vectors(table: "pa.Table") -> np.ndarray:
+    """float32 [rows, d] of with_vectors."""
+    column = table[VECTOR].combine_chunks()
+    return column.flatten().to_numpy().reshape(len(table), column.type.list_size)
+
+
+def _put_together(found: shards.Shards) -> tuple[np.ndarray, "pa.Table"]:
+    width = found.open(found.shards[0]).schema_arrow.field(VECTOR).type.list_size
+    # gone with its last user
+    whole = np.memmap(tempfile.TemporaryFile(), dtype=np.float32, mode="w+", shape=(len(found), width))
+    rows, start = [], 0
+    for shard in found.shards:
+        table = shards.read_shard(found.place, shard)
+        whole[start : start + len(table)] = vectors(table)
+        rows.append(table.drop_columns([VECTOR]))
+        start += len(table)
+    return whole, pa.concat_tables(rows)

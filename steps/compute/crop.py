@@ -14,14 +14,10 @@ from crystal_eyes.boxes import as_boxes
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.data.layouts import load_dataset
 from crystal_eyes.data.left_out import LeftOut
+from crystal_eyes.detector.cutting import chosen, head_row
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.progress import track
-
-LABELS = ["character", "series", "set", "split", "original_name"]
-# not left, top, right, bottom: the manifest's file is the head alone, and these are not coordinates in it
-COORDINATES = ("illustration_left", "illustration_top", "illustration_right", "illustration_bottom")
-LEAVE_OUT, ALL = "leave-out", "all"  # what happens to an illustration with several heads; otherwise the largest is cut
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class CroppedHeads:
 def crop(illustrations: Path, detector: Path, confidence: float, several: str, workspace: Path) -> CroppedHeads:
     """Cut the heads out of the illustrations of a dataset and write them with the illustrations' labels.
 
-    confidence: least confidence of a head; 0: the detector's default. several: LEAVE_OUT, ALL or "largest". An interrupted run
+    confidence: least confidence of a head; 0: the detector's default. several: see cutting.chosen. An interrupted run
     continues from workspace.
     """
     dataset = load_dataset(illustrations, confidence=0.0)
@@ -63,27 +59,14 @@ def crop(illustrations: Path, detector: Path, confidence: float, several: str, w
             boxes = runner.detect(picture, confidence or None)[0]
             known.put(row["path"], boxes)
         found.append((Path(row["path"]), boxes))
-        if row["path"] in ambiguous:
-            left_out.append((row["file"], "labeled with several characters, so heads can't be matched to characters"))
-        elif not len(boxes):
-            left_out.append((row["file"], "no head found"))
-        elif len(boxes) > 1 and several == LEAVE_OUT:
-            left_out.append((row["file"], f"several heads found for one label ({len(boxes)})"))
-        else:
-            for place, box in enumerate(boxes if several == ALL else largest(boxes)):
-                name = f"{number:06d}-{place}.png"
-                Image.fromarray(crop_head(picture, box)).save(folder / name, compress_level=1)
-                rows.append({"file": name, "illustration": row["file"], "artwork": row["artwork"] or row["file"],
-                             **{label: row[label] for label in LABELS},
-                             **dict(zip(COORDINATES, np.round(box, 1)))})  # fmt: skip
+        cut, why = chosen(boxes, several, row["path"] in ambiguous)
+        if why:
+            left_out.append((row["file"], why))
+        for place, box in enumerate(cut):
+            rows.append(head_row(number, place, row, box))
+            Image.fromarray(crop_head(picture, box)).save(folder / rows[-1]["file"], compress_level=1)
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False, quoting=csv.QUOTE_MINIMAL)
     return CroppedHeads(folder, len(rows), found, left_out, dataset.notes)
-
-
-def largest(boxes: np.ndarray) -> np.ndarray:
-    """float32 [1, 4]: the box with the largest area, of float32 [n, 4] with n > 0."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    return boxes[[sides.prod(axis=1).argmax()]]
 
 
 class BoxCache:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from crystal_eyes.data.layouts import danbooru, folders, table
+from crystal_eyes.data.layouts import danbooru, folders, shards, table
 from crystal_eyes.data.layouts.base import LabeledPicture, Layout
 from crystal_eyes.data.layouts.splits import use_given_splits
 from crystal_eyes.data.left_out import LeftOut, as_text
 from crystal_eyes.data.names import disambiguate
 from crystal_eyes.errors import UserError
 
-LAYOUTS: tuple[Layout, ...] = (danbooru, table, folders)  # the first that recognizes a dataset reads it
+LAYOUTS: tuple[Layout, ...] = (shards, danbooru, table, folders)  # the first that recognizes a dataset reads it
 COLUMNS = [name for name in LabeledPicture._fields if name != "confidence"]
 
 
