@@ -11,11 +11,12 @@ from PIL import Image
 
 from crystal_eyes.boxes import as_boxes
 from crystal_eyes.data.left_out import summary_lines
+from crystal_eyes.data.storage import read_bytes
 from crystal_eyes.detector.cutting import LEAVE_OUT
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import flatten, open_picture
 from pipeline.contact_sheets import contact_sheet_of_boxes
-from pipeline.parameters.steps import Crop
+from pipeline.parameters.steps import RAY, Crop
 from pipeline.step import run_step
 from steps.compute import crop as compute
 from steps.compute.crop import CroppedHeads
@@ -24,9 +25,15 @@ SHOWN, SHOWN_SIDE = 24, 640  # pictures on the contact sheet; pixels of their lo
 
 
 def crop(parameters: Crop, inputs: Mapping[str, Path], workspace: Path) -> dict[str, Path]:
-    cropped = compute.crop(
-        inputs["illustrations"], inputs["detector"], parameters.least_confidence, parameters.several, workspace
-    )
+    given = inputs["illustrations"], inputs["detector"], parameters.least_confidence, parameters.several
+    if parameters.engine == RAY:
+        from crystal_eyes.fleet import crop as fleet
+        from crystal_eyes.fleet.run import FleetRun
+
+        with FleetRun(parameters.address, parameters.shards, workspace, "heads") as run:
+            cropped = CroppedHeads(*fleet.crop(run, *given))
+    else:
+        cropped = compute.crop(*given, workspace)
     report(parameters, cropped)
     if not cropped.heads:
         raise UserError(
@@ -50,9 +57,9 @@ def report(parameters: Crop, cropped: CroppedHeads) -> None:
         print(f"{cropped.heads} heads from {counts.total()} pictures; {counts[0]} without a head, {counts[2]} with several")
 
 
-def shown(path: Path, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def shown(path: str | Path, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A picture for the contact sheet, small; no true boxes; the found ones."""
-    picture = flatten(open_picture(path.read_bytes()))
+    picture = flatten(open_picture(read_bytes(path)))
     scale = min(1.0, SHOWN_SIDE / max(picture.size))
     width, height = (max(1, round(side * scale)) for side in picture.size)
     return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC)), as_boxes([]), boxes * scale

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from crystal_eyes.data.catalogue import artworks
-from crystal_eyes.encoder.embeddings import read_embeddings
+from crystal_eyes.encoder.embeddings import read_part
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.retrieval import retrieval
 from pipeline.metric_names import metric_name
-from pipeline.parameters.steps import Embed
+from pipeline.parameters.steps import RAY, Embed
 from pipeline.step import run_step
 from steps.compute import embed as compute
+from steps.compute.embed import EmbeddedCatalogue
 
 SHOWN_SKIPPED = 10
 
@@ -28,27 +29,33 @@ def embed(parameters: Embed, inputs: Mapping[str, Path], workspace: Path) -> dic
             raise UserError(f"{parameters.onnx} contains {len(files)} ONNX files: give the path of one file")
         path = files[0]
     start = time.perf_counter()
-    embedded = compute.embed(path, inputs["catalogue"], parameters.embed_batch, workspace)
+    if parameters.engine == RAY:
+        from crystal_eyes.fleet import embed as fleet
+        from crystal_eyes.fleet.run import FleetRun
+
+        with FleetRun(parameters.address, parameters.shards, workspace, "embeddings") as run:
+            embedded = EmbeddedCatalogue(*fleet.embed(run, path, inputs["catalogue"], parameters.embed_batch))
+    else:
+        embedded = compute.embed(path, inputs["catalogue"], parameters.embed_batch, workspace)
     seconds = time.perf_counter() - start
 
-    embeddings, arrow = read_embeddings(embedded.folder)
+    unseen = read_part(embedded.folder, "test")
     mlflow.log_metrics(
         {
-            "pictures": len(embeddings),
+            "pictures": unseen.of,
             "pictures_skipped": len(embedded.skipped),
-            "pictures_per_second": len(embeddings) / seconds,
+            "pictures_per_second": unseen.of / seconds,
         }
     )
     mlflow.log_text(pd.DataFrame(embedded.skipped, columns=["file", "why"]).to_csv(index=False), "skipped.csv")
     for file, reason in embedded.skipped[:SHOWN_SKIPPED]:
         print(f"skipped {file}: {reason}")
-    table = arrow.select(["file", "character", "set", "artwork", "encoder_split"]).to_pandas()
-    unseen = (table["encoder_split"] == "test").to_numpy()
-    if unseen.any():
-        report_retrieval("", embeddings[unseen], table[unseen])
-        for name, rows in table[unseen].groupby("set"):
-            if name and table["set"].nunique() > 1:
-                report_retrieval(f"/{name}", embeddings[rows.index], rows)
+    table = unseen.table.select(["file", "character", "set", "artwork"]).to_pandas()
+    if len(table):
+        report_retrieval("", unseen.embeddings, table)
+        for name, rows in table.groupby("set").indices.items():
+            if name and len(unseen.sets) > 1:
+                report_retrieval(f"/{name}", unseen.embeddings[rows], table.iloc[rows])
     return {"embeddings": embedded.folder}
 
 

@@ -1,6 +1,7 @@
 """prepare: reads a dataset into the catalogue, with splits."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -18,7 +19,7 @@ from crystal_eyes.images import flatten, open_picture
 from pipeline.cache.key import code_digest
 from pipeline.cache.workspace import cache_home, only_one
 from pipeline.contact_sheets import contact_sheet
-from pipeline.parameters.steps import Prepare
+from pipeline.parameters.steps import RAY, Prepare
 from pipeline.step import run_step
 from steps.compute import prepare as compute
 
@@ -32,10 +33,20 @@ def prepare(parameters: Prepare, inputs: Mapping[str, Path], workspace: Path) ->
         parameters.validation_characters, parameters.test_characters,
     )  # fmt: skip
     dataset = inputs.get("dataset") or draw_cast(parameters)
-    selected = compute.select_heads(dataset, parameters.confidence, selection, parameters.seed)
-    report_left_out(selected)  # before anything can fail for lack of pictures
     folder = workspace / "catalogue"
-    compute.write_catalogue(folder, selected, splits, parameters.seed)
+    if parameters.engine == RAY:
+        from crystal_eyes.fleet.prepare import inspections, write_catalogue
+        from crystal_eyes.fleet.run import FleetRun
+
+        with FleetRun(parameters.address, parameters.shards, workspace, folder.name) as run:
+            inspect = partial(inspections, run)
+            selected = compute.select_heads(dataset, parameters.confidence, selection, parameters.seed, inspect)
+            report_left_out(selected)
+            write_catalogue(run, compute.split(selected, splits, parameters.seed))
+    else:
+        selected = compute.select_heads(dataset, parameters.confidence, selection, parameters.seed)
+        report_left_out(selected)  # before anything can fail for lack of pictures
+        compute.write_catalogue(folder, compute.split(selected, splits, parameters.seed))
     report(Catalogue(folder), len(selected.left_out), parameters.seed)
     return {"catalogue": folder}
 

@@ -14,7 +14,7 @@ from pipeline.parameters.steps import STEPS
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = "crystal_eyes"
 # in the order of the data: a package imports only those before it, and the helpers; all may measure what they make
-ROOMS = ("evaluation", "data", "detector", "encoder", "classifiers", "recognizer", "audit", "collection", "web")
+ROOMS = ("evaluation", "data", "detector", "encoder", "fleet", "classifiers", "recognizer", "audit", "collection", "web")
 HELPERS = {
     "artifacts", "boxes", "console", "errors", "image_stats", "images", "machine", "names", "onnx_session", "onnx_storage",
     "options", "paths", "picture_files", "progress", "stores",

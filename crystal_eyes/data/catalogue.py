@@ -3,8 +3,8 @@
     catalogue.parquet   one row per picture (SCHEMA)
     pictures.bin        their encoded bytes, one after the other; a row's offset and length find them
 
-The pictures are kept with the table, so a later step reads what was checked, even if the dataset has changed since. A catalogue of
-many machines is a list of shards instead (shards.py), with the same columns; its offsets count through all of them.
+The pictures are kept with the table, so a later step reads what was checked, even if the dataset has changed since. A
+catalogue of many machines is a list of shards instead (shards.py), with the same columns; its offsets count through all.
 """
 
 import hashlib
@@ -94,6 +94,10 @@ class Catalogue:
         if self.shards:
             return self._shard_batches(self.shards, rows)
         return self._parquet.iter_batches(batch_size=rows)
+
+    def rows(self, first: int, number: int) -> pa.Table:
+        """A part of the table of a single file."""
+        return self._parquet.read(columns=self.schema.names).slice(first, number)
 
     def _shard_batches(self, of: shards.Shards, rows: int) -> Iterator[pa.RecordBatch]:
         schema = self.schema

@@ -56,8 +56,8 @@ def select(
 ) -> tuple[pd.DataFrame, LeftOut]:
     """The rows of a dataset's table that are used, with width, height and monochrome; and the others.
 
-    table: layouts.COLUMNS. seed: of the draw where options.pictures_per_character limits a character. inspect: decodes the heads
-    of a table, in its order.
+    table: layouts.COLUMNS. seed: of the draw where options.pictures_per_character limits a character. inspect: decodes the
+    heads of a table, in its order.
     """
     left_out: LeftOut = []
     too_few = f"its character has fewer than {options.min_pictures} pictures"

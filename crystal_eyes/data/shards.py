@@ -37,7 +37,7 @@ class Shard:
 
 
 class Shards:
-    """What a manifest lists, in order. Raises UserError where the folder is none of this kind, or shards are missing or mixed."""
+    """What a manifest lists, in order. Raises UserError where it is none of this kind, or shards are missing or mixed."""
 
     def __init__(self, folder: str | Path, kind: str):
         self.folder = Path(folder)
@@ -45,7 +45,9 @@ class Shards:
         try:
             described = json.loads(path.read_text("utf-8"))
             if (described["format"], described["kind"]) != (FORMAT, kind):
-                raise UserError(f"{path} lists {described['kind']} in format {described['format']}, not {kind} in format {FORMAT}")
+                raise UserError(
+                    f"{path} lists {described['kind']} in format {described['format']}, not {kind} in format {FORMAT}"
+                )
             self.place = Place(described["place"] or self.folder)
             self.shards = [Shard(**one) for one in described["shards"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -62,7 +64,8 @@ class Shards:
             raise UserError(f"{self.folder}: {len(missing)} of {len(named)} shards are missing, such as {missing[0]}")
         if other := sorted(there - named):
             raise UserError(
-                f"{self.folder} mixes shards of two runs: {len(other)} are not in its {MANIFEST}, such as {other[0]}; remove them"
+                f"{self.folder} mixes shards of two runs: {len(other)} are not in its {MANIFEST}, such as {other[0]}: "
+                "remove them"
             )
 
     def __len__(self) -> int:
@@ -80,7 +83,9 @@ class Shards:
     def open(self, shard: Shard) -> pq.ParquetFile:
         """One shard, of which only what is used is read. Raises UserError where it has another size or can't be read."""
         if self.place.size(shard.file) != shard.bytes:
-            raise UserError(f"{self.place.path(shard.file)} is damaged, missing or of another run: its size is not {shard.bytes}")
+            raise UserError(
+                f"{self.place.path(shard.file)} is damaged, missing or of another run: its size is not {shard.bytes}"
+            )
         try:
             return pq.ParquetFile(self.place.open(shard.file))
         except (pa.ArrowException, OSError) as error:

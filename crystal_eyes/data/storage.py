@@ -1,7 +1,7 @@
 """Bytes in a folder or in S3: pictures that datasets name, and shards.
 
-A path is a plain one, `s3://BUCKET/KEY`, or a part of a shard: `SHARD#OFFSET-LENGTH`. For S3, credentials, region and endpoint are
-those of the environment (AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL...) or of the AWS configuration files.
+A path is a plain one, `s3://BUCKET/KEY`, or a part of a shard: `SHARD#OFFSET-LENGTH`. For S3, credentials, region and endpoint
+are those of the environment (AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL...) or of the AWS configuration files.
 """
 
 import os
@@ -21,7 +21,8 @@ REMEDIES = (
     ("no_such_bucket|nosuchbucket|bucket does not exist", "the bucket does not exist"),
     ("access_denied|forbidden|credential|invalid_access_key|signature", "access is denied: set AWS_ACCESS_KEY_ID and "
      "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"),
-    ("network_connection|curlcode|timeout|couldn't connect", "the storage does not answer: check AWS_ENDPOINT_URL and the network"),
+    ("network_connection|curlcode|timeout|couldn't connect", "the storage does not answer: check AWS_ENDPOINT_URL and "
+     "the network"),
     ("301|permanentredirect|moved", "the bucket is in another region: set AWS_DEFAULT_REGION"),
 )  # fmt: skip
 

@@ -1,5 +1,8 @@
 """Which of the heads found in a labeled illustration are cut out, and what the cut heads are called."""
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 
 LEAVE_OUT, ALL = "leave-out", "all"  # what happens to an illustration with several heads; otherwise the largest is cut
@@ -28,7 +31,7 @@ def largest(boxes: np.ndarray) -> np.ndarray:
     return boxes[[sides.prod(axis=1).argmax()]]
 
 
-def head_row(number: int, place: int, illustration: dict, box: np.ndarray) -> dict:
+def head_row(number: int, place: int, illustration: Mapping[Hashable, Any], box: np.ndarray) -> dict[str, Any]:
     """The row of a head: illustration `number` of the dataset, head `place` of it."""
     return {
         "file": f"{number:06d}-{place}.png",

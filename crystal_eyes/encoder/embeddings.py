@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -110,18 +110,28 @@ def read_embeddings(folder: str | Path) -> tuple[np.ndarray, "pa.Table"]:
     return embeddings, table
 
 
-def read_part(folder: str | Path, encoder_split: str) -> tuple[int, np.ndarray, "pa.Table"]:
-    """How many heads were embedded, and the embeddings float32 [n, d] and the rows of one encoder_split, the only ones in memory."""
+class Part(NamedTuple):
+    """The heads of one encoder_split among those that were embedded."""
+
+    embeddings: np.ndarray  # float32 [n, d]
+    table: "pa.Table"  # n rows
+    of: int  # heads in all splits
+    sets: set[str]  # of heads in all splits
+
+
+def read_part(folder: str | Path, encoder_split: str) -> Part:
+    """One split of what was embedded, the only one in memory. Raises UserError where there are no embeddings."""
     folder = Path(folder)
     if not (folder / shards.MANIFEST).is_file():
         embeddings, table = read_embeddings(folder)
         wanted = pc.equal(table["encoder_split"], encoder_split)
-        return len(table), embeddings[wanted.to_numpy()], table.filter(wanted)
-    found, parts = shards.Shards(folder, shards.EMBEDDINGS), []
+        return Part(embeddings[wanted.to_numpy()], table.filter(wanted), len(table), set(pc.unique(table["set"]).to_pylist()))
+    found, parts, sets = shards.Shards(folder, shards.EMBEDDINGS), [], set[str]()
     for batch in found.batches(BATCH_ROWS, found.open(found.shards[0]).schema_arrow.names):
         parts.append(batch.filter(pc.equal(batch.column("encoder_split"), encoder_split)))
+        sets |= set(pc.unique(batch.column("set")).to_pylist())
     table = pa.Table.from_batches(parts)
-    return len(found), vectors(table), table.drop_columns([VECTOR])
+    return Part(vectors(table), table.drop_columns([VECTOR]), len(found), sets)
 
 
 def with_vectors(table: "pa.Table", embeddings: np.ndarray) -> "pa.Table":

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn, Self, TypeVar
 
 from crystal_eyes.artifacts import local_path
+from crystal_eyes.data.listing import listed
+from crystal_eyes.data.storage import is_remote
 from crystal_eyes.errors import UserError
 
 Parameters = TypeVar("Parameters")
@@ -85,7 +87,8 @@ def input_path(parameters: Any, name: str) -> Path:
     value = getattr(parameters, name)
     place = parameters.__dataclass_fields__[name].metadata["places"].get(value)
     if place is None:
-        return local_path(value)
+        elsewhere = is_remote(value) and parameters.__dataclass_fields__[name].metadata["input"] == "dataset"
+        return listed(value) if elsewhere and getattr(parameters, "engine", "local") != "local" else local_path(value)
     if not place.exists():
         raise UserError(f"parameter {name}={value}: {place} does not exist in this checkout: give a path, or leave {name} out")
     return place

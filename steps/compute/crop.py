@@ -28,7 +28,7 @@ class CroppedHeads:
 
     folder: Path
     heads: int
-    found: list[tuple[Path, np.ndarray]]
+    found: list[tuple[str | Path, np.ndarray]]
     left_out: LeftOut
     notes: list[str] = field(default_factory=list)
 
@@ -47,7 +47,8 @@ def crop(illustrations: Path, detector: Path, confidence: float, several: str, w
     characters = table.groupby("path")["character"].nunique()
     ambiguous = set(characters[characters > 1].index)
     known = BoxCache(workspace / "found.jsonl")
-    found, rows = [], []
+    found: list[tuple[str | Path, np.ndarray]] = []
+    rows = []
     for number, row in enumerate(track(pictures.to_dict("records"), len(pictures), "find heads", "pictures")):
         try:
             picture = np.asarray(flatten(open_picture(Path(row["path"]).read_bytes())))

@@ -1,5 +1,6 @@
 """Reads a dataset into the catalogue, with splits."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from crystal_eyes.data.cropping import head_bytes
 from crystal_eyes.data.layouts import load_dataset
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
-from crystal_eyes.data.selection import select
+from crystal_eyes.data.selection import Inspection, inspect_here, select
 from crystal_eyes.data.splits import assign_splits
 from crystal_eyes.errors import UserError
 from crystal_eyes.progress import track
@@ -32,17 +33,27 @@ def draw_cast(folder: Path, options: CastOptions, seed: int) -> Path:
     return cast.draw(folder, options, seed)
 
 
-def select_heads(dataset: Path, confidence: float, options: SelectionOptions, seed: int) -> Selected:
+def select_heads(
+    dataset: Path,
+    confidence: float,
+    options: SelectionOptions,
+    seed: int,
+    inspect: Callable[[pd.DataFrame], Iterable[Inspection]] = inspect_here,
+) -> Selected:
     """Read a dataset and select heads. confidence: lowest one of a box that is used, where the dataset states it."""
     read = load_dataset(dataset, confidence)
-    used, unused = select(read.table, options, seed)
+    used, unused = select(read.table, options, seed, inspect)
     return Selected(used, len(read.table), read.left_out + unused, read.notes)
 
 
-def write_catalogue(folder: Path, selected: Selected, options: SplitOptions, seed: int) -> None:
-    """Split the selected heads and write them as a catalogue. Raises UserError where they are too few."""
+def split(selected: Selected, options: SplitOptions, seed: int) -> pd.DataFrame:
+    """The selected heads with their splits. Raises UserError where they are too few."""
     if selected.table.empty:
         raise UserError("no character has enough usable pictures: lower min_pictures")
-    table = assign_splits(selected.table, options, seed)
+    return assign_splits(selected.table, options, seed)
+
+
+def write_catalogue(folder: Path, table: pd.DataFrame) -> None:
+    """Write heads with splits as a catalogue."""
     heads = (head_bytes(path, box) for path, box in zip(table["path"], table["box"]))
     write(folder, table, track(heads, len(table), "write catalogue", "pictures"))

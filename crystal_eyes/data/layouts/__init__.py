@@ -12,6 +12,7 @@ from crystal_eyes.data.layouts import danbooru, folders, shards, table
 from crystal_eyes.data.layouts.base import LabeledPicture, Layout
 from crystal_eyes.data.layouts.splits import use_given_splits
 from crystal_eyes.data.left_out import LeftOut, as_text
+from crystal_eyes.data.listing import located
 from crystal_eyes.data.names import disambiguate
 from crystal_eyes.errors import UserError
 
@@ -46,6 +47,7 @@ def load_dataset(path: str | Path, confidence: float) -> Dataset:
         )
     table = pd.DataFrame(rows, columns=LabeledPicture._fields).drop(columns="confidence")
     table["character"] = disambiguate(table["character"], table["series"], table["set"])
+    table["path"] = located(path, table["path"])
     twice = table.duplicated(["path", "character", "box"])
     left_out += [(file, "given twice for one character") for file in table["file"][twice]]
     table = table[~twice].sort_values(["character", "file"], kind="stable").reset_index(drop=True)

@@ -1,6 +1,7 @@
 """Heads that were cut out on many machines: shards (data/shards.py) with a row per head, its labels and its encoded picture."""
 
 from pathlib import Path
+from typing import Any
 
 from crystal_eyes.data.layouts.base import LabeledPicture
 from crystal_eyes.data.left_out import LeftOut
@@ -21,8 +22,8 @@ def read(path: Path, notes: list[str] | None = None) -> tuple[list[LabeledPictur
     for shard in found.shards:
         where = found.place.path(shard.file)
         for row in found.open(shard).read(columns=COLUMNS).to_pylist():
-            labels = {name: normalize(row[name]) for name in LABELS}
-            pictures.append(LabeledPicture(f"{where}#{row['offset']}-{row['length']}", row["file"], **labels))
+            texts: dict[str, Any] = {name: normalize(row[name]) for name in LABELS}
+            pictures.append(LabeledPicture(f"{where}#{row['offset']}-{row['length']}", row["file"], **texts))
     if notes is not None:
         notes.append(f"{len(found.shards)} shards in {found.place}")
     return pictures, []

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.boxes import as_boxes
+from crystal_eyes.detector.cutting import ALL, COORDINATES, LEAVE_OUT
 from steps.compute import crop as computing
-from steps.compute.crop import ALL, COORDINATES, LEAVE_OUT, BoxCache, crop
+from steps.compute.crop import BoxCache, crop
 
 # by the red of the picture: boxes of its heads
 HEADS = {10: [], 20: [(10, 10, 30, 30)], 30: [(5, 5, 15, 15), (20.25, 20.125, 44.1, 41)]}

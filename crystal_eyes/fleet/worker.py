@@ -1,0 +1,141 @@
+"""What a worker process does: checks that it can do the work at all, then task after task."""
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import crystal_eyes
+from crystal_eyes.data.shards import SUFFIX, Shard
+from crystal_eyes.data.storage import PART, Place, StorageError, is_remote
+from crystal_eyes.errors import UserError
+
+RUN = "run.json"  # beside the records of tasks: whose they are
+
+
+class Produced(NamedTuple):
+    """The result of one task. data: the bytes of a shard with that many rows, None without any; notes: anything for JSON."""
+
+    data: bytes | None
+    rows: int
+    notes: dict[str, Any]
+
+
+Work = Callable[[Any], Produced]  # of one task's payload
+
+
+@dataclass(frozen=True)
+class Job:
+    """The tasks of one run. make(**arguments): the work, made once a worker."""
+
+    run: str  # equal for equal inputs and code
+    make: Callable[..., Work]
+    target: Place  # of the shards
+    records: Place  # of a file a finished task
+    sample: str  # path of one input
+    code: str  # code_digest() of who gives the tasks
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished task. shard: None where it had no rows."""
+
+    shard: Shard | None
+    notes: dict[str, Any]
+
+
+class Worker:
+    """One process of a cluster. A task that is done again writes the same shard under the same name."""
+
+    def start(self, job: Job, arguments: Mapping[str, Any]) -> int:
+        """Make the work; returns the process's id. Raises UserError where this machine can't do it."""
+        if code_digest() != job.code:
+            raise UserError(
+                f"{_here()} has another version of crystal-eyes ({Path(crystal_eyes.__file__).parent}): install the same one "
+                "on every machine"
+            )
+        try:
+            claim = read_run(job.records)
+        except StorageError:
+            if job.records.remote:
+                raise
+            claim = None
+        if claim != job.run:
+            raise UserError(f"{_here()} does not see {job.records}: give a place for shards that all machines share")
+        part = PART.fullmatch(job.sample)
+        path = part["shard"] if part else job.sample
+        if not is_remote(path) and not os.path.exists(path):
+            raise UserError(
+                f"{_here()} does not see {path}: put the pictures into a folder that all machines share, or into S3"
+            )
+        self.job, self.work = job, job.make(**arguments)
+        return os.getpid()
+
+    def do(self, number: int, payload: Any) -> Record:
+        """Do a task, unless its shard is there already. Raises UserError where storage fails."""
+        name = f"{number:08d}.json"
+        if done := self._known(name):
+            return done
+        data, rows, notes = self.work(payload)
+        shard = None
+        if data is not None:
+            digest = hashlib.sha256(data).hexdigest()
+            shard = Shard(digest + SUFFIX, digest, len(data), rows)
+            self.job.target.write(shard.file, data)
+        record = {"run": self.job.run, "shard": vars(shard) if shard else None, "notes": notes}
+        self.job.records.write(name, json.dumps(record).encode())
+        return Record(shard, json.loads(json.dumps(notes)))
+
+    def _known(self, name: str) -> Record | None:
+        """The record of a task that an interrupted run finished, if its shard is what it was."""
+        if self.job.records.size(name) is None:
+            return None
+        try:
+            found = json.loads(self.job.records.read(name))
+            shard = Shard(**found["shard"]) if found["shard"] else None
+            if found["run"] != self.job.run:
+                return None
+        except (ValueError, KeyError, TypeError):
+            return None
+        if shard and self.job.target.size(shard.file) != shard.bytes:
+            return None
+        if shard and hashlib.sha256(self.job.target.read(shard.file)).hexdigest() != shard.sha256:
+            return None
+        return Record(shard, found["notes"])
+
+
+def claim(records: Place, run: str) -> None:
+    """Mark a place as a run's own. Raises UserError where it holds shards of another run."""
+    other = read_run(records)
+    if other not in (None, run):
+        raise UserError(f"{records} is of another run (other inputs, parameters or code): give an empty place for the shards")
+    if other is None:
+        records.write(RUN, json.dumps({"run": run}).encode())
+
+
+def read_run(records: Place) -> str | None:
+    """Whose records these are; None: nobody's."""
+    if records.size(RUN) is None:
+        return None
+    try:
+        return str(json.loads(records.read(RUN))["run"])
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{records.path(RUN)} is damaged: give an empty place for the shards") from None
+
+
+@cache
+def code_digest() -> str:
+    """sha256 of the package's Python files, hex: workers with other code would write other shards."""
+    home, found = Path(crystal_eyes.__file__).parent, hashlib.sha256()
+    for path in sorted(home.rglob("*.py")):
+        found.update(path.relative_to(home).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
+
+
+def _here() -> str:
+    return f"machine {socket.gethostname()}"
