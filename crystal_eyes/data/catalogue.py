@@ -57,10 +57,11 @@ class Catalogue:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self._handle: int | None = None
-        self.shards = shards.Shards(folder, shards.CATALOGUE) if (self.folder / shards.MANIFEST).is_file() else None
+        sharded = (self.folder / shards.MANIFEST).is_file()
+        if sharded and (self.folder / TABLE).exists():
+            raise UserError(f"{self.folder} holds two catalogues, {TABLE} and {shards.MANIFEST}: remove one of them")
+        self.shards = shards.Shards(folder, shards.CATALOGUE) if sharded else None
         if self.shards:
-            if (self.folder / TABLE).exists():
-                raise UserError(f"{self.folder} holds two catalogues, {TABLE} and {shards.MANIFEST}: remove one of them")
             self._starts = self.shards.starts()
             self._parquet = self.shards.open(self.shards.shards[0])
         else:

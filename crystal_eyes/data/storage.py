@@ -15,14 +15,16 @@ from crystal_eyes.errors import UserError
 
 S3 = "s3://"
 PART = re.compile(r"(?P<shard>.+\.parquet)#(?P<offset>\d+)-(?P<length>\d+)", re.DOTALL)
-CONNECT_SECONDS, REQUEST_SECONDS, ATTEMPTS = 5, 30, 3
+CONNECT_SECONDS, REQUEST_SECONDS, ATTEMPTS = 10, 60, 3
 # (what S3 answers, what to do about it)
 REMEDIES = (
     ("no_such_bucket|nosuchbucket|bucket does not exist", "the bucket does not exist"),
-    ("access_denied|forbidden|credential|invalid_access_key|signature", "access is denied: set AWS_ACCESS_KEY_ID and "
+    ("access_denied|forbidden|credential|invalid_access_key|invalidaccesskey|signature", "access is denied: set AWS_ACCESS_KEY_ID and "
      "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"),
     ("network_connection|curlcode|timeout|couldn't connect", "the storage does not answer: check AWS_ENDPOINT_URL and "
      "the network"),
+    ("http status 400", "the storage refuses the request: set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+     "AWS_DEFAULT_REGION"),
     ("301|permanentredirect|moved", "the bucket is in another region: set AWS_DEFAULT_REGION"),
 )  # fmt: skip
 
@@ -175,7 +177,14 @@ def _write(fs: Any, path: str, data: bytes) -> None:
 
 @cache
 def _s3() -> Any:
+    # otherwise uploads have a checksum behind them, which not every server of S3's protocol takes
+    os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
     from pyarrow import fs  # here: its S3 client starts threads
 
     strategy = fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS)
-    return fs.S3FileSystem(connect_timeout=CONNECT_SECONDS, request_timeout=REQUEST_SECONDS, retry_strategy=strategy)
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")  # pyarrow reads neither
+    # delayed: one request writes a shard
+    return fs.S3FileSystem(
+        endpoint_override=endpoint, connect_timeout=CONNECT_SECONDS, request_timeout=REQUEST_SECONDS, retry_strategy=strategy,
+        allow_delayed_open=True,
+    )  # fmt: skip

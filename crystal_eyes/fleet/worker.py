@@ -78,9 +78,12 @@ class Worker:
 
     def do(self, number: int, payload: Any) -> Record:
         """Do a task, unless its shard is there already. Raises UserError where storage fails."""
-        name = f"{number:08d}.json"
-        if done := self._known(name):
-            return done
+        try:
+            return self._known(f"{number:08d}.json") or self._done(f"{number:08d}.json", payload)
+        except StorageError as error:
+            raise StorageError(f"{_here()}: {error}") from None
+
+    def _done(self, name: str, payload: Any) -> Record:
         data, rows, notes = self.work(payload)
         shard = None
         if data is not None:

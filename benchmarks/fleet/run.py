@@ -1,0 +1,172 @@
+"""Heads embedded by Ray workers on two nodes of this machine: python benchmarks/fleet/run.py WORK [heads] [--drawn N]
+
+WORK: a folder; the catalogue that is made in it is used again. Draws N heads of the built-in cast once and repeats their bytes,
+under other names, until there are that many heads. Three runs on Ray's own cluster, a head node without CPUs and nodes with one
+CPU each: one worker; two workers; two workers of which one is killed after a third of the shards, and one node of which is
+removed after two thirds. Prints heads/s (between the first shard and the last), efficiency, memory of each worker over time, and
+whether the three runs wrote the same shards, each once.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow as pa
+import ray
+from ray.cluster_utils import Cluster
+
+from crystal_eyes.data import cast
+from crystal_eyes.data.catalogue import SCHEMA
+from crystal_eyes.data.options import CastOptions
+from crystal_eyes.data.shards import CATALOGUE, EMBEDDINGS, MANIFEST, SUFFIX, Shard, Shards, encode_pictures, write_manifest
+from crystal_eyes.data.storage import Place
+from crystal_eyes.fleet import cluster as own_cluster
+from crystal_eyes.fleet.embed import embed
+from crystal_eyes.fleet.run import ROWS, FleetRun
+from tests.runs import ROOT
+
+PER_CHARACTER = 20
+ENCODER = ROOT / "models/recognizer/encoder.onnx"
+OBJECTS = 80 * 2**20  # bytes, of each node's object store
+SECONDS = 0.5  # between looks at the workers
+
+
+def catalogue(work: Path, heads: int, drawn: int) -> Path:
+    """A catalogue of shards with that many heads."""
+    folder = work / f"catalogue-{heads}-{drawn}"
+    if (folder / MANIFEST).is_file():
+        return folder
+    source = work / f"cast-{drawn}"
+    if not (source / "done").exists():
+        cast.draw(source, CastOptions(max(2, drawn // PER_CHARACTER), PER_CHARACTER), 0)
+        (source / "done").touch()
+    pictures = [path.read_bytes() for path in sorted(source.rglob("*.png"))]
+    schema = pa.schema([field for field in SCHEMA if field.name not in ("digest", "offset", "length")])
+    shards, place = [], Place(folder)
+    for start in range(0, heads, ROWS):
+        numbers = range(start, min(heads, start + ROWS))
+        table = pd.DataFrame({
+            "file": [f"{number:09d}.png" for number in numbers], "character": [f"{number % 1000}" for number in numbers],
+            "series": "", "set": "", "artwork": "", "monochrome": False, "width": 128, "height": 128,
+            "encoder_split": "", "classifier_split": "",
+        })  # fmt: skip
+        some = [pictures[number % len(pictures)] for number in numbers]
+        data = encode_pictures(pa.Table.from_pandas(table, schema=schema, preserve_index=False), some)
+        digest = hashlib.sha256(data).hexdigest()
+        shards.append(Shard(digest + SUFFIX, digest, len(data), len(some)))
+        place.write(shards[-1].file, data)
+    write_manifest(folder, CATALOGUE, "", shards)
+    return folder
+
+
+class Watch(threading.Thread):
+    """Looks at the workers and the shards of a run. events: (share of the shards, what to do then)."""
+
+    def __init__(self, folder: Path, shards: int, events: list):
+        super().__init__(daemon=True)
+        self.folder, self.shards, self.events = folder, shards, events
+        self.done: list[tuple[float, int]] = []  # seconds, shards
+        self.memory: dict[int, list[float]] = {}  # MiB by process
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self.stopped.wait(SECONDS):
+            self.done.append((time.monotonic(), len(list(self.folder.glob(f"*{SUFFIX}")))))
+            for one in workers():
+                try:
+                    self.memory.setdefault(one.pid, []).append(one.memory_info().rss / 2**20)
+                except psutil.NoSuchProcess:
+                    pass
+            if self.events and self.done[-1][1] >= self.events[0][0] * self.shards:
+                self.events.pop(0)[1]()
+
+    def rate(self) -> float:
+        """Shards per second, between the first and the last."""
+        start = next((at, count) for at, count in self.done if count)
+        end = next((at, count) for at, count in self.done if count == self.done[-1][1])
+        return (end[1] - start[1]) / max(end[0] - start[0], SECONDS)
+
+
+def workers() -> Iterator[psutil.Process]:
+    for one in psutil.Process().children(recursive=True):
+        try:
+            if one.name().startswith("ray::Worker"):
+                yield one
+        except psutil.NoSuchProcess:
+            pass
+
+
+def kill_worker() -> None:
+    one = next(workers())
+    print(f"  killed worker {one.pid}", flush=True)
+    one.kill()
+
+
+def run(source: Path, work: Path, count: int, disturbed: bool) -> tuple[Shards, float]:
+    """The shards that `count` workers write, and heads/s."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    node = {"include_dashboard": False, "object_store_memory": OBJECTS}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **node})
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=OBJECTS) for _ in range(count)]
+    expected = Shards(source, CATALOGUE)
+
+    def remove_node() -> None:
+        print("  removed a node", flush=True)
+        cluster.remove_node(nodes[-1])
+
+    events = [(1 / 3, kill_worker), (2 / 3, remove_node)] if disturbed else []
+    watch = Watch(work / "embeddings", len(expected.shards), events)
+    watch.start()
+    try:
+        with FleetRun(cluster.address, "", work, "embeddings") as fleet:
+            folder, skipped = embed(fleet, ENCODER, source, 64)
+    finally:
+        time.sleep(2 * SECONDS)
+        watch.stopped.set()
+        watch.join()
+        cluster.shutdown()
+    found = Shards(folder, EMBEDDINGS)
+    rate = watch.rate() * ROWS
+    print(f"{count} workers{', one killed, one node removed' if disturbed else ''}: {rate:.1f} heads/s, {len(found)} heads, "
+          f"{len(skipped)} skipped, events left {len(watch.events)}", flush=True)  # fmt: skip
+    for pid, seen in watch.memory.items():
+        parts = [np.median(part) for part in np.array_split(np.array(seen[len(seen) // 10 :]), 4) if len(part)]
+        print(f"  worker {pid}: MiB in each quarter of its time {[round(float(one)) for one in parts]}, most {max(seen):.0f}")
+    return found, rate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", type=Path)
+    parser.add_argument("heads", type=int, nargs="?", default=200_000)
+    parser.add_argument("--drawn", type=int, default=2000)
+    given = parser.parse_args()
+    work = given.work.resolve()
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    own_cluster.ray_constants.ENABLE_RAY_CLUSTER = False  # on loopback
+    source = catalogue(work, given.heads, given.drawn)
+    one, slow = run(source, work / "one", 1, False)
+    two, fast = run(source, work / "two", 2, False)
+    disturbed, _ = run(source, work / "disturbed", 2, True)
+    files = [
+        sorted(path.name for path in (work / name / "embeddings").glob(f"*{SUFFIX}")) for name in ("one", "two", "disturbed")
+    ]
+    print(
+        f"efficiency {fast / (2 * slow):.2f}; the same shards in the same order: {one.shards == two.shards == disturbed.shards}"
+    )
+    print(f"heads {[len(found) for found in (one, two, disturbed)]} of {given.heads}; files beside the manifest's: "
+          f"{[len(names) - len(found.shards) for names, found in zip(files, (one, two, disturbed))]}")  # fmt: skip
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()
