@@ -1,13 +1,14 @@
-"""Heads embedded by Ray workers on two nodes of this machine: python benchmarks/fleet/run.py WORK [heads] [--drawn N]
+"""Heads embedded on two Ray nodes of this machine: python benchmarks/fleet/run.py WORK [heads] [--drawn N] [--rows N]
 
 WORK: a folder; the catalogue that is made in it is used again. Draws N heads of the built-in cast once and repeats their bytes,
 under other names, until there are that many heads. Three runs on Ray's own cluster, a head node without CPUs and nodes with one
 CPU each: one worker; two workers; two workers of which one is killed after a third of the shards, and one node of which is
-removed after two thirds. Prints heads/s (between the first shard and the last), efficiency, memory of each worker over time, and
-whether the three runs wrote the same shards, each once.
+removed after two thirds. Prints heads/s (between the first shard and the last), efficiency, memory of each worker over time,
+and whether the three runs wrote the same shards, each once. --rows: heads of a shard.
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import shutil
@@ -39,9 +40,9 @@ OBJECTS = 80 * 2**20  # bytes, of each node's object store
 SECONDS = 0.5  # between looks at the workers
 
 
-def catalogue(work: Path, heads: int, drawn: int) -> Path:
+def catalogue(work: Path, heads: int, drawn: int, rows: int) -> Path:
     """A catalogue of shards with that many heads."""
-    folder = work / f"catalogue-{heads}-{drawn}"
+    folder = work / f"catalogue-{heads}-{drawn}-{rows}"
     if (folder / MANIFEST).is_file():
         return folder
     source = work / f"cast-{drawn}"
@@ -51,8 +52,8 @@ def catalogue(work: Path, heads: int, drawn: int) -> Path:
     pictures = [path.read_bytes() for path in sorted(source.rglob("*.png"))]
     schema = pa.schema([field for field in SCHEMA if field.name not in ("digest", "offset", "length")])
     shards, place = [], Place(folder)
-    for start in range(0, heads, ROWS):
-        numbers = range(start, min(heads, start + ROWS))
+    for start in range(0, heads, rows):
+        numbers = range(start, min(heads, start + rows))
         table = pd.DataFrame({
             "file": [f"{number:09d}.png" for number in numbers], "character": [f"{number % 1000}" for number in numbers],
             "series": "", "set": "", "artwork": "", "monochrome": False, "width": 128, "height": 128,
@@ -81,10 +82,8 @@ class Watch(threading.Thread):
         while not self.stopped.wait(SECONDS):
             self.done.append((time.monotonic(), len(list(self.folder.glob(f"*{SUFFIX}")))))
             for one in workers():
-                try:
+                with contextlib.suppress(psutil.NoSuchProcess):
                     self.memory.setdefault(one.pid, []).append(one.memory_info().rss / 2**20)
-                except psutil.NoSuchProcess:
-                    pass
             if self.events and self.done[-1][1] >= self.events[0][0] * self.shards:
                 self.events.pop(0)[1]()
 
@@ -97,11 +96,9 @@ class Watch(threading.Thread):
 
 def workers() -> Iterator[psutil.Process]:
     for one in psutil.Process().children(recursive=True):
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             if one.name().startswith("ray::Worker"):
                 yield one
-        except psutil.NoSuchProcess:
-            pass
 
 
 def kill_worker() -> None:
@@ -135,7 +132,7 @@ def run(source: Path, work: Path, count: int, disturbed: bool) -> tuple[Shards, 
         watch.join()
         cluster.shutdown()
     found = Shards(folder, EMBEDDINGS)
-    rate = watch.rate() * ROWS
+    rate = watch.rate() * expected.shards[0].rows
     print(f"{count} workers{', one killed, one node removed' if disturbed else ''}: {rate:.1f} heads/s, {len(found)} heads, "
           f"{len(skipped)} skipped, events left {len(watch.events)}", flush=True)  # fmt: skip
     for pid, seen in watch.memory.items():
@@ -149,22 +146,21 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("heads", type=int, nargs="?", default=200_000)
     parser.add_argument("--drawn", type=int, default=2000)
+    parser.add_argument("--rows", type=int, default=ROWS)
     given = parser.parse_args()
     work = given.work.resolve()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     own_cluster.ray_constants.ENABLE_RAY_CLUSTER = False  # on loopback
-    source = catalogue(work, given.heads, given.drawn)
+    source = catalogue(work, given.heads, given.drawn, given.rows)
     one, slow = run(source, work / "one", 1, False)
     two, fast = run(source, work / "two", 2, False)
     disturbed, _ = run(source, work / "disturbed", 2, True)
-    files = [
-        sorted(path.name for path in (work / name / "embeddings").glob(f"*{SUFFIX}")) for name in ("one", "two", "disturbed")
-    ]
+    same = one.shards == two.shards == disturbed.shards
+    print(f"efficiency {fast / (2 * slow):.2f}; the same shards in the same order: {same}")
+    heads = [len(found) for found in (one, two, disturbed)]  # Shards refuses files that its manifest lacks
     print(
-        f"efficiency {fast / (2 * slow):.2f}; the same shards in the same order: {one.shards == two.shards == disturbed.shards}"
+        f"heads {heads} of {given.heads}; {len({s.file for s in disturbed.shards})} different shards of {len(disturbed.shards)}"
     )
-    print(f"heads {[len(found) for found in (one, two, disturbed)]} of {given.heads}; files beside the manifest's: "
-          f"{[len(names) - len(found.shards) for names, found in zip(files, (one, two, disturbed))]}")  # fmt: skip
     ray.shutdown()
 
 

@@ -19,10 +19,9 @@ CONNECT_SECONDS, REQUEST_SECONDS, ATTEMPTS = 10, 60, 3
 # (what S3 answers, what to do about it)
 REMEDIES = (
     ("no_such_bucket|nosuchbucket|bucket does not exist", "the bucket does not exist"),
-    ("access_denied|forbidden|credential|invalid_access_key|invalidaccesskey|signature", "access is denied: set AWS_ACCESS_KEY_ID and "
-     "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"),
-    ("network_connection|curlcode|timeout|couldn't connect", "the storage does not answer: check AWS_ENDPOINT_URL and "
-     "the network"),
+    ("access_denied|forbidden|credential|invalid_?access_?key|signature",
+     "access is denied: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"),
+    ("network_connection|curlcode|timeout", "the storage does not answer: check AWS_ENDPOINT_URL and the network"),
     ("http status 400", "the storage refuses the request: set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
      "AWS_DEFAULT_REGION"),
     ("301|permanentredirect|moved", "the bucket is in another region: set AWS_DEFAULT_REGION"),
