@@ -11,9 +11,6 @@ from contextlib import contextmanager
 
 # before the first import: no usage reports
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# what GCS calls may take: a port that answers, but not as Ray, otherwise costs minutes
-os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
-os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", "10")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 from crystal_eyes.errors import UserError
@@ -24,7 +21,9 @@ try:
 except ImportError as error:
     raise UserError(f"Ray can't be used ({error}): pip install 'crystal-eyes[fleet]'") from None
 
-SECONDS = 5.0  # for the cluster to answer at all
+SECONDS = 10.0  # for the cluster to answer at all
+# the start of a connection of HTTP/2, which Ray speaks, and the kind of frame that a server of it sends first
+GREETING, SETTINGS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0", 4
 OBJECTS = 256 * 2**20  # bytes of the object store: tasks are names, results are files
 
 
@@ -54,10 +53,13 @@ def _start() -> None:
     # private, and the only way: Ray turns 127.0.0.1 into the machine's address, and then listens on all of them
     ray_constants.ENABLE_RAY_CLUSTER = False
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    ray.init(
-        address="local", num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
-        object_store_memory=OBJECTS,
-    )  # fmt: skip
+    try:
+        ray.init(
+            address="local", num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
+            object_store_memory=OBJECTS,
+        )  # fmt: skip
+    except Exception as error:  # of no common type: no memory, no space for its files, too slow
+        raise UserError(f"Ray does not start on this machine: {' '.join(str(error).split())[:300]}") from None
 
 
 def _join(address: str) -> None:
@@ -65,7 +67,11 @@ def _join(address: str) -> None:
     if not found:
         raise UserError(f"{address} is not the address of a Ray cluster: give HOST:PORT, as `ray start --head` prints it")
     try:
-        socket.create_connection((found["host"], int(found["port"])), timeout=SECONDS).close()
+        with socket.create_connection((found["host"], int(found["port"])), timeout=SECONDS) as server:
+            if os.environ.get("RAY_USE_TLS", "0") == "0":  # Ray itself would wait for minutes
+                server.sendall(GREETING)
+                if server.recv(9)[3:4] != bytes([SETTINGS]):
+                    raise OSError("it is another service")
     except (OSError, OverflowError) as error:
         raise UserError(f"no Ray cluster answers at {address} ({error}): start one with `ray start --head`") from None
     try:

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -17,6 +18,7 @@ ELSEWHERE = {"ray", "boto3", "botocore", "s3fs", "aiobotocore"}
 def test_the_single_machine_path_imports_nothing_of_a_cluster(tmp_path):
     code = f"""
 import sys
+import threading
 import steps.crop, steps.prepare, steps.embed, pipeline.main, crystal_eyes.cli
 from steps.compute import prepare
 from crystal_eyes.data.options import SelectionOptions, SplitOptions
@@ -51,6 +53,24 @@ def test_no_cluster_at_an_address_is_one_line_within_seconds(address):
     with pytest.raises(UserError, match="Ray cluster") as caught, connected(address.format(free=free)):
         pass
     assert "\n" not in str(caught.value)
+
+
+def test_a_service_that_is_no_cluster_is_one_line():
+    pytest.importorskip("ray")
+    from crystal_eyes.fleet.cluster import connected
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with server.accept()[0] as client:
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with (
+            pytest.raises(UserError, match="no Ray cluster answers.*another service"),
+            connected(f"127.0.0.1:{server.getsockname()[1]}"),
+        ):
+            pass
 
 
 def test_a_missing_extra_is_one_line(tmp_path):

@@ -1,5 +1,6 @@
-"""A real Ray cluster of two nodes on this machine does what this machine does alone: the same rows, digests and embeddings."""
+"""A real Ray cluster on this machine does what this machine does alone: the same rows, digests and embeddings."""
 
+import contextlib
 import shutil
 import signal
 import threading
@@ -15,6 +16,7 @@ from PIL import Image
 
 pytest.importorskip("ray")
 
+from crystal_eyes.data import storage
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.data.layouts import load_dataset
 from crystal_eyes.data.options import SelectionOptions, SplitOptions
@@ -30,7 +32,8 @@ from crystal_eyes.fleet.run import FleetRun
 from steps.compute import crop as crop_here
 from steps.compute import embed as embed_here
 from steps.compute import prepare as prepare_here
-from tests.runs import HEAD_DETECTOR, ROOT
+from tests.runs import HEAD_DETECTOR, ROOT, Project, artifacts
+from tests.s3 import s3_server
 
 EXAMPLES = ROOT / "crystal_eyes/web/examples"
 ROWS = 10  # of a shard: several, and a last one that is not full
@@ -38,8 +41,27 @@ SPLITS = SplitOptions(train_per_character=4, test_per_character=2, validation_ch
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """A cluster of this machine, with two CPUs, to which this process is connected."""
+def bucket(tmp_path_factory):
+    """The folder of the bucket `heads` of an S3 server; None: there is no server here."""
+    folder = tmp_path_factory.mktemp("s3")
+    (folder / "heads").mkdir()
+    with contextlib.ExitStack() as stack:
+        try:
+            environment = stack.enter_context(s3_server(folder))
+        except pytest.skip.Exception:
+            yield None
+            return
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        storage._s3.cache_clear()
+        yield folder / "heads"
+    storage._s3.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def cluster(bucket):
+    """A cluster of this machine, to which this process is connected; its workers know the bucket."""
     with connected(""):
         yield
 
@@ -158,3 +180,38 @@ def test_a_place_takes_the_shards_of_one_run_and_says_when_they_are_mixed(cluste
 def test_a_file_that_is_no_encoder_is_one_line(catalogue_folder, tmp_path):
     with pytest.raises(UserError, match="is not a Crystal Eyes encoder"):
         embedded(catalogue_folder, catalogue_folder / "catalogue.parquet", tmp_path / "run")
+
+
+def test_entry_points_work_in_s3_and_go_on_after_the_bucket_was_gone(cluster, bucket, characters_folder, exported, tmp_path):
+    if bucket is None:
+        pytest.skip("there is no S3 server")
+    shutil.copytree(characters_folder, bucket / "all")
+    project = Project.on(ROOT, tmp_path)
+    given = {"dataset": "s3://heads/all", "engine": "ray", "shards": "s3://heads/catalogue", "test_per_character": 2,
+             "train_per_character": 4, "validation_characters": 0.25, "test_characters": 0.25}  # fmt: skip
+    assert "catalogue: 48 pictures of 8 characters; 0 left out" in project.call("prepare", given)
+    folder = artifacts(project.runs("prepare")[0]) / "catalogue"
+    assert [path.name for path in folder.iterdir()] == [MANIFEST] and len(list((bucket / "catalogue").glob("*.parquet"))) == 1
+    here = Catalogue(prepared_here(characters_folder, tmp_path / "here"))
+    pd.testing.assert_frame_equal(rows_of(Catalogue(folder)), rows_of(here))
+
+    target = bucket / "embeddings"
+
+    def take_away() -> None:
+        while len(list(target.glob("*.parquet"))) < 3:
+            time.sleep(0.01)
+        bucket.rename(bucket.with_name("elsewhere"))
+
+    thread = threading.Thread(target=take_away, daemon=True)
+    thread.start()
+    with pytest.raises(UserError, match="s3://heads/embeddings") as caught:
+        embedded(here.folder, exported[1], tmp_path / "run", "s3://heads/embeddings", rows=1)
+    thread.join()
+    assert "\n" not in str(caught.value) and not (tmp_path / "run/embeddings" / MANIFEST).exists()
+    bucket.with_name("elsewhere").rename(bucket)
+    before = {path.name: path.stat().st_mtime_ns for path in target.glob("*.parquet")}
+    found = embedded(here.folder, exported[1], tmp_path / "run", "s3://heads/embeddings", rows=1)
+    after = {path.name: path.stat().st_mtime_ns for path in target.glob("*.parquet")}
+    assert set(names(found)) == set(after) and len(names(found)) == 48 and 3 <= len(before) < 48
+    kept = [name for name in before if before[name] == after[name]]
+    assert len(kept) >= len(before) - 4  # but those whose record was not written
