@@ -16,7 +16,8 @@ from crystal_eyes.detector.cutting import LEAVE_OUT
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import flatten, open_picture
 from pipeline.contact_sheets import contact_sheet_of_boxes
-from pipeline.parameters.steps import RAY, Crop
+from pipeline.parameters.base import RAY
+from pipeline.parameters.steps import Crop
 from pipeline.step import run_step
 from steps.compute import crop as compute
 from steps.compute.crop import CroppedHeads

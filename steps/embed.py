@@ -13,7 +13,8 @@ from crystal_eyes.encoder.embeddings import read_part
 from crystal_eyes.errors import UserError
 from crystal_eyes.evaluation.retrieval import retrieval
 from pipeline.metric_names import metric_name
-from pipeline.parameters.steps import RAY, Embed
+from pipeline.parameters.base import RAY
+from pipeline.parameters.steps import Embed
 from pipeline.step import run_step
 from steps.compute import embed as compute
 from steps.compute.embed import EmbeddedCatalogue

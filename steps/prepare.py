@@ -19,7 +19,8 @@ from crystal_eyes.images import flatten, open_picture
 from pipeline.cache.key import code_digest
 from pipeline.cache.workspace import cache_home, only_one
 from pipeline.contact_sheets import contact_sheet
-from pipeline.parameters.steps import RAY, Prepare
+from pipeline.parameters.base import RAY
+from pipeline.parameters.steps import Prepare
 from pipeline.step import run_step
 from steps.compute import prepare as compute
 

@@ -143,7 +143,7 @@ class Place:
     def _asked(self, ask: Any, name: str) -> Any:
         whole = f"{self.text}/{name}".rstrip("/")
         try:
-            return ask(_s3(), whole.removeprefix(S3))
+            return ask(_s3(os.getpid()), whole.removeprefix(S3))
         except OSError as error:
             raise StorageError(f"{whole}: {_reason(error)}") from None
         except ValueError as error:  # a name that no bucket can have
@@ -175,7 +175,8 @@ def _write(fs: Any, path: str, data: bytes) -> None:
 
 
 @cache
-def _s3() -> Any:
+def _s3(process: int) -> Any:
+    """A client for this process: its connections are not those of a process that was forked."""
     # otherwise uploads have a checksum behind them, which not every server of S3's protocol takes
     os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
     from pyarrow import fs  # here: its S3 client starts threads

@@ -9,9 +9,8 @@ from crystal_eyes.classifiers.registry import CLASSIFIERS, option_fields
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
-from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer.build.options import BundleOptions
-from pipeline.parameters.base import StepParameters
+from pipeline.parameters.base import FleetParameters, StepParameters
 from pipeline.parameters.declare import from_option, input_path, parameter, step_result, values
 from pipeline.parameters.encoders import RELEASED, RELEASED_BUNDLE, required_backbone
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
@@ -19,8 +18,6 @@ from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECI
 CATALOGUE = "catalogue written by prepare (runs:/ID/catalogue or a folder)"
 EMBEDDINGS = "embeddings written by embed (runs:/ID/embeddings or a folder)"
 EMPTY = "empty: the recipe's value"
-LOCAL, RAY = "local", "ray"  # engines
-FLEET = ("engine", "address", "shards")  # fields of FleetParameters
 
 
 def _seed() -> Any:
@@ -33,39 +30,6 @@ def _confidence() -> Any:
 
 def _recipe() -> Any:
     return parameter("best", "how the encoder is trained and which classifier names heads", choices=tuple(RECIPES))
-
-
-@dataclass(frozen=True)
-class FleetParameters(StepParameters):
-    """The parameters of a step that many machines can do. main does its steps on this machine."""
-
-    engine: str = parameter(
-        LOCAL, "local: this machine; ray: a Ray cluster, which writes shards instead of single files", choices=(LOCAL, RAY),
-        chained=True,
-    )  # fmt: skip
-    address: str = parameter(
-        "", "engine=ray: HOST:PORT of the cluster, of which this machine is a part; empty: one on this machine, for this step",
-        chained=True,
-    )  # fmt: skip
-    shards: str = parameter(
-        "", "engine=ray: empty folder that all machines share, or s3://BUCKET/PREFIX, for the shards; empty: with the result",
-        chained=True,
-    )  # fmt: skip
-
-    def resolved(self) -> Self:
-        if self.engine == LOCAL:
-            for name in ("address", "shards"):
-                if value := getattr(self, name):
-                    raise UserError(f"parameter {name}={value}: it needs engine={RAY}")
-        return self
-
-    def key_values(self) -> dict[str, Any]:
-        # where a cluster is does not change what it writes; what this machine wrote before there was an engine stays valid
-        found = values(self)
-        return {name: found[name] for name in found if name not in FLEET} | ({"engine": RAY} if self.engine == RAY else {})
-
-    def extra_sources(self) -> list[str]:
-        return [f"crystal_eyes/fleet/{type(self).__name__.lower()}.py"] if self.engine == RAY else []
 
 
 @dataclass(frozen=True)
