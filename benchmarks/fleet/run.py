@@ -16,12 +16,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
 import pyarrow as pa
-import ray
 from ray.cluster_utils import Cluster
 
 from crystal_eyes.data import cast
@@ -108,18 +108,15 @@ def kill_worker() -> None:
     one.kill()
 
 
-def run(source: Path, work: Path, count: int, disturbed: bool) -> tuple[Shards, float]:
-    """The shards that `count` workers write, and heads/s."""
+def run(source: Path, work: Path, cluster: Cluster, node: Any, disturbed: bool) -> tuple[Shards, float]:
+    """The shards that the workers of the cluster write, and heads/s. node: the one that is removed, if the run is disturbed."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    node = {"include_dashboard": False, "object_store_memory": OBJECTS}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **node})
-    nodes = [cluster.add_node(num_cpus=1, object_store_memory=OBJECTS) for _ in range(count)]
     expected = Shards(source, CATALOGUE)
 
     def remove_node() -> None:
         print("  removed a node", flush=True)
-        cluster.remove_node(nodes[-1])
+        cluster.remove_node(node)
 
     events = [(1 / 3, kill_worker), (2 / 3, remove_node)] if disturbed else []
     watch = Watch(work / "embeddings", len(expected.shards), events)
@@ -131,11 +128,9 @@ def run(source: Path, work: Path, count: int, disturbed: bool) -> tuple[Shards, 
         time.sleep(2 * SECONDS)
         watch.stopped.set()
         watch.join()
-        cluster.shutdown()
     found = Shards(folder, EMBEDDINGS)
     rate = watch.rate() * expected.shards[0].rows
-    print(f"{count} workers{', one killed, one node removed' if disturbed else ''}: {rate:.1f} heads/s, {len(found)} heads, "
-          f"{len(skipped)} skipped, events left {len(watch.events)}", flush=True)  # fmt: skip
+    print(f"{work.name}: {rate:.1f} heads/s, {len(found)} heads, {len(skipped)} skipped", flush=True)
     for pid, seen in watch.memory.items():
         parts = [np.median(part) for part in np.array_split(np.array(seen[len(seen) // 10 :]), 4) if len(part)]
         print(f"  worker {pid}: MiB in each quarter of its time {[round(float(one)) for one in parts]}, most {max(seen):.0f}")
@@ -153,16 +148,20 @@ def main() -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     own_cluster.ray_constants.ENABLE_RAY_CLUSTER = False  # on loopback
     source = catalogue(work, given.heads, given.drawn, given.rows)
-    one, slow = run(source, work / "one", 1, False)
-    two, fast = run(source, work / "two", 2, False)
-    disturbed, _ = run(source, work / "disturbed", 2, True)
+    node = {"num_cpus": 1, "object_store_memory": OBJECTS}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "num_cpus": 0, "include_dashboard": False})
+    first = cluster.add_node(**node)
+    one, slow = run(source, work / "one worker", cluster, first, False)
+    second = cluster.add_node(**node)
+    two, fast = run(source, work / "two workers", cluster, second, False)
+    disturbed, _ = run(source, work / "two workers, one killed, one node removed", cluster, second, True)
+    cluster.shutdown()
     same = one.shards == two.shards == disturbed.shards
     print(f"efficiency {fast / (2 * slow):.2f}; the same shards in the same order: {same}")
     heads = [len(found) for found in (one, two, disturbed)]  # Shards refuses files that its manifest lacks
     print(
         f"heads {heads} of {given.heads}; {len({s.file for s in disturbed.shards})} different shards of {len(disturbed.shards)}"
     )
-    ray.shutdown()
 
 
 if __name__ == "__main__":

@@ -201,6 +201,7 @@ def test_entry_points_work_in_s3_and_go_on_after_the_bucket_was_gone(cluster, bu
         while len(list(target.glob("*.parquet"))) < 3:
             time.sleep(0.01)
         bucket.rename(bucket.with_name("elsewhere"))
+        bucket.touch()  # otherwise the server makes it again
 
     thread = threading.Thread(target=take_away, daemon=True)
     thread.start()
@@ -208,7 +209,9 @@ def test_entry_points_work_in_s3_and_go_on_after_the_bucket_was_gone(cluster, bu
         embedded(here.folder, exported[1], tmp_path / "run", "s3://heads/embeddings", rows=1)
     thread.join()
     assert "\n" not in str(caught.value) and not (tmp_path / "run/embeddings" / MANIFEST).exists()
+    bucket.unlink()
     bucket.with_name("elsewhere").rename(bucket)
+    time.sleep(2)  # until the server looks again
     before = {path.name: path.stat().st_mtime_ns for path in target.glob("*.parquet")}
     found = embedded(here.folder, exported[1], tmp_path / "run", "s3://heads/embeddings", rows=1)
     after = {path.name: path.stat().st_mtime_ns for path in target.glob("*.parquet")}
