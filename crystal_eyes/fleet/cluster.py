@@ -78,6 +78,8 @@ def _join(address: str) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # ConnectionError, RuntimeError (other versions), and its own
         reason = " ".join(str(error).split())[:200]
+        if "RAY_AUTH_MODE" not in os.environ:
+            reason += "; if it has a token, set RAY_AUTH_MODE=token"
         raise UserError(
             f"the Ray cluster at {address} can't be joined from this machine, which has to be one of it: {reason}"
         ) from None
