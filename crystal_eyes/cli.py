@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crystal_eyes.arguments import parser
 from crystal_eyes.collection import Collection
+from crystal_eyes.collection.shared.remote import is_shared
 from crystal_eyes.collection.sheet import write_sheet
 from crystal_eyes.collection.text import Answers, report_line
 from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say, say_error, say_line
@@ -141,6 +142,8 @@ def serve(options: argparse.Namespace) -> int:
         from crystal_eyes.web.settings import Settings
     except ImportError as error:
         raise _missing("the web page", "page", error) from None
+    if options.collection and is_shared(options.collection):
+        raise UserError("the page shows collections in folders: give serve --collection FOLDER")
     chosen = bundle(options)
     settings = Settings(options.host, options.port, collection=options.collection)
     server.serve(chosen.source, settings, lambda loaded: _say_which(chosen, loaded))

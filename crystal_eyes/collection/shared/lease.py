@@ -55,7 +55,16 @@ def only_writer(bucket: Bucket) -> Iterator[Callable[[], None]]:
 def _acquire(bucket: Bucket, own: bytes) -> str:
     for _ in range(2):
         with suppress(ChangedError):
-            return bucket.put(LEASE, own, None)
+            tag = bucket.put(LEASE, own, None)
+            try:
+                bucket.put(LEASE, own, None)
+            except ChangedError:
+                return tag
+            bucket.delete(LEASE)
+            raise UserError(
+                f"{bucket.address}: this storage ignores the conditions of a write (If-None-Match), so that two processes could "
+                "overwrite each other: it can be read, but not changed from here"
+            )
         if found := bucket.get(LEASE):
             host, process = _holder(found)
             if found.age < EXPIRES and not (host == socket.gethostname() and not _lives(process)):

@@ -284,6 +284,14 @@ def test_the_commands_take_an_address(client, folder, bundle_folder, capsys):
     assert cli.main(["group", ADDRESS, "--bundle", str(bundle_folder)]) == 0
 
 
+def test_storage_without_conditional_writes_is_not_changed(client, monkeypatch):
+    put = Bucket.put
+    monkeypatch.setattr(Bucket, "put", lambda self, name, data, tag="": put(self, name, data))
+    with pytest.raises(UserError, match="ignores the conditions"), lease.only_writer(Bucket(ADDRESS)):
+        pass
+    assert keys(client) == []
+
+
 def test_renewing_keeps_the_lease_and_a_lost_one_is_noticed(client, monkeypatch):
     monkeypatch.setattr(lease, "RENEWED", 0.05)
     bucket = Bucket(ADDRESS)
