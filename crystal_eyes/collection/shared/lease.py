@@ -62,8 +62,8 @@ def _acquire(bucket: Bucket, own: bytes) -> str:
                 return tag
             bucket.delete(LEASE)
             raise UserError(
-                f"{bucket.address}: this storage ignores the conditions of a write (If-None-Match), so that two processes could "
-                "overwrite each other: it can be read, but not changed from here"
+                f"{bucket.address}: this storage ignores the conditions of a write (If-None-Match), so two processes could "
+                "overwrite each other's changes: index into a folder, or use another storage"
             )
         if found := bucket.get(LEASE):
             host, process = _holder(found)
