@@ -73,6 +73,7 @@ def group_routes(live: LiveRecognizer, folder: Path, is_private: bool) -> list[R
         try:
             with groups.open() as (opened, recognizer):
                 changed, said = _do(opened, asked)
+                groups.changed()
                 if asked["do"] == "name":
                     said += enroll_group(changed, recognizer.naming.known, live.source)
                     recognizer = live.get()  # it knows her from now on

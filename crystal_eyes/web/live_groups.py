@@ -43,7 +43,10 @@ class LiveGroups:
                 self._find(recognizer)
             assert self._found is not None
             yield self._found, recognizer
-            self._version = self._stamp()  # after a change by whoever opened it
+
+    def changed(self) -> None:
+        """Say that whoever opened the groups has changed them: they are up to date."""
+        self._version = self._stamp()
 
     def _find(self, recognizer: Recognizer) -> None:
         if self._finding is None:
