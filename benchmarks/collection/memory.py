@@ -1,7 +1,7 @@
 """Memory while N heads are indexed: python benchmarks/collection/memory.py [heads ...]
 
 The indexing of `crystal-eyes index`, on ZIP archives of tiny files; in place of the recognizer, heads that are drawn like the
-reference heads of the released one. Prints the memory that the process has, and its peak, each 100,000 heads.
+reference heads of the released one. Prints the memory that the process has, and its peak, ten times.
 """
 
 import sys
@@ -26,7 +26,7 @@ from crystal_eyes.recognizer.recognizer import EmbeddedHeads
 
 IN_AN_ARCHIVE = 50_000
 WAITING = 40  # pictures that are taken before the first result is given, as the recognizer does
-SHOWN = 100_000  # heads
+SHOWN = 10  # lines
 HEAD = FoundHead((10.5, 20.5, 110.5, 140.5), 0.9, False, np.zeros((8, 8, 3), np.uint8))
 
 
@@ -55,7 +55,7 @@ class MadeHeads:
         if not row:
             self._some = self._population.draw()
         self.given += 1
-        if self.given % SHOWN == 0 or self.given == self.heads:
+        if self.given % max(1, self.heads // SHOWN) == 0:
             print(f"{self.given:,} heads: {memory('VmRSS'):.0f} MB, at most {memory('VmHWM'):.0f} MB, "
                   f"{time.process_time():.0f} s CPU", flush=True)  # fmt: skip
         return EmbeddedHeads([HEAD], self._some[row : row + 1])
