@@ -2,13 +2,16 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from crystal_eyes.collection.shared.remote import is_shared
 from crystal_eyes.detector.defaults import DETAILS, NORMAL
 from crystal_eyes.paths import plain_path
 from crystal_eyes.recognizer.default import CHAMPION, VARIABLE
 from crystal_eyes.recognizer.places import RELEASED
 
 Run = Callable[[argparse.Namespace], int]
+COLLECTION = "folder of the collection, or its address on shared storage (s3://bucket/folder)"
 HEAD = "every picture is one head: use it as it is, without a search"
 
 
@@ -16,6 +19,10 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1")
     return int(text)
+
+
+def _collection(text: str) -> str | Path:
+    return text if is_shared(text) else plain_path(text)
 
 
 def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
@@ -61,18 +68,18 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one.add_argument("--output", type=plain_path, default="audit", help="folder for the results (default: %(default)s)")
     one = command(by_name["index"])
     one.add_argument("sources", nargs="+", help="folders, pictures, ZIP or CBZ archives, videos, or patterns")
-    one.add_argument("--into", required=True, type=plain_path, help="folder of the collection; made if there is none")
+    one.add_argument("--into", required=True, type=_collection, help=f"{COLLECTION}; made if there is none")
     one.add_argument("--forget", action="store_true", help="forget what the collection has of these folders or files instead")
     one = command(by_name["search"])
     one.add_argument("pictures", nargs="*", help="pictures to search by, folders or patterns")
-    one.add_argument("--in", dest="collection", required=True, type=plain_path, help="folder of the collection")
+    one.add_argument("--in", dest="collection", required=True, type=_collection, help=COLLECTION)
     one.add_argument("--name", help="search for a character of the bundle instead")
     one.add_argument("--series", help="series of the character; needed if several characters have the name")
     one.add_argument("--top", type=_count, default=20, help="pictures to list for each head (default: %(default)s)")
     one.add_argument("--json", action="store_true", help="print one line of JSON per picture")
     one.add_argument("--sheet", type=plain_path, help="write the found pictures to this PNG file")
     one = command(by_name["group"])
-    one.add_argument("collection", type=plain_path, help="folder of the collection")
+    one.add_argument("collection", type=_collection, help=COLLECTION)
     one.add_argument("--to", type=plain_path, metavar="FOLDER", help="put the pictures into this folder, a folder a group")
     one.add_argument("--link", action="store_true", help="with --to: link the pictures instead of copying them")
     change = one.add_mutually_exclusive_group()

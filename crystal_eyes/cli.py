@@ -9,23 +9,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from crystal_eyes.arguments import parser
-from crystal_eyes.artifacts import is_uri
 from crystal_eyes.collection import Collection
+from crystal_eyes.collection.shared.remote import is_shared
 from crystal_eyes.collection.sheet import write_sheet
 from crystal_eyes.collection.text import Answers, report_line
 from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say, say_error, say_line
 from crystal_eyes.errors import UserError, one_line
-from crystal_eyes.paths import plain_path
 from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
 from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, copy_bundle, read_bundle
+from crystal_eyes.recognizer.changeable import StoredError, changeable
 from crystal_eyes.recognizer.characters import characters_of
 from crystal_eyes.recognizer.characters import search as search_characters
 from crystal_eyes.recognizer.default import VARIABLE, Chosen, NoBundleError, choose_bundle
 from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
-from crystal_eyes.recognizer.released import enrollment_folder
 from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, known_line
 from crystal_eyes.stores import limit_patience
 from crystal_eyes.web import site
@@ -126,13 +125,12 @@ def _in_bundle(options: argparse.Namespace, output: Path | None, change: Callabl
             part.rename(output)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    elif given == RELEASED:
-        with enrollment_folder() as folder:
-            code = change(folder, folder)
-    elif is_uri(given) or source not in (plain_path(given), plain_path(given).parent):  # inside a registered model
-        raise UserError(f"{given} is stored by MLflow and can't be changed: use --output FOLDER to write a changed copy")
     else:
-        code = change(source, source)
+        try:
+            with changeable(given) as folder:
+                code = change(folder, folder)
+        except StoredError as error:
+            raise UserError(f"{error}: use --output FOLDER to write a changed copy") from None
     _say_which(chosen, read_bundle(bundle_folder(given) if given == RELEASED else source))
     return code
 
@@ -144,6 +142,8 @@ def serve(options: argparse.Namespace) -> int:
         from crystal_eyes.web.settings import Settings
     except ImportError as error:
         raise _missing("the web page", "page", error) from None
+    if options.collection and is_shared(options.collection):
+        raise UserError("the page shows collections in folders: give serve --collection FOLDER")
     chosen = bundle(options)
     settings = Settings(options.host, options.port, collection=options.collection)
     server.serve(chosen.source, settings, lambda loaded: _say_which(chosen, loaded))
@@ -226,10 +226,7 @@ def search(options: argparse.Namespace) -> int:
 def group(options: argparse.Namespace) -> int:
     """Group the heads of a collection by character, without labels; name groups, merge and split them, copy their pictures."""
     from crystal_eyes.collection import group_command as command
-    from crystal_eyes.recognizer import enroll_command
-
-    def enroll_heads(character: str, series: str | None, heads: list[Path]) -> None:
-        _in_bundle(options, None, lambda folder, shown: enroll_command.enroll(folder, shown, character, series, heads, True))
+    from crystal_eyes.collection.enrolling import enroll_group
 
     if options.link and not options.to:
         raise UserError("--link says how pictures are put into a folder: give it with --to FOLDER")
@@ -244,7 +241,8 @@ def group(options: argparse.Namespace) -> int:
             raise UserError("--to and --json list the groups: give them without --name, --merge and --split")
         found = command.change(groups, options.name, options.series, options.merge, options.split)
         if options.name:
-            command.enroll_group(found, enroll_heads)
+            for line in enroll_group(found, collection.recognizer.naming.known, bundle(options).source):
+                say_line(line)
     return 0
 
 

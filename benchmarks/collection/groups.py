@@ -6,11 +6,11 @@ characters: adjusted Rand index, B-cubed precision, recall and F1 of the heads o
 own. Beside it average linkage at its best threshold on the validation characters, and HDBSCAN at its best setting on them
 (n x n memory). EMBEDDINGS: npy, float32 [rows of the catalogue, d], unit length.
 
---scale N: only time and memory of grouping N heads: those of the catalogue, repeated with noise.
+--scale N, without CATALOGUE and EMBEDDINGS: only time and memory of grouping N heads, drawn like the reference heads of the
+released recognizer.
 """
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -26,8 +26,11 @@ from sklearn.metrics import adjusted_rand_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.collection.heads import Population
+from benchmarks.collection.memory import memory
 from crystal_eyes.collection.grouping import group
 from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.recognizer.places import released_folder
 
 Cluster = Callable[[np.ndarray], np.ndarray]
 THRESHOLDS = np.arange(0.2, 0.81, 0.03)  # cosines for average linkage
@@ -66,30 +69,31 @@ def hdbscan(smallest: int, samples: int) -> Cluster:
     return lambda embeddings: made.fit_predict(embeddings)
 
 
-def scale(embeddings: np.ndarray, heads: int) -> None:
-    rng = np.random.default_rng(0)
-    rows = rng.integers(0, len(embeddings), heads)
-    many = embeddings[rows] + 0.3 / np.sqrt(embeddings.shape[1]) * rng.normal(size=(heads, embeddings.shape[1]))
-    many = (many / np.linalg.norm(many, axis=1, keepdims=True)).astype(np.float32)
-    before, start, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter(), time.process_time()
-    labels = group(many)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def scale(heads: int) -> None:
+    bundle = released_folder()
+    assert bundle
+    embeddings = Population(bundle, heads).draw()
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
+    before, start, cpu = memory("VmRSS"), time.perf_counter(), time.process_time()
+    labels = group(embeddings)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     print(f"{heads} heads: {labels.max() + 1} groups in {seconds:.0f} s ({cpu:.0f} s of CPU time), at most "
-          f"{(after - before) / 1024:.0f} MB more than before")  # fmt: skip
+          f"{memory('VmHWM') - before:.0f} MB more than the embeddings")  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("catalogue", type=Path)
-    parser.add_argument("embeddings", type=Path)
+    parser.add_argument("catalogue", type=Path, nargs="?")
+    parser.add_argument("embeddings", type=Path, nargs="?")
     parser.add_argument("--part", default="test", choices=("validation", "test"))
     parser.add_argument("--among", type=int, default=400)
     parser.add_argument("--scale", type=int, default=0)
     given = parser.parse_args()
-    table, embeddings = Catalogue(given.catalogue).table(), np.load(given.embeddings)
     if given.scale:
-        return scale(embeddings, given.scale)
+        return scale(given.scale)
+    if not given.embeddings:
+        parser.error("give CATALOGUE and EMBEDDINGS, or --scale N")
+    table, embeddings = Catalogue(given.catalogue).table(), np.load(given.embeddings)
     split, names = table["encoder_split"].to_numpy(str), table["character"].to_numpy(str)
     others = np.random.default_rng(0).permutation(np.unique(names[split == "train"]))
     halves = {"validation": others[: given.among], "test": others[given.among : 2 * given.among]}  # not the same ones

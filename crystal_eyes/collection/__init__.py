@@ -13,6 +13,7 @@ storage.py     the database and its transactions; vectors.py: the embeddings bes
 searching.py   matches: pictures, how alike, and whether it is the same character; sheet.py and text.py show them
 collection.py  the class Collection
 grouping.py    groups of embeddings, without labels
+shared/        a collection on shared storage, s3://bucket/folder
 groups.py      the groups of a collection; decisions.py keeps what the user says, folders.py puts pictures into folders
 """
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -15,6 +15,7 @@ from crystal_eyes.collection.indexing import Indexing
 from crystal_eyes.collection.places import Place
 from crystal_eyes.collection.results import Report
 from crystal_eyes.collection.searching import Match, Searcher, by_head, by_label
+from crystal_eyes.collection.shared.remote import is_shared
 from crystal_eyes.collection.sources import Sources
 from crystal_eyes.collection.storage import DATABASE, Storage, StoredHead
 from crystal_eyes.collection.vectors import unit
@@ -75,13 +76,17 @@ class Collection(AbstractContextManager["Collection"]):
             self._require(recognizer.bundle)
 
     @classmethod
-    def open(cls, path: str | Path, recognizer: Recognizer | None = None, create: bool = False) -> Self:
-        """Open the collection in a folder.
+    def open(cls, path: str | Path, recognizer: Recognizer | None = None, create: bool = False) -> "Collection":
+        """Open the collection in a folder, or on shared storage (s3://bucket/folder) its newest version.
 
         recognizer: that embeds what is added or searched; None: the default one, loaded when it is needed. create: make an
-        empty collection if the folder does not exist yet or is empty. Raises UserError: no collection there, or it was made
-        with another encoder than the recognizer's.
+        empty collection if the folder does not exist yet or is empty. Raises UserError: no collection there, it was made with
+        another encoder than the recognizer's, or the shared storage can't be used.
         """
+        if is_shared(path):
+            from crystal_eyes.collection.shared.collection import SharedCollection  # which is a collection
+
+            return SharedCollection.at(str(path), recognizer, create)
         folder = plain_path(path)
         if create and not (folder / DATABASE).is_file():
             recognizer = recognizer or Recognizer.load()
@@ -90,7 +95,13 @@ class Collection(AbstractContextManager["Collection"]):
 
     @property
     def folder(self) -> Path:
+        """On this machine."""
         return self.storage.folder
+
+    @property
+    def place(self) -> str:
+        """Where it is, as users know it."""
+        return str(self.folder)
 
     @property
     def recognizer(self) -> Recognizer:
@@ -105,7 +116,7 @@ class Collection(AbstractContextManager["Collection"]):
         own, other = self.storage.encoder, encoder_of(bundle)
         if own != other:
             raise UserError(
-                f"the collection {self.folder} was made with the encoder {own[:12]}, "
+                f"the collection {self.place} was made with the encoder {own[:12]}, "
                 f"the bundle {bundle.folder} has {other[:12]}: use the bundle it was made with, or index into a new folder"
             )
 

@@ -1,22 +1,13 @@
 """What `crystal-eyes group` does and says."""
 
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-
-from PIL import Image
 
 from crystal_eyes.collection.folders import export
 from crystal_eyes.collection.groups import Group, Groups
-from crystal_eyes.collection.opening import read_picture
 from crystal_eyes.console import as_json, say, say_line
-from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.errors import UserError
-from crystal_eyes.images import PictureError
 
-ENROLLED = 20  # heads of a named group that are enrolled, from the most to the least typical
 SHOWN = 3  # places of a group that are listed
-Enroll = Callable[[str, str | None, list[Path]], None]  # character, series, pictures of heads
 
 
 def change(
@@ -31,26 +22,6 @@ def change(
         found = groups.merge(merge) if merge else groups.split(split or [])
     say_line(_line(found))
     return found
-
-
-def enroll_group(found: Group, enroll: Enroll) -> None:
-    """Enroll the heads of a named group into the user's bundle, which from then on names her. Says why where that can't be."""
-    step = max(1, -(-len(found.heads) // ENROLLED))
-    with tempfile.TemporaryDirectory() as folder:
-        heads = []
-        for row in range(0, len(found.heads), step):
-            try:
-                picture = read_picture(found.places[row])
-            except (PictureError, OSError) as error:
-                say_line(f"left out {found.places[row]}: {getattr(error, 'strerror', None) or error}")
-                continue
-            head = picture if found.whole_picture[row] else crop_head(picture, found.boxes[row])
-            heads.append(Path(folder, f"head {found.heads[row]}.png"))
-            Image.fromarray(head).save(heads[-1])
-        try:
-            enroll(found.name, found.series or None, heads)
-        except UserError as error:
-            say_line(f"the name is kept in the collection, but nothing was enrolled: {error}")
 
 
 def report(groups: Groups, in_json: bool, to: Path | None, link: bool) -> int:

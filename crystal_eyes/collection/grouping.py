@@ -8,7 +8,7 @@ enough, as it would be for single linkage, and heads at the far ends of two grou
 linkage alone and with HDBSCAN in docs/results.md. Memory grows with heads times NEIGHBORS, never with heads times heads.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -37,11 +37,8 @@ def group(embeddings: np.ndarray, decided: np.ndarray | None = None) -> np.ndarr
     _, labels = np.unique(start, return_inverse=True)
     links = nearest(embeddings, min(NEIGHBORS, max(0, count - 1)))
 
-    def average(pairs: np.ndarray, links: Links, labels: np.ndarray) -> np.ndarray:
-        return _average(pairs, embeddings, labels)
-
-    labels = _merged(labels, links, decided, average, ALIKE)
-    return _ordered(_merged(labels, links, decided, _strongest, LIKENESS), decided)
+    labels = _merged(labels, links, decided, _Average(embeddings, labels), ALIKE)
+    return _ordered(_merged(labels, links, decided, _Strongest(labels), LIKENESS), decided)
 
 
 def nearest(embeddings: np.ndarray, k: int) -> Links:
@@ -58,66 +55,101 @@ def nearest(embeddings: np.ndarray, k: int) -> Links:
     return np.repeat(np.arange(count), k), others.ravel(), cosines.ravel()
 
 
-def _merged(
-    labels: np.ndarray,
-    links: Links,
-    decided: np.ndarray,
-    likeness: Callable[[np.ndarray, Links, np.ndarray], np.ndarray],
-    least: float,
-) -> np.ndarray:
-    """int64 [n]: the labels, from 0, after all merges of groups whose likeness is at least `least`.
+class _Likeness(Protocol):
+    """How alike two groups are. It is kept up to date as groups become one, so that a merge costs what it changes."""
 
-    likeness: float [p] of pairs of groups, given as int64 [2, p], the links between groups, and the labels.
-    """
+    def __call__(self, pairs: np.ndarray, links: Links) -> np.ndarray:
+        """float [p] of pairs of groups, int64 [2, p], in the order of their keys. links: all between these pairs, by groups."""
+
+    def merge(self, kept: np.ndarray, gone: np.ndarray) -> None:
+        """These groups, int64 [m], take over the heads of those."""
+
+
+def _merged(labels: np.ndarray, links: Links, decided: np.ndarray, likeness: _Likeness, least: float) -> np.ndarray:
+    """int64 [n]: the labels, from 0, after all merges of groups whose likeness is at least `least`."""
     source, target, cosines = links
-    useful = cosines > 0  # a link that is missing counts as 0
-    source, target, cosines = source[useful], target[useful], cosines[useful]
-    while len(source):
-        groups = int(labels.max()) + 1
-        apart = labels[source] != labels[target]
-        if not apart.all():  # for good: groups only grow
-            source, target, cosines = source[apart], target[apart], cosines[apart]
-        one, two = labels[source], labels[target]
-        keys = np.unique(np.minimum(one, two) * groups + np.maximum(one, two))
-        pairs = np.stack([keys // groups, keys % groups])
-        owner = np.full(groups, -1)
-        owner[labels[decided >= 0]] = decided[decided >= 0]
-        found = likeness(pairs, (one, two, cosines), labels)
+    one, two = labels[source], labels[target]
+    groups = int(labels.max(initial=-1)) + 1
+    owner = np.full(groups, -1)
+    owner[labels[decided >= 0]] = decided[decided >= 0]
+    now = np.arange(groups)  # the group that each one is part of
+    changed = np.ones(groups, bool)
+    pairs, found = np.zeros((2, 0), np.int64), np.zeros(0)
+    while True:
+        useful = (one != two) & (cosines > 0)  # a link that is missing counts as 0; groups only grow
+        if not useful.all():
+            one, two, cosines = one[useful], two[useful], cosines[useful]
+        anew, kept = changed[one] | changed[two], ~changed[pairs].any(axis=0)
+        some = one[anew], two[anew], cosines[anew]
+        keys = np.unique(_keys(some[0], some[1], groups))
+        new = np.stack([keys // groups, keys % groups])
+        pairs = np.concatenate([pairs[:, kept], new], axis=1)
+        found = np.concatenate([found[kept], likeness(new, some)])
         allowed = (found >= least) & ((owner[pairs] < 0).any(axis=0))  # of two decided groups none is the other's
         if not allowed.any():
             break
         partner = _partners(pairs[:, allowed], found[allowed], groups)
-        mutual = (partner >= 0) & (partner[partner] == np.arange(groups))
-        joined = np.where(mutual, np.minimum(partner, np.arange(groups)), np.arange(groups))
-        _, labels = np.unique(joined[labels], return_inverse=True)
-    return labels
+        lower = np.flatnonzero(partner > np.arange(groups))
+        lower = lower[partner[partner[lower]] == lower]  # each other's best
+        higher = partner[lower]
+        likeness.merge(lower, higher)
+        owner[lower] = np.maximum(owner[lower], owner[higher])
+        joined = np.arange(groups)
+        joined[higher] = lower
+        now, one, two = joined[now], joined[one], joined[two]
+        changed[:] = False
+        changed[lower] = changed[higher] = True
+    return np.unique(now[labels], return_inverse=True)[1]
 
 
-def _average(pairs: np.ndarray, embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """float32 [p]: the mean cosine between a head of one group and a head of the other, which is that of the groups' means."""
-    sizes = np.bincount(labels)
-    order = np.argsort(labels, kind="stable")
-    means = np.add.reduceat(embeddings[order], np.cumsum(sizes) - sizes, axis=0) / sizes[:, None].astype(np.float32)
-    found = np.zeros(pairs.shape[1], np.float32)
-    for start in range(0, len(found), PAIRS):
-        one, two = pairs[:, start : start + PAIRS]
-        found[start : start + PAIRS] = np.einsum("nd,nd->n", means[one], means[two])
-    return found
+def _keys(one: np.ndarray, two: np.ndarray, groups: int) -> np.ndarray:
+    """int64 [n]: a number for each pair of groups, in either order."""
+    return np.minimum(one, two) * groups + np.maximum(one, two)
 
 
-def _strongest(pairs: np.ndarray, links: Links, labels: np.ndarray) -> np.ndarray:
-    """float [p]: the mean of the links between two groups that count: the strongest ones."""
-    one, two, cosines = links
-    sizes = np.bincount(labels)
-    key = np.minimum(one, two) * len(sizes) + np.maximum(one, two)
-    order = np.lexsort((-cosines, key))
-    cosines = cosines[order]
-    _, starts, counts = np.unique(key[order], return_index=True, return_counts=True)
-    smaller, possible = sizes[pairs].min(axis=0), 2 * sizes[pairs].prod(axis=0)  # there is at most a link in each direction
-    wanted = np.minimum(2 * LINKS * smaller, possible)
-    rank = np.arange(len(cosines)) - np.repeat(starts, counts)
-    counted = np.where(rank < np.repeat(wanted, counts), cosines, 0)
-    return (np.add.reduceat(counted, starts) if len(starts) else np.zeros(0)) / np.maximum(wanted, 1)
+class _Average:
+    """The mean cosine between a head of one group and a head of the other, which is that of the groups' means."""
+
+    def __init__(self, embeddings: np.ndarray, labels: np.ndarray):
+        self._sizes = np.bincount(labels).astype(np.float32)
+        self._sums = np.zeros((len(self._sizes), embeddings.shape[1]), np.float32)
+        for start in range(0, len(labels), PAIRS):
+            np.add.at(self._sums, labels[start : start + PAIRS], embeddings[start : start + PAIRS])
+
+    def __call__(self, pairs: np.ndarray, links: Links) -> np.ndarray:
+        found = np.zeros(pairs.shape[1], np.float32)
+        for start in range(0, len(found), PAIRS):
+            one, two = pairs[:, start : start + PAIRS]
+            dots = np.einsum("nd,nd->n", self._sums[one], self._sums[two])
+            found[start : start + PAIRS] = dots / (self._sizes[one] * self._sizes[two])
+        return found
+
+    def merge(self, kept: np.ndarray, gone: np.ndarray) -> None:
+        self._sums[kept] += self._sums[gone]
+        self._sizes[kept] += self._sizes[gone]
+
+
+class _Strongest:
+    """The mean of the links between two groups that count: the strongest ones."""
+
+    def __init__(self, labels: np.ndarray):
+        self._sizes = np.bincount(labels)
+
+    def __call__(self, pairs: np.ndarray, links: Links) -> np.ndarray:
+        one, two, cosines = links
+        key = _keys(one, two, len(self._sizes))
+        order = np.lexsort((-cosines, key))
+        cosines = cosines[order]
+        _, starts, counts = np.unique(key[order], return_index=True, return_counts=True)
+        smaller = self._sizes[pairs].min(axis=0)
+        possible = 2 * self._sizes[pairs].prod(axis=0)  # there is at most a link in each direction
+        wanted = np.minimum(2 * LINKS * smaller, possible)
+        rank = np.arange(len(cosines)) - np.repeat(starts, counts)
+        counted = np.where(rank < np.repeat(wanted, counts), cosines, 0)
+        return (np.add.reduceat(counted, starts) if len(starts) else np.zeros(0)) / np.maximum(wanted, 1)
+
+    def merge(self, kept: np.ndarray, gone: np.ndarray) -> None:
+        self._sizes[kept] += self._sizes[gone]
 
 
 def _partners(pairs: np.ndarray, means: np.ndarray, groups: int) -> np.ndarray:

@@ -89,6 +89,9 @@ class Groups:
         if saved is None:
             self._save()
 
+    def close(self) -> None:
+        self._collection.close()
+
     def __len__(self) -> int:
         return int(self.labels.max(initial=-1)) + 1
 
@@ -99,13 +102,16 @@ class Groups:
 
     def all(self) -> list[Group]:
         """All groups, with suggested names."""
+        return self.part(0, None)
+
+    def part(self, start: int, stop: int | None, naming: Naming | None = None) -> list[Group]:
+        """Some of the groups. naming: suggests the names; None: that of the collection's recognizer."""
         order = np.argsort(self.labels, kind="stable")
         rows = np.split(order, np.flatnonzero(np.diff(self.labels[order])) + 1)
-        naming = self._collection.recognizer.naming
-        return sorted(
-            (self._group(one, naming) for one in rows if len(one) and self.labels[one[0]] >= 0),
-            key=lambda found: (-len(found.heads), found.number),
-        )
+        groups = [one for one in rows if len(one) and self.labels[one[0]] >= 0]
+        groups.sort(key=lambda one: (-len(one), self._all.ids[one[0]]))
+        naming = naming or self._collection.recognizer.naming
+        return [self._group(one, naming) for one in groups[start:stop]]
 
     def _group(self, rows: np.ndarray, naming: Naming) -> Group:
         heads = self._all
@@ -123,9 +129,12 @@ class Groups:
             heads.boxes[rows], heads.whole_picture[rows], *named, suggestion, suggested_series, float(probabilities[best]),
         )  # fmt: skip
 
-    def one(self, head: int) -> Group:
-        """The group that a head is in, by its id; a group's number is such an id. Raises UserError: it is in none."""
-        return self._group(self._rows(head), self._collection.recognizer.naming)
+    def one(self, head: int, naming: Naming | None = None) -> Group:
+        """The group that a head is in, by its id; a group's number is such an id. naming: as part.
+
+        Raises UserError: there is no such head.
+        """
+        return self._group(self._rows(head), naming or self._collection.recognizer.naming)
 
     def name(self, number: int, name: str, series: str = "") -> Group:
         """Name a group. What had this name already is the same character. Raises UserError on a name that is not valid."""

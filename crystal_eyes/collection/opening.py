@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw
 from crystal_eyes.collection import videos
 from crystal_eyes.collection.archives import PictureArchive
 from crystal_eyes.collection.places import Place
+from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer.pictures import pixels
@@ -34,6 +35,12 @@ def read_member(place: Place) -> bytes:
         raise PictureError("it is not in the archive any more") from None
     finally:
         archive.close()
+
+
+def read_head(place: Place, box: np.ndarray, whole_picture: bool) -> np.ndarray:
+    """uint8 RGB [h, w, 3]: a head of a picture, cut out by the crop rule. Raises what read_picture raises."""
+    picture = read_picture(place)
+    return picture if whole_picture else crop_head(picture, box)
 
 
 def thumbnail(place: Place, box: tuple[float, float, float, float], side: int) -> Image.Image:

@@ -74,7 +74,7 @@ def create_app(live: LiveRecognizer, settings: Settings, uploads: Uploads, hosts
             Route("/characters", characters),
             Route("/card", card, methods=["POST"]),
             Route("/recognize", recognize, methods=["POST"]),
-            *(collection_routes(live, settings.collection, settings, receive) if settings.collection else ()),
+            *(collection_routes(live, settings.collection, settings, receive, "*" not in hosts) if settings.collection else ()),
             Mount("/static", StaticFiles(directory=rendering.FOLDER / "static")),
             Mount("/examples", StaticFiles(directory=rendering.FOLDER / "examples")),
         ],

@@ -15,18 +15,23 @@ from crystal_eyes.recognizer.finding import Search
 from crystal_eyes.web import rendering
 from crystal_eyes.web.answers import Answer
 from crystal_eyes.web.finding import Found, search, thumbnail_of
+from crystal_eyes.web.group_routes import group_routes
 from crystal_eyes.web.live import LiveRecognizer
 from crystal_eyes.web.memory import give_back
 from crystal_eyes.web.settings import Settings
 
 
 def collection_routes(
-    live: LiveRecognizer, folder: Path, settings: Settings, receive: Callable[[Request, Any], Awaitable[Answer]]
+    live: LiveRecognizer,
+    folder: Path,
+    settings: Settings,
+    receive: Callable[[Request, Any], Awaitable[Answer]],
+    is_private: bool,
 ) -> list[Route]:
     """GET /collection is the page. POST /search?name=NAME with a picture as the body gives JSON ({"picture", "found", "heads"}
     or {"picture", "error"}), POST /found the same as HTML. GET /thumbnail/ID is the picture with a head of the collection.
 
-    receive: gives an upload to a function, in its turn.
+    receive: gives an upload to a function, in its turn. is_private: as group_routes, which adds the page of groups.
     """
 
     def page(_: Request) -> Response:
@@ -65,4 +70,5 @@ def collection_routes(
         Route("/found", found, methods=["POST"]),
         Route("/search", as_json, methods=["POST"]),
         Route("/thumbnail/{head:int}", thumbnail),
+        *group_routes(live, folder, is_private),
     ]

@@ -19,7 +19,8 @@ class LiveRecognizer:
 
     def __init__(self, source: str | Path):
         """source: as Recognizer.load takes it. Raises UserError: no intact bundle there."""
-        self._is_released = str(source) == RELEASED
+        self.source = str(source)
+        self._is_released = self.source == RELEASED
         self._folder = bundle_folder(source)
         self._lock = threading.Lock()
         self._version = listing_version(self._folder)

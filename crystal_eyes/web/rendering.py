@@ -1,13 +1,17 @@
 """The page and its answers as HTML. Jinja escapes every value."""
 
 import base64
+import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from crystal_eyes.collection import Place
+from crystal_eyes.collection.groups import SURE, Group
 from crystal_eyes.collection.searching import percent as whole_percent
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.characters import search
@@ -16,6 +20,7 @@ from crystal_eyes.web.finding import Found
 from crystal_eyes.web.settings import Settings
 
 FOLDER = Path(__file__).parent
+MOST_HEADS = 11, 400  # of a group: among others, and alone on a page
 EXAMPLES = sorted((FOLDER / "examples").glob("*.webp"))
 
 
@@ -44,13 +49,44 @@ def card(answer: Answer) -> str:
 def collection(heads: int, settings: Settings) -> str:
     """The page that searches in a collection with so many heads."""
     assert settings.collection
-    name = settings.collection.resolve().name.encode("utf-8", "replace").decode()
+    name = collection_name(settings.collection)
     return _TEMPLATES.get_template("collection.html").render(heads=heads, settings=settings, examples=[], name=name)
 
 
 def found(answer: Found) -> str:
     """What a collection holds of one picture's characters: a fragment of the page."""
     return _TEMPLATES.get_template("found.html").render(answer=answer)
+
+
+def groups(folder: Path, groups: Sequence[Group], **values: Any) -> str:
+    """The page on which groups are named. values: page, pages, count, heads, outliers, whole, can_change."""
+    template = _TEMPLATES.get_template("groups.html")
+    return template.render(name=collection_name(folder), groups=groups, changed=0, most=MOST_HEADS, **values)
+
+
+def groups_wait(folder: Path) -> str:
+    """The same page while the groups are being found; it asks again by itself."""
+    return _TEMPLATES.get_template("groups.html").render(name=collection_name(folder), groups=None)
+
+
+def group_cards(groups: Sequence[Group], changed: int, said: Sequence[str], whole: bool) -> str:
+    """Groups, after one of them was changed: a fragment of the page.
+
+    said: what was done, remarks, and the result if there are more than one; whole: with all heads of each group.
+    """
+    lines = [f"{line[:1].upper()}{line[1:]}".encode("utf-8", "replace").decode() for line in said]
+    template = _TEMPLATES.get_template("group_cards.html")
+    return template.render(groups=groups, changed=changed, said=lines, whole=whole, can_change=True, most=MOST_HEADS)
+
+
+def collection_name(folder: Path) -> str:
+    return folder.resolve().name.encode("utf-8", "replace").decode()
+
+
+def head_address(group: Group, row: int) -> str:
+    """Of a head's picture: another one if the head is another one, so that browsers may keep the picture."""
+    shown = zlib.crc32(f"{group.places[row]} {group.boxes[row].tolist()}".encode("utf-8", "surrogateescape"))
+    return f"head/{group.heads[row]}?{shown:08x}"
 
 
 def printable(place: Place) -> str:
@@ -80,4 +116,5 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters |= {"percent": percent, "whole_percent": whole_percent, "data_uri": data_uri}
-_TEMPLATES.filters |= {"printable": printable, "file_name": file_name}
+_TEMPLATES.filters |= {"printable": printable, "file_name": file_name, "head_address": head_address}
+_TEMPLATES.globals["SURE"] = SURE
