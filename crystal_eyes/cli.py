@@ -146,7 +146,7 @@ def serve(options: argparse.Namespace) -> int:
         raise _missing("the web page", "page", error) from None
     chosen = bundle(options)
     settings = Settings(options.host, options.port, collection=options.collection)
-    server.serve(chosen.source, settings, lambda loaded: _say_which(chosen, loaded))
+    server.serve(chosen.source, settings, lambda loaded: _say_which(chosen, loaded), options.workers)
     return 0
 
 
