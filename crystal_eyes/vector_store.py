@@ -5,10 +5,11 @@ killed at any moment, the folder is as it was before or after a change.
 """
 
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -139,3 +140,15 @@ class VectorStore:
             self.db.executemany("DELETE FROM free WHERE row = ?", ((row,) for row in reused))
             self.db.execute("UPDATE meta SET value = ? WHERE key = 'rows'", (end + len(embeddings) - len(reused),))
         return rows
+
+
+def copy_store(source: Path, folder: Path) -> None:
+    """Copy a store to a new folder, as it is at one moment: who changes it waits meanwhile."""
+    folder.mkdir(parents=True)
+    (database,) = source.glob("*.db")
+    with closing(sqlite3.connect(database, SECONDS, isolation_level=None)) as db:
+        if os.access(source, os.W_OK):  # else nobody changes it
+            db.execute("BEGIN IMMEDIATE")
+        for file in source.iterdir():
+            if not file.name.endswith("-journal"):
+                shutil.copyfile(file, folder / file.name)

@@ -170,6 +170,8 @@ class Collection(AbstractContextManager["Collection"]):
         """
         naming = self.recognizer.naming
         found = only(named(naming.known, character, series), character)
+        if found is None and naming.stored and naming.stored.named(character, series):
+            raise UserError(f"{character} is one of {len(naming.stored):,} enrolled characters: search with a picture of it")
         if found is None:
             near = [str(one) for one in search(naming.known, [character], series)[:3]]
             hint = f"; names that contain it: {', '.join(near)}" if near else ""

@@ -43,8 +43,13 @@ class Gallery:
 
     def picture(self, row: int) -> Image.Image:
         """The thumbnail as an RGB picture. Only where there is one."""
-        with Image.open(io.BytesIO(self.thumbnails[row])) as picture:
-            return picture.convert("RGB")
+        return decoded(self.thumbnails[row])
+
+
+def decoded(thumbnail: bytes) -> Image.Image:
+    """RGB, of a thumbnail."""
+    with Image.open(io.BytesIO(thumbnail)) as picture:
+        return picture.convert("RGB")
 
 
 def compact(embeddings: np.ndarray) -> np.ndarray:
