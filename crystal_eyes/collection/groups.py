@@ -121,7 +121,8 @@ class Groups:
         named = self._characters.get(int(numbers.max(initial=-1)), Named("", ""))
         return Group(
             int(heads.ids[rows].min()), heads.ids[rows], likeness.astype(np.float32), [heads.places[row] for row in rows],
-            heads.boxes[rows], heads.whole_picture[rows], *named, suggested.character, suggested.series, float(probabilities[best]),
+            heads.boxes[rows], heads.whole_picture[rows], *named, suggested.character, suggested.series,
+            float(probabilities[best]),
         )  # fmt: skip
 
     def one(self, head: int) -> Group:

@@ -85,7 +85,7 @@ def enroll(
         if len(pictures) + result.heads_before > MAX_HEADS:
             had = f" in addition to the {result.heads_before} enrolled before" if result.heads_before else ""
             raise UserError(f"too many pictures of {name} ({len(pictures)}{had}): choose at most {MAX_HEADS} varied ones")
-        names, heads, embeddings = _usable(recognizer, pictures, head, own, result)
+        names, heads, embeddings = usable(recognizer, pictures, head, own, result)
         if not heads:
             raise UserError(_why_no_head(own, result))
         for picture, looks in zip(names, recognizer.name_heads(heads)):
@@ -144,7 +144,7 @@ def _listed(bundle: Bundle) -> str:
     return f"{', '.join(enrolled)}{f' and {more:,} more' if more else ''}" if enrolled else "none"
 
 
-def _usable(
+def usable(
     recognizer: Recognizer, pictures: Sequence[Path | HeadCrop], head: bool, own: Known, result: Enrollment
 ) -> tuple[list[str], list[FoundHead], np.ndarray]:
     """The pictures that can be enrolled, their heads, and the heads' embeddings; the others go to result.left_out.

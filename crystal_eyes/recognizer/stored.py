@@ -89,6 +89,10 @@ class StoredCharacters(VectorStore):
         state = self.state()
         return state.rows - len(state.dead)
 
+    def __bool__(self) -> bool:
+        """An empty one too: whether there is one is what is asked."""
+        return True
+
     def named(self, character: str, series: str | None) -> list[Known]:
         """Like characters.named, of the stored ones."""
         spelled = {one for text in (character, full_name(character, series or "")) for one in spellings(text)}
