@@ -153,9 +153,14 @@ class Naming:
         to_stored = cosines(embeddings, stored.embeddings)
         counts = np.diff(stored.starts, append=len(stored.embeddings))
         shown = np.where(np.repeat(stored.among, counts, axis=1), to_stored, -1)
-        more = (cosines(embeddings, stored.means), maxima(to_stored, stored.starts), counts, stored.only_line, stored.among)
-        fields = (found.to_means, found.nearest, found.heads, found.only_line, found.among)
-        return Compared(*(np.concatenate([mine, theirs], axis=-1) for mine, theirs in zip(fields, more)), shown)
+        return Compared(
+            np.concatenate([found.to_means, cosines(embeddings, stored.means)], axis=1),
+            np.concatenate([found.nearest, maxima(to_stored, stored.starts)], axis=1),
+            np.concatenate([found.heads, counts]),
+            np.concatenate([found.only_line, stored.only_line]),
+            np.concatenate([found.among, stored.among], axis=1),
+            shown,
+        )
 
     def who(self, named: Named, label: int) -> Known:
         """The character that a label of an answer means."""

@@ -29,8 +29,9 @@ def known_by_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.
     for row in rows[np.argsort(-similar[rows], kind="stable")]:
         if is_duplicate(sides, difference_hash(_small(naming.gallery.picture(row))), SAME_BITS):
             return naming.known[naming.gallery_labels[row]]
-    for one in naming.stored.near(embedding, SIMILAR) if naming.stored else ():
-        for _, thumbnail in naming.stored.pictures_of(one.stored or 0):
+    stored = naming.stored
+    for one in stored.near(embedding, SIMILAR) if stored else ():
+        for _, thumbnail in stored.pictures_of(one.stored or 0) if stored else ():
             if is_duplicate(sides, difference_hash(_small(decoded(thumbnail))), SAME_BITS):
                 return one
     return None

@@ -120,7 +120,7 @@ class StoredCharacters(VectorStore):
 
     def pictures_of(self, id: int) -> list[tuple[str, bytes]]:
         """(name, WebP) of each of a character's heads."""
-        return self.query("SELECT name, thumbnail FROM pictures WHERE character = ? ORDER BY id", (id,))  # type: ignore[return-value]
+        return self.query("SELECT name, thumbnail FROM pictures WHERE character = ? ORDER BY id", (id,))
 
     def _heads(self, blob: bytes) -> np.ndarray:
         return from_stored(np.frombuffer(blob, np.float16).reshape(-1, self.dimensions))

@@ -10,11 +10,11 @@ import pytest
 from crystal_eyes import cli
 from crystal_eyes.encoder.onnx_export import export_onnx
 from crystal_eyes.errors import UserError
-from crystal_eyes.recognizer import Recognizer, places
-from crystal_eyes.recognizer import enrolled_files
+from crystal_eyes.recognizer import Recognizer, enrolled_files, places
 from crystal_eyes.recognizer.bundle import FORMAT, LISTING, read_bundle, write_characters, write_listing
 from crystal_eyes.recognizer.default import VARIABLE, choose_bundle
 from crystal_eyes.recognizer.recognizer import bundle_folder
+from crystal_eyes.recognizer.stored import open_stored
 from tests.runs import draw_head
 
 
