@@ -53,7 +53,8 @@ def fill(folder: Path, population: Population, count: int, thumbnail: bytes) -> 
     for first in range(0, count, AT_ONCE):
         numbers = range(first, min(first + AT_ONCE, count))
         heads = population.heads_of(np.repeat(population.characters(len(numbers)), HEADS, axis=0)).reshape(-1, HEADS, 512)
-        new = [NewCharacter(f"C{n}", f"S{n % 1000}", ["head.png"] * HEADS, its, [thumbnail] * HEADS)
+        new = [NewCharacter(f"C{n}", f"S{n % 1000}", ["head.png"] * HEADS, its,
+                            [thumbnail + (HEADS * n + at).to_bytes(8, "little") for at in range(HEADS)])  # pictures that differ
                for n, its in zip(numbers, heads)]  # fmt: skip
         stored.put(new)
         means[first : first + len(numbers)] = [mean_embedding(its.astype(np.float16).astype(np.float32)) for its in heads]
