@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def enroll_dataset(folder: Path, dataset: Path, head: bool = False) -> BulkRepor
         last = time.monotonic()
         for (character, series), rows in track(groups, groups.ngroups, "enroll", "characters"):
             try:
-                key = normalize_name(character), normalize_text(series)
+                key = normalize_name(str(character)), normalize_text(str(series))
             except UserError as error:
                 report.left_out.append((str(character), str(error)))
                 continue
@@ -77,7 +77,7 @@ def enroll_dataset(folder: Path, dataset: Path, head: bool = False) -> BulkRepor
             if one is None:
                 seen.append((*key, made_from))
             else:
-                new.append(NewCharacter(*one, seen=made_from))
+                new.append(replace(one, seen=made_from))
             if time.monotonic() - last > SECONDS:
                 stored.put(new, seen)
                 new, seen, last = [], [], time.monotonic()
@@ -87,8 +87,8 @@ def enroll_dataset(folder: Path, dataset: Path, head: bool = False) -> BulkRepor
 
 def _character(
     recognizer: Recognizer, stored: StoredCharacters, name: str, series: str, rows: Any, head: bool, report: BulkReport
-) -> tuple[Any, ...] | None:
-    """The fields of a NewCharacter, with the heads it had before; None if there is no new head."""
+) -> NewCharacter | None:
+    """A character to be written, with the heads it had before; None if there is no new head."""
     old = next((one for one in stored.named(name, series) if (one.character, one.series) == (name, series)), None)
     own = old or Known(name, series, stored.folder)
     room = MAX_HEADS - (old.heads or 0 if old else 0)
@@ -117,7 +117,7 @@ def _character(
         kept_names = [*(name for name, _ in before), *kept_names]
         kept_thumbnails = [*(data for _, data in before), *kept_thumbnails]
         embeddings = np.concatenate([stored.embeddings_of(old.stored), embeddings])
-    return name, series, kept_names, embeddings, kept_thumbnails, old.stored if old else None
+    return NewCharacter(name, series, kept_names, embeddings, kept_thumbnails, old.stored if old else None)
 
 
 def _pictures(rows: Any, result: Enrollment) -> Iterator[Path | HeadCrop]:

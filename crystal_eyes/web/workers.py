@@ -52,6 +52,7 @@ class Workers(Multiprocess):
             super().init_processes()
         finally:
             signal.signal(signal.SIGINT, handler)
+        self._close_their_ends()
 
     def keep_subprocess_alive(self) -> None:
         before = [process.pid for process in self.processes]
@@ -59,6 +60,12 @@ class Workers(Multiprocess):
         for old, process in zip(before, self.processes):
             if process.pid != old:
                 LOG.warning("worker %s died, worker %s takes its place", old, process.pid)
+        self._close_their_ends()
+
+    def _close_their_ends(self) -> None:
+        """So that a worker which dies while it is asked whether it lives is noticed at once."""
+        for process in self.processes:
+            process.child_conn.close()
 
 
 def _end_with_parent() -> None:
