@@ -57,7 +57,8 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
     one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
-    one.add_argument("--from", dest="file", metavar="FILE", type=plain_path, help="add the characters in a file")
+    many = "add the characters in a file that --to wrote, or of a dataset: a folder per character, or a table"
+    one.add_argument("--from", dest="file", metavar="FILE", type=plain_path, help=many)
     one.add_argument("--to", metavar="FILE", type=plain_path, help="write the enrolled characters to a new file")
     copy = "new folder for a changed copy of the bundle (default: change the bundle, or your part of the released one)"
     one.add_argument("--output", type=plain_path, help=copy)
@@ -92,6 +93,8 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     one.add_argument("--collection", type=plain_path, help="folder of a collection to search in, on a second page")
     one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
+    many = "processes that answer, each with its share of the cores (default: %(default)s)"
+    one.add_argument("--workers", type=_count, default=1, metavar="N", help=many)
     one = command(by_name["web"])
     one.add_argument("--output", required=True, type=plain_path, help="new folder, or one with a site that is to be replaced")
     return parser

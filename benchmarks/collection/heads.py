@@ -30,20 +30,22 @@ class Population:
         self._middle = means.mean(axis=0)
         self._rng = np.random.default_rng(seed)
         self.heads, characters = heads, max(1, heads // HEADS_EACH)
-        self._centers = self._characters(characters, _root(means - self._middle))
-        self._strangers = self._characters(1000, _root(means - self._middle))
+        self._between = _root(means - self._middle)
+        self._centers = self.characters(characters)
+        self._strangers = self.characters(1000)
         self._popularity = self._rng.pareto(1.5, characters) + 0.2
         self._popularity /= self._popularity.sum()
 
-    def _characters(self, count: int, root: np.ndarray) -> np.ndarray:
-        return self._middle + self._rng.standard_normal((count, root.shape[1]), np.float32) @ root
+    def characters(self, count: int) -> np.ndarray:
+        """float32 [count, d]: the centers of new characters."""
+        return self._middle + self._rng.standard_normal((count, len(self._middle)), np.float32) @ self._between
 
     def draw(self) -> "np.ndarray":
         """float32 [heads, d], unit length."""
         out = np.empty((self.heads, len(self._middle)), np.float32)
         for start in range(0, self.heads, BATCH):
             count = min(BATCH, self.heads - start)
-            out[start : start + count] = self._of(
+            out[start : start + count] = self.heads_of(
                 self._centers[self._rng.choice(len(self._centers), count, p=self._popularity)]
             )
         return out
@@ -52,12 +54,13 @@ class Population:
         """float32 [count, d]: new heads, four fifths of characters that are in the collection, the rest of strangers."""
         known = self._rng.choice(len(self._centers), count - count // 5, p=self._popularity)
         strange = self._rng.integers(0, len(self._strangers), count // 5)
-        return self._of(np.concatenate([self._centers[known], self._strangers[strange]]))
+        return self.heads_of(np.concatenate([self._centers[known], self._strangers[strange]]))
 
-    def _of(self, centers: np.ndarray) -> np.ndarray:
+    def heads_of(self, centers: np.ndarray) -> np.ndarray:
+        """float32 [n, d], unit length: a head of each character."""
         noise = self._rng.standard_normal((len(centers), self._around.shape[1]), np.float32) @ self._around
         heads = centers + noise
-        return heads / np.linalg.norm(heads, axis=1, keepdims=True)
+        return (heads / np.linalg.norm(heads, axis=1, keepdims=True)).astype(np.float32)
 
 
 def _root(rows: np.ndarray) -> np.ndarray:

@@ -8,7 +8,9 @@ from crystal_eyes.console import say_error, say_line
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import enrollment, enrollment_file
 from crystal_eyes.recognizer.bundle import Bundle
-from crystal_eyes.recognizer.text import enrolled_lines
+from crystal_eyes.recognizer.text import count_of, enrolled_lines
+
+TABLES = (".csv", ".tsv", ".parquet")  # suffixes of tables that --from takes
 
 
 def require_one_task(options: Any) -> None:
@@ -29,6 +31,8 @@ def change(options: Any, folder: Path, shown: Path, pictures: Sequence[Path]) ->
 
     shown: the bundle as the user calls it. Raises UserError: nothing was changed.
     """
+    if options.file and (options.file.is_dir() or options.file.suffix.lower() in TABLES):
+        return _enroll_dataset(options.file, folder, shown, options.head)
     if options.file:
         return _enroll_file(options.file, folder, shown)
     if options.remove:
@@ -66,6 +70,18 @@ def _enroll_file(file: Path, folder: Path, shown: Path) -> int:
     for line in errors:
         say_error(line)
     return 1 if errors else 0
+
+
+def _enroll_dataset(dataset: Path, folder: Path, shown: Path, head: bool) -> int:
+    """1 if something was left out."""
+    from crystal_eyes.recognizer.bulk import enroll_dataset  # which needs pandas
+
+    report = enroll_dataset(folder, dataset, head)
+    for name, why in report.left_out:
+        say_error(f"left out {name}: {why}")
+    before = f", {report.unchanged:,} were there before" if report.unchanged else ""
+    say_line(f"{report.added:,} characters were added to {shown} from {count_of(report.heads)}{before}")
+    return 1 if report.left_out else 0
 
 
 def write_file(bundle: Bundle, file: Path) -> None:

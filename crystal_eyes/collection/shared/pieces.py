@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crystal_eyes.collection.storage import DATABASE
-from crystal_eyes.collection.vectors import EMBEDDINGS, SKETCHES
 from crystal_eyes.errors import UserError
 from crystal_eyes.progress import track
+from crystal_eyes.vectors import EMBEDDINGS, SKETCHES
 
 FILES = (DATABASE, EMBEDDINGS, SKETCHES)
 FORMAT = 1

@@ -10,10 +10,11 @@ import pytest
 from crystal_eyes import cli
 from crystal_eyes.encoder.onnx_export import export_onnx
 from crystal_eyes.errors import UserError
-from crystal_eyes.recognizer import Recognizer, places
+from crystal_eyes.recognizer import Recognizer, enrolled_files, places
 from crystal_eyes.recognizer.bundle import FORMAT, LISTING, read_bundle, write_characters, write_listing
 from crystal_eyes.recognizer.default import VARIABLE, choose_bundle
 from crystal_eyes.recognizer.recognizer import bundle_folder
+from crystal_eyes.recognizer.stored import open_stored
 from tests.runs import draw_head
 
 
@@ -150,6 +151,23 @@ def test_an_upgrade_keeps_the_enrolled_characters_and_embeds_them_again(run, rel
     assert run("enroll", "--character", "Nova", "--series", "S", "0.png", "1.png")[0] == 0
     fresh = Recognizer.load("released").naming.gallery.embeddings[-2:]
     assert np.abs(kept - fresh).max() < 0.02 < np.abs(old - fresh).max()
+
+
+@pytest.mark.slow
+def test_an_upgrade_embeds_the_characters_of_a_gallery_again_too(run, released, own, make_encoder, monkeypatch):
+    monkeypatch.setattr(enrolled_files, "MOST_FOLDERS", 1)
+    for number, name in enumerate(("Nova", "Stella", "Luna")):
+        assert run("enroll", "--character", name, "--head", f"{number}.png")[0] == 0
+    assert "and 3 enrolled characters" in run("characters")[2]
+    upgrade(released, make_encoder)
+    code, out, err = run("recognize", "--head", "2.png")
+    assert code == 0 and "embedded 3 enrolled characters again" in err and "Luna" in out
+    assert "again" not in run("recognize", "--head", "2.png")[2]
+    stored = open_stored(read_bundle(own))
+    assert stored and [(one.character, one.heads) for one in stored.known()] == [("Stella", 1), ("Luna", 1)]
+    assert len(list(own.glob("many-*"))) == 1
+    (head,) = Recognizer.load("released").recognize("2.png", head=True)
+    assert head.nearest[0].character == "Luna" and head.nearest[0].similarity > 0.9
 
 
 @pytest.mark.slow
