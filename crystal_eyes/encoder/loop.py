@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from crystal_eyes.data.catalogue import Catalogue, artworks
 from crystal_eyes.encoder import distributed
-from crystal_eyes.encoder.checkpoint import load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
+from crystal_eyes.encoder.checkpoint import CHECKPOINT, load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from crystal_eyes.encoder.dataset import DecodedHeads, HeadViews, cache_bytes
 from crystal_eyes.encoder.device_heads import DeviceHeads
 from crystal_eyes.encoder.network import Encoder
@@ -115,7 +115,7 @@ def run_training(
 
     history: list[EpochMetrics] = []
     best = _with_prefix("best.", encoder)
-    if found := distributed.first_then_others(lambda: load_checkpoint(workspace / "checkpoint")):
+    if found := distributed.first_then_others(lambda: load_checkpoint(workspace / CHECKPOINT)):
         tensors, state = found
         history = state["history"]
         encoder.load_state_dict(_without_prefix("last.", tensors))
@@ -173,7 +173,7 @@ def run_training(
         if best_epoch(history) == epoch:
             best = _with_prefix("best.", encoder)
         tensors = _with_prefix("last.", encoder) | _with_prefix("task.", task) | best | pack_optimizer(optimizer)
-        save_checkpoint(workspace / "checkpoint", tensors, {"history": history})
+        save_checkpoint(workspace / CHECKPOINT, tensors, {"history": history})
         on_epoch(epoch, metrics)
     encoder.load_state_dict(_without_prefix("best.", best))
     return best_epoch(history)
