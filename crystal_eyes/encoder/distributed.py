@@ -4,6 +4,7 @@ They are the processes of torch.distributed's group. Where there is none, everyt
 """
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -121,6 +122,8 @@ def shared_objective(encoder: torch.nn.Module, task: Any, embeddings_of: Callabl
     if process_count() == 1:
         return lambda heads, rows: task(embeddings_of, heads, rows)
     _normalize_by_whole_batch(encoder)
+    # of convolutions with one channel a group, whose strides can be written in two ways
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     return torch.nn.parallel.DistributedDataParallel(_Objective(encoder, task, embeddings_of))
 
 

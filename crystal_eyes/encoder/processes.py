@@ -103,8 +103,8 @@ def run_job(work: Callable[[Job, Path], Job]) -> None:
 def _process_group() -> Iterator[None]:
     """Join the other processes: with NCCL where there are GPUs, otherwise with gloo. torchrun's environment says how."""
     here, rank, count = (int(os.environ[name]) for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE"))
-    meeting = {"init_method": f"file://{os.environ[STORE_FILE]}", "rank": rank, "world_size": count}
-    where = meeting if STORE_FILE in os.environ else {}
+    store = os.environ.get(STORE_FILE)
+    where: dict[str, Any] = {"init_method": f"file://{store}", "rank": rank, "world_size": count} if store else {}
     if torch.cuda.is_available():
         _require_gpus(int(os.environ["LOCAL_WORLD_SIZE"]))
         torch.cuda.set_device(here)
