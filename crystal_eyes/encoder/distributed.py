@@ -48,11 +48,11 @@ def require_equal_parts(count: int, what: str) -> None:
         )
 
 
-def own_positions(count: int, batch: int) -> list[range]:
+def own_positions(count: int, batch: int) -> list[list[int]]:
     """The positions, among `count`, that this process computes of each whole batch. See require_equal_parts."""
     part = batch // process_count()
     first = process_number() * part
-    return [range(start + first, start + first + part) for start in range(0, count - batch + 1, batch)]
+    return [list(range(start + first, start + first + part)) for start in range(0, count - batch + 1, batch)]
 
 
 def whole_batch(part: torch.Tensor) -> torch.Tensor:
@@ -181,7 +181,7 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
         total = gradient.clone()
         dist.all_reduce(total)
         return total
