@@ -8,6 +8,7 @@ takes torchrun's arguments. Why a training failed is also in FOLDER/failure.txt,
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 FAILURE = "failure.txt"
 OWNED = "CRYSTAL_EYES_OWNED"  # in the environment where another process holds stdin open as long as it lives
+LOG_LEVEL = "TORCH_CPP_LOG_LEVEL"
 PEER_LOST = 75  # exit code of a process that ended only because another one did
 SECONDS_TO_END = 10
 
@@ -45,16 +47,21 @@ def end_with_owner() -> None:
 def main(arguments: list[str]) -> int:
     """Run torchrun; returns the exit code."""
     end_with_owner()
+    asked = os.environ.get(LOG_LEVEL)
+    os.environ.setdefault(LOG_LEVEL, "FATAL")  # torch prints stacks of C++ while another machine cannot be reached
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
 
+    if asked is None:  # of this process only: the others say what goes wrong in them
+        del os.environ[LOG_LEVEL]
     logging.disable(logging.CRITICAL)  # torchrun logs the end of each process, and tracebacks of its own
     parsed = parse_args(arguments)
     count = int(parsed.nproc_per_node)
     if count > 1:  # alone, a process uses all cores anyway
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // count)))
     try:
+        socket.getaddrinfo(parsed.master_addr, None)  # torch tries an unknown name for ten minutes
         run(parsed)
         return 0
     except SignalException:

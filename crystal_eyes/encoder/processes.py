@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +57,14 @@ def train_in_processes(module: str, job: Job, processes: Processes, workspace: P
         loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
         environment |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
     agent = [sys.executable, "-m", "crystal_eyes.encoder.agent", *common, *own, "-m", module, str(workspace / JOB)]
-    reported = 0
+    reported, failure = 0, workspace / FAILURE  # which a process on another machine may write too
     with _running(agent, environment) as process:
-        while process.poll() is None:
+        while process.poll() is None and not failure.exists():
             reported = _report(workspace, reported, on_epoch)
             time.sleep(POLL)
-    if process.returncode:
-        reason = "the process that starts the others was ended"
-        with suppress(OSError):
-            reason = (workspace / FAILURE).read_text("utf-8")
-        raise UserError(reason)
+    if failure.exists() or process.returncode:
+        reason = failure.read_text("utf-8") if failure.exists() else ""
+        raise UserError(reason or "the process that starts the others was ended")
     _report(workspace, reported, on_epoch)
     return json.loads((workspace / RESULT).read_text())
 
