@@ -37,6 +37,7 @@ LONG = (
     "pipeline/notebooks/test_what_the_encoder_learned.py",
     "pipeline/notebooks/test_compare_runs.py",
     "browser/",
+    "unit/encoder/test_processes.py",
     "unit/detector/training/test_trainer.py",
     "unit/detector/training/test_parity.py",
     "unit/test_packaging.py",
