@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, otherwise a plain line from time to time."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,9 @@ SECONDS_BETWEEN_LINES = 10
 
 def track(items: Iterable[Item], total: int, label: str, unit: str = "it") -> Iterator[Item]:
     """Yield the items, showing count, rate and time left on stderr. total: how many there will be."""
+    if os.environ.get("RANK", "0") != "0":  # torchrun's: one of the processes of a training shows its progress
+        yield from items
+        return
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=label, unit=unit, unit_scale=total > 10_000, dynamic_ncols=True)
         return

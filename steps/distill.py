@@ -31,7 +31,9 @@ def distill(parameters: Distill, inputs: Mapping[str, Path], workspace: Path) ->
 
     print("first, each teacher embeds up to 4,096 training heads: about a minute on two cores")
     named = {getattr(parameters, name): folder for name, folder in teachers.items()}
-    distilled = compute.distill(catalogue, digest_path(catalogue), named, options, workspace, on_epoch)
+    distilled = compute.distill(
+        catalogue, digest_path(catalogue), named, options, workspace, on_epoch, parameters.processes_options()
+    )
     report_kept_epoch(distilled.best_epoch)
     return {"encoder": distilled.folder}
 

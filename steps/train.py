@@ -58,7 +58,9 @@ def train(parameters: Train, inputs: Mapping[str, Path], workspace: Path) -> dic
 
         try:
             weights = str(inputs.get("weights", parameters.weights))
-            trained = compute.train(catalogue, description, weights, options, workspace, on_epoch)
+            trained = compute.train(
+                catalogue, description, weights, options, workspace, on_epoch, parameters.processes_options()
+            )
         except WeightsUnavailable as error:
             raise UserError(f"{error}: give a local file with -P weights=FILE, or -P weights=none") from None
         if wandb:  # the metrics of the epoch that is kept: what a W&B sweep compares

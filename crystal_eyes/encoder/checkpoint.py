@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+CHECKPOINT = "checkpoint"  # its folder in a workspace
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 

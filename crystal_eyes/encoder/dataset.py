@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from crystal_eyes.data.catalogue import Catalogue, PictureChanged
 from crystal_eyes.encoder.augmentation import augment, framed_and_augmented
+from crystal_eyes.encoder.distributed import processes_here
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import fit, open_picture
 from crystal_eyes.machine import memory
@@ -19,8 +20,8 @@ MAX_CACHE_BYTES = 1 << 30
 
 
 def cache_bytes() -> int:
-    """How many bytes of decoded heads may be kept: an eighth of the machine's memory, at most MAX_CACHE_BYTES."""
-    return min(MAX_CACHE_BYTES, memory() // 8)
+    """How many bytes of decoded heads may be kept: an eighth of this process's share of memory, at most MAX_CACHE_BYTES."""
+    return min(MAX_CACHE_BYTES, memory() // 8 // processes_here())
 
 
 class DecodedHeads:

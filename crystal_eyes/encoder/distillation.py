@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder.distributed import process_number
 from crystal_eyes.encoder.linear_fits import fit_linear_layer, principal_directions
 from crystal_eyes.encoder.loop import (
     Network,
@@ -122,6 +123,6 @@ def distill_encoder(
         until=options.until,
     )
     best = run_training(student, task, catalogue, plan, workspace, on_epoch)
-    if options.refit:
+    if options.refit and not process_number():
         refit_embedding_layer(student, catalogue, train)
     return student.to("cpu").eval(), best

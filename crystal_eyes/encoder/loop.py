@@ -20,7 +20,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from crystal_eyes.data.catalogue import Catalogue, artworks
-from crystal_eyes.encoder.checkpoint import load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
+from crystal_eyes.encoder import distributed
+from crystal_eyes.encoder.checkpoint import CHECKPOINT, load_checkpoint, pack_optimizer, save_checkpoint, unpack_optimizer
 from crystal_eyes.encoder.dataset import DecodedHeads, HeadViews, cache_bytes
 from crystal_eyes.encoder.device_heads import DeviceHeads
 from crystal_eyes.encoder.network import Encoder
@@ -95,16 +96,18 @@ def run_training(
 
     workspace: folder of the checkpoint; a complete one found there is resumed. on_epoch is called once for every epoch,
     including those of a resumed checkpoint, with loss, map_at_r, precision_at_1, pictures_per_second, learning_rate. The
-    encoder stays on the device that it was trained on. Raises UserError where the loss or the embeddings become non-finite.
+    encoder stays on the device that it was trained on. Of the processes of a distributed training (see distributed), the
+    first ends with the result. Raises UserError where the loss or the embeddings become non-finite.
     """
     train, validation = training_and_validation_heads(catalogue)
+    distributed.require_equal_parts(plan.batch_size, "heads")
     device, size = training_device(), encoder.description.image_size
     move_to(device, encoder)
     task.to(device)
     trained = [*encoder.parameters(), *task.parameters()]
     optimizer = torch.optim.AdamW(trained, plan.learning_rate, weight_decay=plan.weight_decay)
     batches = training_batches(catalogue, train, plan, device)
-    validation_heads = ServedHeads(catalogue, validation, size, device)
+    validation_heads = ServedHeads(catalogue, validation.iloc[distributed.own_rows(len(validation))], size, device)
 
     def embeddings_of(batch: torch.Tensor) -> torch.Tensor:
         with mixed_precision(device):
@@ -112,7 +115,7 @@ def run_training(
 
     history: list[EpochMetrics] = []
     best = _with_prefix("best.", encoder)
-    if found := load_checkpoint(workspace / "checkpoint"):
+    if found := distributed.first_then_others(lambda: load_checkpoint(workspace / CHECKPOINT)):
         tensors, state = found
         history = state["history"]
         encoder.load_state_dict(_without_prefix("last.", tensors))
@@ -121,13 +124,14 @@ def run_training(
         best = {name: value for name, value in tensors.items() if name.startswith("best.")}
         for epoch, metrics in enumerate(history, 1):
             on_epoch(epoch, metrics)
+    objective = distributed.shared_objective(encoder, task, embeddings_of)
     epochs, begin = len(plan.sides), time.monotonic()
     progress = 0.0
     for epoch in itertools.count(len(history) + 1):
         if progress >= 1 or (plan.until is None and epoch > epochs):
             break
         seed = plan.seed * 100_003 + epoch
-        torch.manual_seed(seed)
+        torch.manual_seed(distributed.own_seed(seed))
         order = task.rows(seed)
         steps = len(order) // plan.batch_size
         encoder.train()
@@ -137,13 +141,13 @@ def run_training(
         for step, (batch, rows) in enumerate(track(batches(order, side, epoch), steps, name, "batches")):
             # computed from the step or the clock alone, unlike torch's schedulers: a resumed training restores no scheduler
             if plan.until:
-                progress = (time.monotonic() - begin) / max(plan.until - begin, 1e-3)
+                progress = distributed.from_first((time.monotonic() - begin) / max(plan.until - begin, 1e-3), device)
                 rate = plan.learning_rate * learning_rate_share(int(min(progress, 1) * 1000), 1000)
             else:
                 rate = plan.learning_rate * learning_rate_share((epoch - 1) * steps + step, epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss = task(embeddings_of, batch.to(device), rows)
+            loss = objective(batch.to(device), rows)
             if not torch.isfinite(loss):
                 raise UserError(f"the loss became {loss.item()} in epoch {epoch}: lower the learning rate")
             optimizer.zero_grad(set_to_none=True)
@@ -152,13 +156,15 @@ def run_training(
             losses.append(loss.item())
             if progress >= 1:
                 break
-        seconds = time.perf_counter() - start
-        embedded = validation_heads.embeddings(encoder)
+        seconds, loss_of_epoch = time.perf_counter() - start, distributed.mean(float(np.mean(losses)), device)
+        embedded = distributed.of_all_rows(validation_heads.embeddings(encoder), len(validation), device)
         if not np.isfinite(embedded).all():  # the last step may have gone too far
             raise UserError(f"the embeddings became {embedded.sum()} in epoch {epoch}: lower the learning rate")
+        if distributed.process_number():  # the first one selects, saves and reports
+            continue
         scores = retrieval(embedded, validation["character"].to_numpy(), artworks(validation))
         metrics = {
-            "loss": float(np.mean(losses)),
+            "loss": loss_of_epoch,
             **scores,
             "pictures_per_second": len(losses) * plan.batch_size / seconds,
             "learning_rate": rate,
@@ -167,7 +173,7 @@ def run_training(
         if best_epoch(history) == epoch:
             best = _with_prefix("best.", encoder)
         tensors = _with_prefix("last.", encoder) | _with_prefix("task.", task) | best | pack_optimizer(optimizer)
-        save_checkpoint(workspace / "checkpoint", tensors, {"history": history})
+        save_checkpoint(workspace / CHECKPOINT, tensors, {"history": history})
         on_epoch(epoch, metrics)
     encoder.load_state_dict(_without_prefix("best.", best))
     return best_epoch(history)
@@ -182,9 +188,9 @@ def training_batches(catalogue: Catalogue, train: pd.DataFrame, plan: TrainingPl
         on_device = DeviceHeads(DecodedHeads(catalogue, train), device)
 
         def made_there(order: np.ndarray, side: int, epoch: int) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
-            for step in range(len(order) // plan.batch_size):
-                rows = order[step * plan.batch_size : (step + 1) * plan.batch_size]
-                yield on_device.views(rows, side, (plan.seed, epoch, step), plan.framed), rows
+            for step, own in enumerate(distributed.own_positions(len(order), plan.batch_size)):
+                rows = order[own]
+                yield on_device.views(rows, side, (distributed.own_seed(plan.seed), epoch, step), plan.framed), rows
 
         return made_there
     workers = worker_count(device)
@@ -193,7 +199,8 @@ def training_batches(catalogue: Catalogue, train: pd.DataFrame, plan: TrainingPl
 
     def loaded(order: np.ndarray, side: int, epoch: int) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
         views = HeadViews(heads, order, side, (plan.seed, epoch), plan.views, plan.framed)
-        loader = DataLoader(views, plan.batch_size, num_workers=workers, drop_last=True, prefetch_factor=4 if workers else None)
+        own = distributed.own_positions(len(order), plan.batch_size)
+        loader = DataLoader(views, batch_sampler=own, num_workers=workers, prefetch_factor=4 if workers else None)
         return ((batch, rows.numpy()) for batch, rows in _batches(loader))
 
     return loaded
@@ -241,7 +248,7 @@ def worker_count(device: torch.device) -> int:
     None without a GPU: the cores alternate between decoding and the network. A worker would make every layer wait
     for the core that they share.
     """
-    return max(1, len(os.sched_getaffinity(0)) // 2) if device.type == "cuda" else 0
+    return max(1, len(os.sched_getaffinity(0)) // 2 // distributed.processes_here()) if device.type == "cuda" else 0
 
 
 def best_epoch(history: list[EpochMetrics]) -> int:

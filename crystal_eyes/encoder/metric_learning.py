@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder.distributed import process_number, require_equal_parts, whole_batch
 from crystal_eyes.encoder.loop import (
     Network,
     OnEpoch,
@@ -31,7 +32,8 @@ class MetricLearning(torch.nn.Module):
         self.objective, self.labels, self.rows = loss, labels, rows
 
     def forward(self, encoder: Network, heads: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        return self.objective(encoder(heads), torch.from_numpy(self.labels[rows]).to(heads.device))
+        labels = torch.from_numpy(self.labels[rows]).to(heads.device)
+        return self.objective(whole_batch(encoder(heads)), whole_batch(labels))
 
 
 def train_encoder(encoder: Encoder, catalogue: Catalogue, options: TrainingOptions, workspace: Path, on_epoch: OnEpoch) -> int:
@@ -48,6 +50,7 @@ def train_encoder(encoder: Encoder, catalogue: Catalogue, options: TrainingOptio
         raise UserError(
             f"batch_size {options.batch_size} is too small for 2 characters with {per_class} pictures each: raise it"
         )
+    require_equal_parts(batch // per_class, "characters")  # a character's heads stay together
     steps = max(1, len(train) // batch)
     groups = group_by_set(labels, train["set"].to_numpy(str), batch // per_class)
     torch.manual_seed(options.seed)
@@ -71,7 +74,7 @@ def train_encoder(encoder: Encoder, catalogue: Catalogue, options: TrainingOptio
         until=options.until,
     )
     best = run_training(encoder, task, catalogue, plan, workspace, on_epoch)
-    if options.refit:
+    if options.refit and not process_number():
         refit_embedding_layer(encoder, catalogue, train)
     encoder.to("cpu").eval()
     return best

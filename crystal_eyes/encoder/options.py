@@ -40,3 +40,12 @@ class DistillationOptions:
     learning_rate: float = option(5e-4, "peak learning rate of AdamW", low=1e-7, high=1.0)
     seed: int = 0
     until: float | None = None
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many processes train together, and where the machines that they are on meet."""
+
+    processes: int = option(0, "processes on each machine; 0: one for each GPU, one without a GPU", low=0, high=1024)
+    machines: int = option(1, "machines that train together", low=1, high=1024)
+    rendezvous: str = option("", "HOST:PORT of the first of several machines, where the others meet it")

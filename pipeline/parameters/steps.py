@@ -11,8 +11,9 @@ from crystal_eyes.detector.training.options import DetectorTrainingOptions
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from crystal_eyes.recognizer.build.options import BundleOptions
 from pipeline.parameters.base import FleetParameters, StepParameters
-from pipeline.parameters.declare import from_option, input_path, parameter, step_result, values
+from pipeline.parameters.declare import from_option, input_path, parameter, step_result
 from pipeline.parameters.encoders import RELEASED, RELEASED_BUNDLE, required_backbone
+from pipeline.parameters.engines import TrainingParameters, without_engine
 from pipeline.parameters.recipes import MIN_EMBEDDING_SIZE, MIN_IMAGE_SIZE, RECIPES, with_recipe_defaults
 
 CATALOGUE = "catalogue written by prepare (runs:/ID/catalogue or a folder)"
@@ -124,7 +125,7 @@ class Prepare(FleetParameters):
 
 
 @dataclass(frozen=True)
-class Train(StepParameters):
+class Train(TrainingParameters):
     """Train the encoder with metric learning; keep the epoch with the best MAP@R on unseen characters."""
 
     catalogue: str = step_result(CATALOGUE)
@@ -153,7 +154,7 @@ class Train(StepParameters):
     seed: int = _seed()
 
     def resolved(self) -> Self:
-        own = with_recipe_defaults(self)
+        own = with_recipe_defaults(super().resolved())
         if own.weights not in RELEASED:
             return own
         return dataclasses.replace(own, backbone=required_backbone(self.backbone, own.weights, input_path(own, "weights")))
@@ -171,12 +172,12 @@ class Train(StepParameters):
 
     def key_values(self) -> dict[str, Any]:
         # what a recipe says counts, not its name: changing one recipe leaves the results of the other valid
-        found = values(self) | asdict(self.options())
+        found = without_engine(self) | asdict(self.options())
         return {name: value for name, value in found.items() if name != "recipe"}
 
 
 @dataclass(frozen=True)
-class Distill(StepParameters):
+class Distill(TrainingParameters):
     """Distill one encoder from two or three that were trained with different seeds; keep its best epoch."""
 
     catalogue: str = step_result("catalogue that all encoders were trained on (runs:/ID/catalogue or a folder)")
@@ -193,7 +194,7 @@ class Distill(StepParameters):
     seed: int = _seed()
 
     def resolved(self) -> Self:
-        return with_recipe_defaults(self)
+        return with_recipe_defaults(super().resolved())
 
     def options(self) -> DistillationOptions:
         """The options of the distillation, of resolved parameters."""

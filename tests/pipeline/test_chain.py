@@ -115,6 +115,7 @@ def test_train_is_given_the_recipes_values_so_that_stating_them_is_no_other_trai
         (("--classifiers", "oracle"), "classifiers=oracle: choose one or more of"),
         (("--illustrations", "pictures"), "dataset and illustrations are both given"),
         (("--detector", "no/such/detector"), "no/such/detector does not exist"),
+        (("--processes", "2"), "processes need engine=torchrun"),
     ],
 )
 def test_a_mistake_is_found_before_anything_runs(arguments, message):

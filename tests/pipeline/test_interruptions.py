@@ -75,6 +75,23 @@ def test_an_interruption_says_so_in_one_line(prepared, tmp_path):
     assert "Traceback" not in output
 
 
+def test_a_training_in_two_processes_is_interrupted_and_finished_by_one(prepared, tmp_path):
+    _, catalogue = prepared
+    project, parameters = Project.on(ROOT, tmp_path), {**TRAINING, "catalogue": catalogue, "batch_size": 8}
+    process = project.start("train", {**parameters, "engine": "torchrun", "processes": 2})
+    wait_for(process, "epoch 1/4: loss")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert output.splitlines()[-1] == "train: interrupted; finished work is kept: run the same command again to resume"
+    assert "Traceback" not in output and output.count("epoch 2/4: ") <= 1  # one process shows its progress
+    output = project.run("train", parameters)
+    assert not any(line.startswith("epoch 1/4: ") and "batches" in line for line in output.splitlines())
+    (run,) = project.runs("train")
+    history = project.client.get_metric_history(run.info.run_id, "loss")
+    assert [metric.step for metric in history] == [1, 2, 3, 4]
+
+
 def test_two_mains_at_once_share_the_work(tmp_path):
     project = Project.on(ROOT, tmp_path)
     parameters = {**TINY, "classifiers": "perceptron", "naming": "perceptron", "dataset": draw_heads(tmp_path / "heads")}

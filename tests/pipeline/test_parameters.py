@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crystal_eyes.encoder.options import Processes
 from crystal_eyes.errors import UserError
 from pipeline.parameters.declare import as_text, inputs, merged_fields, names_files, parameter, parse, values
 from pipeline.parameters.entry_points import MAIN, SWEEP, Main, Sweep
@@ -157,3 +158,25 @@ def test_main_gives_each_step_its_own_parameters_and_shared_ones_to_all():
     assert sweep.options.trials == 3 and sweep.train == Train(drop_rate=0.1)
     with pytest.raises(UserError, match="unknown parameter catalogue"):
         Main.parse(["--catalogue", "x"])  # main makes it
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--processes", "2"], "^processes need engine=torchrun: give it, or leave processes out$"),
+        (["--engine", "torchrun", "--machines", "2"], "^several machines need rendezvous=HOST:PORT"),
+        (["--engine", "torchrun", "--rendezvous", "localhost:29400"], "one machine needs none$"),
+        (["--engine", "ray"], "^parameter engine=ray: choose one of local, torchrun$"),
+    ],
+)
+@pytest.mark.parametrize("step", ["train", "distill"])
+def test_a_contradictory_engine_is_refused(step, arguments, message):
+    with pytest.raises(UserError, match=message):
+        parse(STEPS[step], arguments).resolved()
+
+
+@pytest.mark.parametrize("step", ["train", "distill"])
+def test_how_many_processes_train_is_no_part_of_the_cache_key(step):
+    alone, many = (parse(STEPS[step], given).resolved() for given in ([], ["--engine", "torchrun", "--processes", "8"]))
+    assert alone.processes_options() is None and many.processes_options() == Processes(8)
+    assert alone.key_values() == many.key_values()
