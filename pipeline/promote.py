@@ -20,7 +20,7 @@ from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.stores import UnreachableError
 from pipeline.cache.digests import digest_file
 from pipeline.cache.key import ROOT
-from pipeline.cache.workspace import only_one
+from pipeline.cache.locks import only_one_of_store
 from pipeline.chain import ChainResult, Runner
 
 NAME = "crystal-eyes"
@@ -34,7 +34,8 @@ def promote(chained: ChainResult, run: Runner) -> str:
 
     run: runs or reuses a step, here `evaluate` of the present champion.
     """
-    with only_one("promote", "another main is updating the Model Registry: waiting for it"):
+    waiting = "another main is updating the Model Registry: waiting for it"
+    with only_one_of_store("promote", waiting, str(mlflow.get_registry_uri())):
         return _promote(chained, run)
 
 
