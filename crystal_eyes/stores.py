@@ -92,7 +92,8 @@ def login(uri: str) -> Iterator[Any]:
         )
         connection = engine.connect()
     except ImportError as error:  # of the driver
-        raise UnreachableError(f"the database {masked(uri)} needs the package {error.name}: {PACKAGE_REMEDY}") from None
+        remedy = "install it, or let the address begin with postgresql+psycopg:// (pip install 'psycopg[binary]')"
+        raise UnreachableError(f"the database {masked(uri)} needs the package {error.name}: {remedy}") from None
     except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:
         remedy = "check MLFLOW_TRACKING_URI, and the password in PGPASSWORD or ~/.pgpass"
         raise UnreachableError(f"the database {masked(uri)} can't be used ({_said(error)}): {remedy}") from None
