@@ -57,6 +57,9 @@ def _promote(chained: ChainResult, run: Runner) -> str:
         why = f"version {champion.version} can no longer be used ({reason})"
         return "\n".join([*lines, f"{NAME} version {version.version} is the new champion: {why}"])
     evaluated = run("evaluate", {"bundle": _bundle_of(champion), "catalogue": chained.catalogue})
+    now = _champion(client)
+    if now is None or now.version != champion.version:  # moved by a machine that shares no lock with this one: over HTTP
+        return _promote(chained, run)
     mine, theirs = chained.evaluation.finished.data.metrics, evaluated.finished.data.metrics
     figures = f"top-5 is {mine['top_5']:.4f}, that of version {champion.version} is {theirs['top_5']:.4f} on the same heads"
     if mine["top_5"] >= theirs["top_5"]:
