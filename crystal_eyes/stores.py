@@ -27,7 +27,7 @@ S3_REMEDY = (
     "check that the bucket exists, MLFLOW_S3_ENDPOINT_URL, and the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
 SECRETS = (  # in scheme://user:password@host, and among a URI's options
-    (re.compile(r"(://[^\s/:@]*:)[^\s@]+(?=@)"), r"\1***"),
+    (re.compile(r"(://[^\s/:@]*:)\S+(?=@)"), r"\1***"),
     (re.compile(r"(?i)\b((?:ssl)?password=)[^&\s'\"]+"), r"\1***"),
 )
 
@@ -80,8 +80,8 @@ def login(uri: str) -> Iterator[Any]:
 
     By itself, MLflow tries ten times, for 100 seconds. SQLAlchemy comes with MLflow, and is imported by name as MLflow is.
     """
-    sqlalchemy = importlib.import_module("sqlalchemy")
     try:
+        sqlalchemy = importlib.import_module("sqlalchemy")
         # nothing is undone at the end: there is no transaction, and the connection may be broken by then
         engine = sqlalchemy.create_engine(
             uri,
@@ -91,7 +91,7 @@ def login(uri: str) -> Iterator[Any]:
             connect_args={"connect_timeout": int(_seconds())},
         )
         connection = engine.connect()
-    except ImportError as error:  # of the driver
+    except ImportError as error:  # most often of the driver
         remedy = "install it, or let the address begin with postgresql+psycopg:// (pip install 'psycopg[binary]')"
         raise UnreachableError(f"the database {masked(uri)} needs the package {error.name}: {remedy}") from None
     except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:
@@ -104,8 +104,9 @@ def login(uri: str) -> Iterator[Any]:
 def unusable(error: BaseException | None) -> str | None:
     """The line for an error of a database or of S3, raised by whichever library talks to it, with a remedy; else None."""
     while error is not None:
-        library = type(error).__module__.split(".")[0]
-        if library in ("psycopg", "psycopg2") or hasattr(error, "orig"):  # SQLAlchemy's error has the driver's
+        library, kinds = type(error).__module__.split(".")[0], {kind.__name__ for kind in type(error).__mro__}
+        # others, such as a violated constraint, are bugs
+        if library in ("sqlalchemy", "psycopg", "psycopg2") and kinds & {"OperationalError", "InterfaceError"}:
             return f"the database does not answer or refused ({_said(error)}): start it or check its login"
         if library in ("botocore", "boto3", "s3transfer"):
             return f"the artifact store can't be used ({_said(error)}): {S3_REMEDY}"
