@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import NoCredentialsError
+from boto3.exceptions import S3UploadFailedError
 from sqlalchemy import exc
 
 from crystal_eyes import stores
@@ -217,9 +217,7 @@ def test_errors_of_stores_are_told_from_bugs():
     wrapped = RuntimeError("wrapped")
     wrapped.__cause__ = lost
     assert unusable(wrapped) == unusable(lost) and "refused (server closed the connection): start it" in str(unusable(lost))
-    assert "bucket" in str(unusable(NoCredentialsError())) and "Unable to locate credentials" in str(
-        unusable(NoCredentialsError())
-    )
+    assert "can't be used (no bucket x): check that the bucket exists" in str(unusable(S3UploadFailedError("no bucket x")))
     assert "needs the package boto3" in str(unusable(ModuleNotFoundError("no boto3", name="boto3")))
     bugs = exc.IntegrityError("INSERT", {}, Driver("duplicate key")), ModuleNotFoundError("no x", name="x"), KeyError("x"), None
     assert [unusable(bug) for bug in bugs] == [None] * 4
