@@ -83,7 +83,7 @@ print(run.info.run_id, digest_path(local_path(f"runs:/{run.info.run_id}/catalogu
 def test_two_machines_at_once_run_a_step_once_and_share_its_outputs(team, heads, tmp_path):
     address = team.database.address(PASSWORD)  # a password in the address: it must not be shown or stored anywhere
     machines = [python(team.machine(tmp_path / name, address), GET, heads) for name in ("a", "b")]
-    outputs = [machine.communicate(timeout=300)[0] for machine in machines]
+    outputs = [machine.communicate(timeout=900)[0] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], outputs
     assert sorted("prepare: running" in output for output in outputs) == [False, True], outputs
     assert sorted("prepare: reused run" in output for output in outputs) == [False, True], outputs
@@ -127,14 +127,14 @@ def test_a_killed_holder_releases_its_lock(team, tmp_path):
     second = python(machine, HOLD, address, 0)
     assert second.stdout.readline() == "waiting\n"
     first.send_signal(signal.SIGKILL)
-    assert second.communicate(timeout=60)[0] == "holding\n"
+    assert second.communicate(timeout=300)[0] == "holding\n"
     first.communicate()
     third = python(machine, HOLD, address, 600)
     assert third.stdout.readline() == "holding\n"
     fourth = python(machine, HOLD, address, 0)
     assert fourth.stdout.readline() == "waiting\n"
     fourth.send_signal(signal.SIGINT)  # one that waits can be interrupted
-    fourth.communicate(timeout=60)
+    fourth.communicate(timeout=300)
     assert fourth.returncode != 0
     third.kill()
     third.communicate()
@@ -156,7 +156,7 @@ def test_a_database_that_refuses_is_one_line_at_once(team, tmp_path, address, re
     output = team.machine(tmp_path, address).call("prepare", {}, code=1)
     assert output.startswith("prepare: the database ") and len(output.splitlines()) == 1 and reason in output
     assert "wrong-3X" not in output
-    assert time.monotonic() - start < 60  # on a busy machine; MLflow alone takes 100 s
+    assert time.monotonic() - start < 90  # on a busy machine; MLflow alone takes 100 s
 
 
 def test_without_bucket_or_credentials_nothing_is_computed(team, heads, tmp_path):
@@ -181,7 +181,7 @@ def test_a_bucket_or_database_lost_in_the_middle_is_one_line_and_running_again_g
         process = machine.start("prepare", given)
         assert process.stdout.readline().startswith("check pictures")  # the run has begun, nothing is stored yet
         take()
-        output, _ = process.communicate(timeout=400)
+        output, _ = process.communicate(timeout=900)
         assert process.returncode == 1 and "Traceback" not in output, output
         return output.splitlines()[-1]
 
