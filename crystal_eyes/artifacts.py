@@ -13,7 +13,7 @@ from pathlib import Path
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.paths import plain_path
-from crystal_eyes.stores import require_store
+from crystal_eyes.stores import UnreachableError, require_store, unusable
 
 
 def is_uri(value: str) -> bool:
@@ -31,7 +31,7 @@ def local_path(value: str) -> Path:
     scheme, rest = value.split(":", 1)
     value = f"{scheme.lower()}:{rest}"
     try:
-        artifacts = importlib.import_module("mlflow.artifacts")
+        importlib.import_module("mlflow")
     except ImportError:
         raise UserError(f"{value} needs MLflow, which is not installed: pip install mlflow, or give a folder") from None
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # several bars per step would hide the step's own
@@ -40,15 +40,26 @@ def local_path(value: str) -> Path:
             _require_stores()
             if local := _in_local_store(value):  # a store on this machine: no copy
                 return local
-        fetched = Path(artifacts.download_artifacts(artifact_uri=value, dst_path=_downloads().name))
-        if fetched.is_dir() and not any(fetched.iterdir()):  # what some stores answer for a path that they lack
-            raise UserError(f"{value} is empty or missing in the store: check in the MLflow UI that it exists")
-        return fetched
+        return _fetched(value) if value.startswith("runs:/") else _fetch(value)
     except UserError:
         raise
     except Exception as error:  # each store has its own exceptions
+        if found := unusable(error):
+            raise UnreachableError(f"{value} can't be fetched: {found}") from None
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(f"{value} can't be fetched ({reason}): check in the MLflow UI that it exists") from None
+
+
+def _fetch(value: str) -> Path:
+    # a folder each: outputs of different runs have the same name
+    folder = tempfile.mkdtemp(dir=_downloads().name)
+    fetched = Path(importlib.import_module("mlflow.artifacts").download_artifacts(artifact_uri=value, dst_path=folder))
+    if fetched.is_dir() and not any(fetched.iterdir()):  # what some stores answer for a path that they lack
+        raise UserError(f"{value} is empty or missing in the store: check in the MLflow UI that it exists")
+    return fetched
+
+
+_fetched = cache(_fetch)  # of a run: its outputs don't change, unlike the version behind an alias of models:/
 
 
 def has_model(uri: str) -> bool:

@@ -1,12 +1,17 @@
 """Whether an MLflow store can be reached, known within seconds: MLflow itself retries for minutes before it says so."""
 
 import http.client
+import importlib
 import os
+import re
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from crystal_eyes.errors import UserError
@@ -17,6 +22,14 @@ PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 CHOSEN = os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT")  # by the user, before limit_patience
 REMEDY = "start it, or set MLFLOW_TRACKING_URI to another store"
+PACKAGE_REMEDY = "pip install 'crystal-eyes[fleet]'"
+S3_REMEDY = (
+    "check that the bucket exists, MLFLOW_S3_ENDPOINT_URL, and the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
+SECRETS = (  # in scheme://user:password@host, and among a URI's options
+    (re.compile(r"(://[^\s/:@]*:)\S+(?=@)"), r"\1***"),
+    (re.compile(r"(?i)\b((?:ssl)?password=)[^&\s'\"]+"), r"\1***"),
+)
 
 
 class UnreachableError(UserError):
@@ -41,10 +54,72 @@ def require_store(uri: str) -> None:
             socket.create_connection((parts.hostname, parts.port or PORTS[kind]), _seconds()).close()
         except OSError as error:
             raise _unreachable(f"the database {kind} on {parts.hostname}", error) from None
+    if is_postgresql(uri):
+        with login(uri):
+            pass
     elif kind == "sqlite" and (database := uri.partition(":///")[2].partition("?")[0]):  # not escaped, unlike in other URIs
         _require_path(uri, Path(database))
     elif kind == "file" or (not kind and "/" in uri):
         _require_path(uri, plain_path(uri))
+
+
+def masked(text: str) -> str:
+    """The text with *** instead of the passwords of its URIs."""
+    for pattern, instead in SECRETS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def is_postgresql(uri: str) -> bool:
+    return re.match(r"postgresql(\+\w+)?://", uri, re.IGNORECASE) is not None
+
+
+@contextmanager
+def login(uri: str) -> Iterator[Any]:
+    """A session of a database (sqlalchemy.Connection), which ends with the context. Raises UnreachableError after one try.
+
+    By itself, MLflow tries ten times, for 100 seconds. SQLAlchemy comes with MLflow, and is imported by name as MLflow is.
+    """
+    try:
+        sqlalchemy = importlib.import_module("sqlalchemy")
+        # nothing is undone at the end: there is no transaction, and the connection may be broken by then
+        engine = sqlalchemy.create_engine(
+            uri,
+            poolclass=sqlalchemy.NullPool,
+            isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,
+            connect_args={"connect_timeout": int(_seconds())},
+        )
+        connection = engine.connect()
+    except ImportError as error:  # most often of the driver
+        remedy = "install it, or let the address begin with postgresql+psycopg:// (pip install 'psycopg[binary]')"
+        raise UnreachableError(f"the database {masked(uri)} needs the package {error.name}: {remedy}") from None
+    except (sqlalchemy.exc.SQLAlchemyError, ValueError) as error:
+        remedy = "check MLFLOW_TRACKING_URI, and the password in PGPASSWORD or ~/.pgpass"
+        raise UnreachableError(f"the database {masked(uri)} can't be used ({_said(error)}): {remedy}") from None
+    with connection:
+        yield connection
+
+
+def unusable(error: BaseException | None) -> str | None:
+    """The line for an error of a database or of S3, raised by whichever library talks to it, with a remedy; else None."""
+    while error is not None:
+        library, kinds = type(error).__module__.split(".")[0], {kind.__name__ for kind in type(error).__mro__}
+        # others, such as a violated constraint, are bugs
+        if library in ("sqlalchemy", "psycopg", "psycopg2") and kinds & {"OperationalError", "InterfaceError"}:
+            return f"the database does not answer or refused ({_said(error)}): start it or check its login"
+        if library in ("botocore", "boto3", "s3transfer"):
+            return f"the artifact store can't be used ({_said(error)}): {S3_REMEDY}"
+        if isinstance(error, ImportError) and error.name in ("boto3", "botocore"):
+            return f"an artifact store in S3 needs the package {error.name}: {PACKAGE_REMEDY}"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _said(error: BaseException) -> str:
+    """What a database or a store says, in one line without passwords."""
+    lines = [line.strip() for line in str(getattr(error, "orig", None) or error).splitlines() if line.strip()]
+    return masked(lines[0].removeprefix("connection failed: ")) if lines else type(error).__name__
 
 
 def _require_path(uri: str, path: Path) -> None:

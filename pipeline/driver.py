@@ -7,7 +7,7 @@ import mlflow
 from mlflow.entities import Run
 
 from pipeline.experiment import name_experiment
-from pipeline.store import require_artifact_folder, require_server
+from pipeline.store import require_artifact_store, require_server
 
 
 @contextmanager
@@ -15,6 +15,6 @@ def driver_run() -> Iterator[Run]:
     """A run for the whole body, in a named experiment. Raises UserError before any work if the store can't take it."""
     require_server()
     with mlflow.start_run() as run:
-        require_artifact_folder(run)
+        require_artifact_store(run)
         name_experiment(run)
         yield run

@@ -16,12 +16,13 @@ from mlflow.projects.submitted_run import SubmittedRun
 
 from crystal_eyes.errors import UserError
 from pipeline.cache.key import ROOT, CacheKey, cache_key
+from pipeline.cache.locks import only_one_of_store
 from pipeline.cache.records import find
-from pipeline.cache.workspace import only_one
 from pipeline.parameters.declare import as_text, parse
 from pipeline.parameters.steps import STEPS
 from pipeline.reused import link_reused
 from pipeline.run_names import label, step_name
+from pipeline.store import lost_store
 
 
 def key_of(entry_point: str, parameters: dict[str, Any]) -> CacheKey:
@@ -48,8 +49,9 @@ def _get_or_run(
     experiment = parent.info.experiment_id if parent else "0"
     key = key_of(entry_point, parameters)
     waiting = f"{entry_point}: another process is running the same step: waiting for its result"
-    with only_one(f"get-or-run-{key.digest}", waiting):
-        with only_one(key.digest, waiting):  # a step whose driver was killed still runs to its end
+    store = str(mlflow.get_tracking_uri())
+    with only_one_of_store(f"get-or-run-{key.digest}", waiting, store):
+        with only_one_of_store(key.digest, waiting, store):  # a step whose driver was killed still runs to its end
             pass
         if use_cache:
             run, _ = find(client, experiment, key)
@@ -98,7 +100,10 @@ def _run_child(
         if watch is not None:
             assert parent is not None  # only a sweep watches, below its own run
             _watched(submitted, parent, watch)
-    except MlflowException:  # the step has printed the reason, on a line of its own
+    except MlflowException as error:
+        if lost_store(error):
+            raise
+        # the step has printed the reason, on a line of its own
         raise UserError(f"{label(entry_point, parameters)} failed: see the line above; finished steps are kept") from None
     return mlflow.get_run(submitted.run_id)
 

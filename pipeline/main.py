@@ -8,6 +8,7 @@ import mlflow
 from mlflow.entities import Run
 
 from crystal_eyes.artifacts import local_path
+from crystal_eyes.stores import masked
 from pipeline.cache.digests import digest_path
 from pipeline.chain import ChainResult, StepResult, run_chain
 from pipeline.datasets import log_catalogue
@@ -42,7 +43,7 @@ def run_main(main: Main, active: Run) -> None:
     mlflow.log_metrics(headline(chained))
     mlflow.set_tag("bundle_run", chained.bundle.finished.info.run_id)
     promoted = promote(chained, run)
-    store = mlflow.get_tracking_uri()
+    store = masked(mlflow.get_tracking_uri())
     served = store.startswith("http")
     print(
         f"\n{table_as_text(table)}\n{verdict(table, chained.naming, LINEAR)}\n\n{promoted}\n\n"

@@ -20,7 +20,7 @@ from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.stores import UnreachableError
 from pipeline.cache.digests import digest_file
 from pipeline.cache.key import ROOT
-from pipeline.cache.workspace import only_one
+from pipeline.cache.locks import only_one_of_store
 from pipeline.chain import ChainResult, Runner
 
 NAME = "crystal-eyes"
@@ -34,7 +34,8 @@ def promote(chained: ChainResult, run: Runner) -> str:
 
     run: runs or reuses a step, here `evaluate` of the present champion.
     """
-    with only_one("promote", "another main is updating the Model Registry: waiting for it"):
+    waiting = "another main is updating the Model Registry: waiting for it"
+    with only_one_of_store("promote", waiting, str(mlflow.get_registry_uri())):
         return _promote(chained, run)
 
 
@@ -56,6 +57,9 @@ def _promote(chained: ChainResult, run: Runner) -> str:
         why = f"version {champion.version} can no longer be used ({reason})"
         return "\n".join([*lines, f"{NAME} version {version.version} is the new champion: {why}"])
     evaluated = run("evaluate", {"bundle": _bundle_of(champion), "catalogue": chained.catalogue})
+    now = _champion(client)
+    if now is None or now.version != champion.version:  # moved by a machine that shares no lock with this one: over HTTP
+        return _promote(chained, run)
     mine, theirs = chained.evaluation.finished.data.metrics, evaluated.finished.data.metrics
     figures = f"top-5 is {mine['top_5']:.4f}, that of version {champion.version} is {theirs['top_5']:.4f} on the same heads"
     if mine["top_5"] >= theirs["top_5"]:

@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn, ParamSpec, TypeVar
@@ -15,15 +15,17 @@ from typing import NoReturn, ParamSpec, TypeVar
 import mlflow
 
 from crystal_eyes.errors import UserError, one_line
+from crystal_eyes.stores import masked
 from pipeline.cache.digests import digest_path
 from pipeline.cache.key import cache_key
+from pipeline.cache.locks import database_lock
 from pipeline.cache.records import record
 from pipeline.cache.workspace import workspace
 from pipeline.datasets import log_prepared
 from pipeline.parameters.declare import as_text, input_path, inputs, names_files, parse, values
 from pipeline.parameters.steps import StepParameters
 from pipeline.presentation import LONG, show_step
-from pipeline.store import lost_server, require_artifact_folder, require_server
+from pipeline.store import lost_store, require_artifact_store, require_server
 
 FAILURE = "crystal_eyes.failure"  # tag of a run: why it failed
 Parameters = TypeVar("Parameters", bound=StepParameters)
@@ -41,14 +43,17 @@ def run_step(entry_point: str, parameters_class: type[Parameters], body: Body[Pa
     with one_line_errors(entry_point):
         parameters = parse(parameters_class, sys.argv[1:])
         require_server()
-        with mlflow.start_run(log_system_metrics=entry_point in LONG) as run:
-            _noting_failure(require_artifact_folder, run)
+        # locks outlast the run's end: a process that waits for one of them then finds a finished run
+        with ExitStack() as locks, mlflow.start_run(log_system_metrics=entry_point in LONG) as run:
+            _noting_failure(require_artifact_store, run)
             parameters = _noting_failure(parameters.resolved)
             key = cache_key(entry_point, parameters)
             known = run.data.params
             given = {name: as_text(value) for name, value in (values(parameters) | inputs(parameters)).items()}
             mlflow.log_params({name: value for name, value in given.items() if name not in known})
             show_step(run, entry_point, parameters, inputs(parameters), key.inputs)
+            waiting = f"{entry_point}: the same step with the same inputs is already running elsewhere: waiting for it"
+            locks.enter_context(database_lock(key.digest, waiting, str(mlflow.get_tracking_uri())))
             with workspace(key.digest) as folder:
                 paths = {n: input_path(parameters, n) for n in inputs(parameters) if names_files(parameters, n)}
                 outputs = _noting_failure(_with_remedy, body, parameters, paths, folder)
@@ -80,7 +85,7 @@ def _noting_failure(work: Callable[Arguments, Answer], *arguments: Arguments.arg
     try:
         return work(*arguments, **named)
     except Exception as error:
-        reason = one_line(error) or f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = masked(one_line(error) or lost_store(error) or f"{type(error).__name__}: {error}".splitlines()[0])
         with suppress(Exception):  # on a full disk the tag cannot be written either: the first error counts
             mlflow.set_tag(FAILURE, reason[:500])
         raise
@@ -109,14 +114,14 @@ class one_line_errors:
             return
         if isinstance(error, KeyboardInterrupt):
             self._exit(130, "interrupted; finished work is kept: run the same command again to resume")
-        line = one_line(error) or lost_server(error)
+        line = one_line(error) or lost_store(error)
         if line is None:
-            traceback.print_exception(error)
+            print(masked("".join(traceback.format_exception(error))), end="", file=sys.stderr)
             line = f"{type(error).__name__}: {error} (this is a bug in Crystal Eyes: please report it with the lines above)"
         self._exit(1, line)
 
     def _exit(self, code: int, line: str) -> NoReturn:
-        print(f"{self.name}: {line}", file=sys.stderr, flush=True)
+        print(masked(f"{self.name}: {line}"), file=sys.stderr, flush=True)
         raise SystemExit(code) from None
 
 

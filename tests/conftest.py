@@ -34,6 +34,7 @@ LONG = (
     "pipeline/steps/test_entry_points.py",
     "pipeline/test_cache_rules.py",
     "pipeline/sweeps/test_sweep.py",
+    "pipeline/test_team.py",
     "pipeline/notebooks/test_what_the_encoder_learned.py",
     "pipeline/notebooks/test_compare_runs.py",
     "browser/",

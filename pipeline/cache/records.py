@@ -7,6 +7,7 @@ from mlflow.entities import Run
 
 from crystal_eyes.artifacts import local_path
 from crystal_eyes.errors import UserError
+from crystal_eyes.stores import UnreachableError
 from pipeline.cache.digests import digest_path
 from pipeline.cache.key import PARTS, CacheKey
 from pipeline.experiment import experiments_to_search
@@ -34,12 +35,17 @@ def recorded_key(run: Run) -> CacheKey:
 
 
 def changed_outputs(run: Run) -> list[str]:
-    """The outputs of a run that are missing or no longer have the digests they were logged with."""
+    """The outputs of a run that are missing or no longer have the digests they were logged with.
+
+    Raises UnreachableError if the store does not say.
+    """
     changed = []
     for name, digest in json.loads(run.data.tags[OUTPUTS]).items():
         try:
             if digest_path(local_path(f"runs:/{run.info.run_id}/{name}")) != digest:
                 changed.append(name)
+        except UnreachableError:
+            raise
         except UserError:
             changed.append(name)
     return changed

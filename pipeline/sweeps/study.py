@@ -12,8 +12,10 @@ from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from crystal_eyes.errors import UserError
 from pipeline.sweeps.format import SweepFile
@@ -34,6 +36,7 @@ def open_storage(address: str) -> RDBStorage:
                 raise UserError(
                     "storage contains a password, which MLflow would record: put the password into ~/.pgpass or PGPASSWORD"
                 )
+            _require_own_database(url)
             return RDBStorage(
                 address, heartbeat_interval=HEARTBEAT, grace_period=GRACE_PERIOD, heartbeat_stale_trial_callback=_requeue
             )
@@ -46,6 +49,16 @@ def open_storage(address: str) -> RDBStorage:
                 f"storage can't be opened ({reason}): give sqlite:///FILE or postgresql://USER@HOST/DATABASE"
             ) from None
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _require_own_database(url: URL) -> None:
+    """Raise UserError for the database of another program, before Optuna creates its tables there and then rejects it."""
+    engine = create_engine(url, poolclass=NullPool)
+    tables = inspect(engine).get_table_names()
+    if "alembic_version" in tables and "version_info" not in tables:
+        raise UserError(
+            "storage is the database of another program, such as MLflow: give the sweep one of its own (CREATE DATABASE sweeps)"
+        )
 
 
 def open_study(file: SweepFile, storage: RDBStorage, name: str, seed: int) -> optuna.Study:

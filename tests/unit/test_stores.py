@@ -12,10 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from boto3.exceptions import S3UploadFailedError
+from sqlalchemy import exc
 
 from crystal_eyes import stores
 from crystal_eyes.errors import UserError
-from crystal_eyes.stores import UnreachableError, require_store
+from crystal_eyes.stores import UnreachableError, masked, require_store, unusable
 from tests.runs import ROOT
 
 PROXIES = [name for name in os.environ if name.lower().endswith("_proxy")]
@@ -177,3 +179,45 @@ def test_a_moved_store_names_the_missing_path_and_what_to_do(store, tmp_path):
     assert "move the files back or link them there, or give the folder itself" in text and "\n" not in text
     folder.symlink_to(tmp_path / "moved")  # the remedy works
     assert local_path(f"runs:/{run}/bundle").is_dir()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://me:s3cret@host/runs",
+        "postgresql+psycopg://me:s3cret@[::1]:5432/runs?sslmode=require",
+        "postgresql://:s3cret@host/runs",
+        "http://me:s3cret@host:5000: it is down",
+        "postgresql:///runs?host=/run&user=me&password=s3cret",
+        "postgresql:///runs?sslpassword=s3cret&host=/run",
+        "postgresql://me:s3c@s3cret@host/runs",
+        "(postgresql://me:s3c/s3cret@host) failed",
+    ],
+)
+def test_passwords_of_addresses_are_not_shown(text):
+    assert "s3c" not in masked(text) and "***" in masked(text)
+    assert masked(masked(text)) == masked(text)
+
+
+def test_text_without_a_password_is_shown_as_it_is():
+    for text in (
+        "postgresql://me@host:5432/runs",
+        "http://host:5000/#/runs",
+        "sqlite:///mlflow.db",
+        "models:/crystal-eyes@champion",
+    ):
+        assert masked(text) == text
+
+
+def test_errors_of_stores_are_told_from_bugs():
+    class Driver(Exception):
+        pass
+
+    lost = exc.OperationalError("SELECT 1", {}, Driver("connection failed: server closed the connection\nmore"))
+    wrapped = RuntimeError("wrapped")
+    wrapped.__cause__ = lost
+    assert unusable(wrapped) == unusable(lost) and "refused (server closed the connection): start it" in str(unusable(lost))
+    assert "can't be used (no bucket x): check that the bucket exists" in str(unusable(S3UploadFailedError("no bucket x")))
+    assert "needs the package boto3" in str(unusable(ModuleNotFoundError("no boto3", name="boto3")))
+    bugs = exc.IntegrityError("INSERT", {}, Driver("duplicate key")), ModuleNotFoundError("no x", name="x"), KeyError("x"), None
+    assert [unusable(bug) for bug in bugs] == [None] * 4

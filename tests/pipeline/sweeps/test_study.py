@@ -1,8 +1,10 @@
 """The study behind a sweep: proposals, early stopping and resuming, on objectives that take no time."""
 
 import dataclasses
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import optuna
 import pytest
@@ -217,6 +219,15 @@ def test_a_storage_that_names_a_password_is_refused():
         with pytest.raises(UserError, match="put the password into ~/.pgpass") as raised:
             open_storage(address)
         assert "secret" not in str(raised.value)
+
+
+def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("CREATE TABLE alembic_version (version_num VARCHAR)")
+    before = (tmp_path / "mlflow.db").read_bytes()
+    with pytest.raises(UserError, match="the database of another program, such as MLflow: give the sweep one of its own"):
+        open_storage(f"sqlite:///{tmp_path}/mlflow.db")
+    assert (tmp_path / "mlflow.db").read_bytes() == before
 
 
 def test_a_gain_is_reported_with_its_standard_error_and_noise_is_called_noise():

@@ -3,11 +3,9 @@
 import json
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +27,7 @@ from pipeline.parameters.entry_points import Main, Sweep
 from pipeline.sweeps import trials
 from tests.pipeline.in_process import InProcess, Parameters, StepFailed
 from tests.runs import ROOT, TINY_TRAINING, Project, draw_heads
+from tests.servers import postgresql
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore::FutureWarning")
 OWN = {**TINY_TRAINING, "epochs": 2}
@@ -38,7 +37,6 @@ FILE = {
     "metric": {"name": "map_at_r", "goal": "maximize"},
     "parameters": {"drop_rate": {"min": 0.0, "max": 0.5}},
 }
-POSTGRES = next(Path("/usr/lib/postgresql").glob("*/bin/initdb"), None) or shutil.which("initdb")
 
 
 def curve(parameters: Parameters, epoch: int) -> dict[str, float]:
@@ -284,24 +282,8 @@ def test_an_interrupted_sweep_retries_the_trial_that_was_running(heads, tmp_path
 @pytest.fixture
 def postgres():
     """The address of a PostgreSQL server that runs for this test, on its own socket."""
-    if POSTGRES is None:
-        pytest.skip("PostgreSQL is not installed")
-    programs = Path(POSTGRES).parent
-    folder = Path(tempfile.mkdtemp(prefix="postgres"))
-    as_owner = []
-    if os.geteuid() == 0:  # it refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        as_owner = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-
-    def run(*command: str) -> None:
-        subprocess.run([*as_owner, *command], check=True, cwd=folder, stdout=subprocess.DEVNULL)
-
-    run(str(programs / "initdb"), "-D", str(folder / "data"), "-U", "eyes", "--auth=trust", "-N")
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    run(str(programs / "pg_ctl"), "-D", str(folder / "data"), "-w", "-l", str(folder / "log"), "-o", options, "start")
-    yield f"postgresql://eyes@/postgres?host={folder}"
-    run(str(programs / "pg_ctl"), "-D", str(folder / "data"), "-m", "fast", "stop")
-    shutil.rmtree(folder)
+    with postgresql() as server:
+        yield server.socket_address
 
 
 # one machine: a process with a store, a cache and a working folder of its own, whose trainings take no time
