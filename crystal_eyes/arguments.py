@@ -85,6 +85,8 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
     one.add_argument("--collection", type=plain_path, help="folder of a collection to search in, on a second page")
     one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
+    many = "processes that answer, each with its share of the cores (default: %(default)s)"
+    one.add_argument("--workers", type=_count, default=1, metavar="N", help=many)
     one = command(by_name["web"])
     one.add_argument("--output", required=True, type=plain_path, help="new folder, or one with a site that is to be replaced")
     return parser

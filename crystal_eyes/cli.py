@@ -26,6 +26,7 @@ from crystal_eyes.recognizer.default import VARIABLE, Chosen, NoBundleError, cho
 from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
 from crystal_eyes.recognizer.released import enrollment_folder
+from crystal_eyes.recognizer.stored import open_stored
 from crystal_eyes.recognizer.text import candidate_lines, comparison_lines, count_of, known_line
 from crystal_eyes.stores import limit_patience
 from crystal_eyes.web import site
@@ -146,7 +147,7 @@ def serve(options: argparse.Namespace) -> int:
         raise _missing("the web page", "page", error) from None
     chosen = bundle(options)
     settings = Settings(options.host, options.port, collection=options.collection)
-    server.serve(chosen.source, settings, lambda loaded: _say_which(chosen, loaded))
+    server.serve(chosen.source, settings, lambda loaded: _say_which(chosen, loaded), options.workers)
     return 0
 
 
@@ -182,7 +183,8 @@ def characters(options: argparse.Namespace) -> int:
     """List the characters that a bundle knows: all of them, those of a series, or those whose names contain words."""
     chosen = bundle(options)
     read = read_bundle(bundle_folder(chosen.source))
-    known = characters_of(read)
+    stored = open_stored(read)
+    known = [*characters_of(read), *(stored.known() if stored else ())]
     found = search_characters(known, options.words, options.series)
     _say_which(chosen, read)
     if not options.json:

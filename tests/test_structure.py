@@ -17,7 +17,7 @@ LIBRARY = "crystal_eyes"
 ROOMS = ("evaluation", "data", "detector", "encoder", "classifiers", "recognizer", "audit", "collection", "web")
 HELPERS = {
     "artifacts", "boxes", "console", "errors", "image_stats", "images", "machine", "names", "onnx_session", "onnx_storage",
-    "options", "paths", "picture_files", "progress", "stores",
+    "options", "paths", "picture_files", "progress", "stores", "vector_store", "vectors",
 }  # fmt: skip
 MOST_LINES = 300
 

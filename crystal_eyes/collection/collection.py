@@ -17,7 +17,6 @@ from crystal_eyes.collection.results import Report
 from crystal_eyes.collection.searching import Match, Searcher, by_head, by_label
 from crystal_eyes.collection.sources import Sources
 from crystal_eyes.collection.storage import DATABASE, Storage, StoredHead
-from crystal_eyes.collection.vectors import unit
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.paths import plain_path
@@ -26,6 +25,7 @@ from crystal_eyes.recognizer.bundle import ENCODER, Bundle
 from crystal_eyes.recognizer.characters import Known, named, only, search
 from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.pictures import Picture
+from crystal_eyes.vectors import unit
 
 if TYPE_CHECKING:
     from crystal_eyes.collection.groups import Groups
@@ -72,7 +72,7 @@ class Collection(AbstractContextManager["Collection"]):
         self.storage, self._recognizer = storage, recognizer
         self._searcher = Searcher(storage, len(os.sched_getaffinity(0)))
         if recognizer:
-            self._require(recognizer.bundle)
+            self.require(recognizer.bundle)
 
     @classmethod
     def open(cls, path: str | Path, recognizer: Recognizer | None = None, create: bool = False) -> Self:
@@ -97,11 +97,12 @@ class Collection(AbstractContextManager["Collection"]):
         """Raises UserError: the default recognizer has another encoder."""
         if self._recognizer is None:
             recognizer = Recognizer.load()
-            self._require(recognizer.bundle)
+            self.require(recognizer.bundle)
             self._recognizer = recognizer
         return self._recognizer
 
-    def _require(self, bundle: Bundle) -> None:
+    def require(self, bundle: Bundle) -> None:
+        """Raises UserError: the bundle has another encoder than the one that the collection was made with."""
         own, other = self.storage.encoder, encoder_of(bundle)
         if own != other:
             raise UserError(
@@ -169,6 +170,8 @@ class Collection(AbstractContextManager["Collection"]):
         """
         naming = self.recognizer.naming
         found = only(named(naming.known, character, series), character)
+        if found is None and naming.stored and naming.stored.named(character, series):
+            raise UserError(f"{character} is one of {len(naming.stored):,} enrolled characters: search with a picture of it")
         if found is None:
             near = [str(one) for one in search(naming.known, [character], series)[:3]]
             hint = f"; names that contain it: {', '.join(near)}" if near else ""

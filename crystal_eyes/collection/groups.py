@@ -113,14 +113,15 @@ class Groups:
         order = np.argsort(-likeness, kind="stable")
         rows, likeness = rows[order], likeness[order]
         asked = rows[:ASKED]
-        probabilities = naming(heads.embeddings[asked], heads.monochrome[asked]).probabilities.mean(axis=0)
+        answers = naming(heads.embeddings[asked], heads.monochrome[asked])
+        probabilities = answers.probabilities.mean(axis=0)
         best = int(probabilities.argmax())
-        suggestion, suggested_series = naming.characters[best]
+        suggested = naming.who(answers, best)
         numbers = self.decided[rows]
         named = self._characters.get(int(numbers.max(initial=-1)), Named("", ""))
         return Group(
             int(heads.ids[rows].min()), heads.ids[rows], likeness.astype(np.float32), [heads.places[row] for row in rows],
-            heads.boxes[rows], heads.whole_picture[rows], *named, suggestion, suggested_series, float(probabilities[best]),
+            heads.boxes[rows], heads.whole_picture[rows], *named, suggested.character, suggested.series, float(probabilities[best]),
         )  # fmt: skip
 
     def one(self, head: int) -> Group:

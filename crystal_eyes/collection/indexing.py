@@ -21,12 +21,12 @@ from crystal_eyes.collection.changes import (
 from crystal_eyes.collection.results import Report, Results
 from crystal_eyes.collection.sources import SourceFile, Sources
 from crystal_eyes.collection.storage import Storage
-from crystal_eyes.collection.vectors import unit
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.pictures import MAX_BYTES
+from crystal_eyes.vectors import unit
 
 DIGEST = 16  # bytes
 

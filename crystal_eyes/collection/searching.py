@@ -8,11 +8,11 @@ import numpy as np
 
 from crystal_eyes.collection.places import Place
 from crystal_eyes.collection.storage import Storage, StoredHead
-from crystal_eyes.collection.vectors import nearest, unit
 from crystal_eyes.recognizer.calibration import known_probability, verdict
 from crystal_eyes.recognizer.enrolled_unlikeness import cohort_of
 from crystal_eyes.recognizer.naming import Naming, cosines, mean_embedding
 from crystal_eyes.recognizer.recognizer import CANDIDATES as NAMED
+from crystal_eyes.vectors import nearest, unit
 
 ATTEMPTS = 10  # to search a collection while it changes
 AT_ONCE = 200  # heads that are looked up together

@@ -10,6 +10,7 @@ gallery.*, thumbnails.bin   reference heads
 calibration.json  temperatures and calibration scores, separately for color and line art
 README.md         the model card
 enrolled/ID/      one folder per character that was added later
+many-ID/          where they are many: the further ones, see stored.py; without digests, as it has transactions of its own
 
 The characters that a user enrolls into the released bundle have a listing of their own, in the user's folder: it names only the
 files in `enrolled`, and with `"trained": "released"` the bundle whose other files they share.
@@ -22,19 +23,21 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.places import LISTING, RELEASED, released_folder
+from crystal_eyes.vector_store import copy_store
 
 FORMAT = 3
 OLDEST = 2  # that is read: its characters.json has only character and series
 DETECTOR, ENCODER, CLASSIFIER = "detector.onnx", "encoder.onnx", "classifier.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
 ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
+MANY = "many"  # entry of the listing: the name of the folder of further enrolled characters
 REBUILD = "rebuild or re-download the bundle"
 ATTEMPTS, PAUSE = 20, 0.05  # to read a bundle that is being changed; seconds between them
 Loaded = TypeVar("Loaded")
@@ -75,14 +78,25 @@ class Bundle:
         names = {Path(name).parts[1] for name in self.listing["files"] if name.startswith(f"{ENROLLED}/")}
         return [self.folder / ENROLLED / name for name in sorted(names)]
 
+    @property
+    def many(self) -> Path | None:
+        """The folder of the further enrolled characters, None if there is none."""
+        return self.folder / self.listing[MANY] if MANY in self.listing else None
+
     def json(self, name: str) -> Any:
         """The contents of one of the trained files."""
         return json.loads((self.trained / name).read_text("utf-8"))
 
     def relist(self, files: list[str]) -> None:
         """Write the listing of its folder anew, for other files of enrolled characters."""
-        trained = {"trained": RELEASED} if self.base else {}
-        write_listing(self.folder, self.listing["source"], files, self.listing["format"], **trained)
+        more = {name: self.listing[name] for name in ("trained", MANY) if name in self.listing}
+        write_listing(self.folder, self.listing["source"], files, self.listing["format"], **more)
+
+    def use_many(self, name: str) -> "Bundle":
+        """The bundle with this folder of further enrolled characters, once its listing has been written."""
+        changed = replace(self, listing=self.listing | {MANY: name})
+        changed.relist(list(self.listing["files"]))
+        return changed
 
 
 class OutdatedError(UserError):
@@ -141,8 +155,8 @@ def _read(folder: Path) -> Bundle:
     if version not in range(OLDEST, FORMAT + 1):
         remedy = REBUILD if version in range(OLDEST) else "update crystal-eyes"
         raise UserError(f"{folder / LISTING} has format {version}, this version reads {OLDEST} to {FORMAT}: {remedy}")
-    for name in files:
-        if not SAFE.fullmatch(name):
+    for name in [*files, *([listing[MANY]] if MANY in listing else [])]:
+        if not SAFE.fullmatch(str(name)):
             raise UserError(f"{folder / LISTING} names {name!r}, which is not a valid file name of a bundle: {REBUILD}")
     base = _base(folder) if listing.get("trained") == RELEASED else None
     missing = set() if base else {DETECTOR, ENCODER, CLASSIFIER, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
@@ -191,8 +205,11 @@ def copy_bundle(source: Path, folder: Path) -> None:
             for name in one.listing["files"]:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(one.folder / name, folder / name)
-        listing = (bundle.base or bundle).listing
-        write_listing(folder, listing["source"], list(files), listing["format"])
+        listing, more = (bundle.base or bundle).listing, {}
+        if bundle.many:
+            copy_store(bundle.many, folder / bundle.many.name)
+            more[MANY] = bundle.many.name
+        write_listing(folder, listing["source"], list(files), listing["format"], **more)
         _check(Bundle(folder, listing | {"files": files}), files)
 
     open_bundle(source, copy)
@@ -204,7 +221,7 @@ def write_characters(folder: Path, rows: list[list[str | int]]) -> None:
     (folder / CHARACTERS).write_text(f"[\n{lines}\n]\n", "utf-8")
 
 
-def write_listing(folder: Path, source: dict[str, Any], files: list[str], version: int = FORMAT, **more: str) -> None:
+def write_listing(folder: Path, source: dict[str, Any], files: list[str], version: int = FORMAT, **more: Any) -> None:
     """Write bundle.json for these files of the folder.
 
     source: digests of what the bundle was made from, plain values; more: other entries of the listing.

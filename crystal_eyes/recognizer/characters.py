@@ -25,13 +25,14 @@ class Known:
     folder: Path | None = None  # of an enrolled character; None: it was trained
     original_name: str = ""  # in its own script, "" where unknown
     heads: int | None = None  # that it was trained or enrolled from, None where unknown
+    stored: int | None = None  # of an enrolled character in a gallery of many: its id there; folder is then that gallery
 
     def __str__(self) -> str:
         return full_name(self.character, self.series)
 
 
 def characters_of(bundle: Bundle) -> list[Known]:
-    """The trained characters, then the enrolled ones."""
+    """The trained characters, then the enrolled ones that have a folder each; see also stored.StoredCharacters.known."""
     known = [
         Known(character, series, None, original, heads)
         for (character, series), original, heads in zip(bundle.characters, bundle.original_names, bundle.training_heads)
@@ -75,8 +76,8 @@ def named(known: list[Known], character: str, series: str | None) -> list[Known]
 
     series: that of the character; None: any; "": none if there is a character without one, else any.
     """
-    names = _spellings(character)
-    full = {full_name(name, its) for name in names for its in _spellings(series or "")}
+    names = spellings(character)
+    full = {full_name(name, its) for name in names for its in spellings(series or "")}
     exact = [] if series is None else [one for one in known if str(one) in full]
     return exact if exact or series else [one for one in known if names & {one.character, str(one)}]
 
@@ -91,7 +92,7 @@ def only(found: list[Known], character: str) -> Known | None:
     return found[0] if found else None
 
 
-def _spellings(text: str) -> set[str]:
+def spellings(text: str) -> set[str]:
     """As it was given, for characters enrolled before names were normalized; and normalized."""
     try:
         return {text, normalize_text(text)}

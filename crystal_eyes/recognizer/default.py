@@ -7,6 +7,7 @@ from pathlib import Path
 from crystal_eyes.artifacts import has_model
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer.bundle import Bundle
+from crystal_eyes.recognizer.enrolled_files import count_enrolled
 from crystal_eyes.recognizer.places import RELEASED, released_folder
 
 CHAMPION = "models:/crystal-eyes@champion"
@@ -26,8 +27,8 @@ class Chosen:
         """One line that says which bundle is used. bundle: the one that was loaded from the source."""
         if self.source != RELEASED:
             return f"using {self.source} ({self.how})"
-        count = len(bundle.enrolled)
-        own = f" and {count} enrolled {'character' if count == 1 else 'characters'} in {bundle.folder}" if count else ""
+        count = count_enrolled(bundle)
+        own = f" and {count:,} enrolled {'character' if count == 1 else 'characters'} in {bundle.folder}" if count else ""
         return f"using the released recognizer{own} ({self.how})"
 
 

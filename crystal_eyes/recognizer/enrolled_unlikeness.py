@@ -92,6 +92,24 @@ class EnrolledUnlikeness:
             np.where(line, gray.stranger_shares(distances), color.stranger_shares(distances)),
         )
 
+    def of_each(
+        self, to_means: np.ndarray, nearest: np.ndarray, heads: np.ndarray, cohort: np.ndarray, line: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """p-values and shares of strangers, float64 [n, c] each, of n heads for c characters.
+
+        to_means: cosines to their mean embeddings [n, c]; nearest: to the nearest of their reference heads [n, c]; heads: int
+        [c], that they were enrolled from; cohort: [n]; line: bool [n, c].
+        """
+        p_values, shares = np.empty(to_means.shape), np.empty(to_means.shape)
+        for count in np.unique(heads):
+            some = heads == count
+            cohorts = np.repeat(cohort, some.sum())
+            # as if each pair were a head of its own, of a character with as many reference heads
+            own = np.repeat(nearest[:, some].reshape(-1, 1), count, axis=1)
+            p, share = self(to_means[:, some].ravel(), own, cohorts, line[:, some].ravel())
+            p_values[:, some], shares[:, some] = p.reshape(len(cohort), -1), share.reshape(len(cohort), -1)
+        return p_values, shares
+
     def lenient(self, other: "EnrolledUnlikeness") -> "EnrolledUnlikeness":
         """With the larger of both calibrations' scores at each quantile: each may come from a few characters only."""
         if self.distance != other.distance:

@@ -1,20 +1,16 @@
 """Adds a character to a bundle from a few heads, without training, renames it, and removes it without a trace.
 
-An enrolled character has its own folder in `enrolled`; apart from that, only the listing changes. The name of the folder is a
-digest of what is in it: a change writes a new folder, then switches the listing in one step, then removes the old folder, so
-that whoever reads the bundle meanwhile, and whatever interrupts the change, finds either the old bundle or the new one.
+An enrolled character has its own folder in `enrolled`, apart from which only the listing changes, or, where they are many, its
+rows in a database: see enrolled_files.py and stored.py.
 """
 
 import fcntl
-import hashlib
-import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,16 +19,19 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import hashes_of_sides
 from crystal_eyes.images import PictureError
 from crystal_eyes.names import normalize_name, normalize_text
-from crystal_eyes.recognizer import gallery
+from crystal_eyes.recognizer import enrolled_files, gallery
 from crystal_eyes.recognizer.answers import Head, full_name
-from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, LISTING, Bundle, read_bundle
-from crystal_eyes.recognizer.characters import Known, characters_of, named, only
+from crystal_eyes.recognizer.bundle import Bundle, read_bundle
+from crystal_eyes.recognizer.characters import Known, only
+from crystal_eyes.recognizer.enrolled_files import Kept, count_enrolled, drop, enrolled_characters, keep, kept
 from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.pictures import pixels
 from crystal_eyes.recognizer.recognizer import Recognizer
-from crystal_eyes.recognizer.same_picture import is_duplicate, label_of_same_picture
+from crystal_eyes.recognizer.same_picture import is_duplicate, known_by_same_picture
+from crystal_eyes.recognizer.stored import find
 
 MAX_HEADS = 50  # of a character
+MOST_LISTED = 20  # characters in a message
 SIDE, QUALITY = 256, 90  # of a head's picture: enough to embed it again with another encoder
 LOOK_ALIKE = 0.5  # probability, among all characters, from which a head looks like another one
 
@@ -74,20 +73,19 @@ def enroll(
     name, its_series = normalize_name(character), None if series is None else normalize_text(series)
     with locked(folder):
         recognizer = Recognizer.load(folder)
-        known = characters_of(recognizer.bundle)
-        own = only(named(known, character, series), name) or Known(name, its_series or "", folder)
-        is_new = own not in known
+        found = only(find(recognizer.bundle, character, series), name)
+        own, is_new = found or Known(name, its_series or "", folder), found is None
         if own.folder is None:
             raise UserError(
                 f"{own.character} is already in {folder} as a trained character ({own.series or 'no series'}), to which no "
                 "heads can be added: choose another name, or give the series if it is a character of another one"
             )
-        before = None if is_new else gallery.Gallery([own.folder])
-        result = Enrollment(own.character, own.series, heads_before=len(before.characters) if before else 0)
+        before = None if is_new else kept(recognizer.bundle, own)
+        result = Enrollment(own.character, own.series, heads_before=len(before.thumbnails) if before else 0)
         if len(pictures) + result.heads_before > MAX_HEADS:
             had = f" in addition to the {result.heads_before} enrolled before" if result.heads_before else ""
             raise UserError(f"too many pictures of {name} ({len(pictures)}{had}): choose at most {MAX_HEADS} varied ones")
-        names, heads, embeddings = _usable(recognizer, pictures, head, None if is_new else _label(recognizer, own), result)
+        names, heads, embeddings = _usable(recognizer, pictures, head, own, result)
         if not heads:
             raise UserError(_why_no_head(own, result))
         for picture, looks in zip(names, recognizer.name_heads(heads)):
@@ -97,13 +95,12 @@ def enroll(
             if other and (likely or looks.verdict == "known"):
                 result.look_alikes.append((picture, looks))
         result.heads = len(heads)
-        description = {"character": own.character, "series": own.series, "pictures": [Path(one).name for one in names]}
+        names = [Path(one).name for one in names]
         thumbnails = [gallery.thumbnail(Image.fromarray(one.picture), SIDE, QUALITY) for one in heads]
         if before:
-            description["pictures"] = [*described(own.folder).get("pictures", []), *description["pictures"]]
-            thumbnails = [*before.thumbnails, *thumbnails]
+            names, thumbnails = [*before.names, *names], [*before.thumbnails, *thumbnails]
             embeddings = np.concatenate([before.embeddings, embeddings])
-        _replace(recognizer.bundle, None if is_new else own.folder, description, embeddings, thumbnails)
+        keep(recognizer.bundle, found, own.character, own.series, Kept(names, embeddings, thumbnails))
         return result
 
 
@@ -115,13 +112,11 @@ def rename(folder: Path, character: str, series: str | None, new: str) -> str:
     new_name = normalize_name(new)
     with locked(folder):
         bundle = read_bundle(folder)
-        own, its_folder = _enrolled(bundle, character, series)
-        known = characters_of(bundle)
-        taken = [one for one in named(known, new_name, own.series) if one != own]
+        own = _enrolled(bundle, character, series)
+        taken = [one for one in find(bundle, new_name, own.series) if one != own]
         if taken:
             raise UserError(f"{taken[0]} is already in {folder}: choose another name")
-        heads = gallery.Gallery([its_folder])
-        _replace(bundle, its_folder, described(its_folder) | {"character": new_name}, heads.embeddings, heads.thumbnails)
+        enrolled_files.rename(bundle, own, new_name)
         return full_name(new_name, own.series)
 
 
@@ -129,91 +124,32 @@ def remove(folder: Path, character: str, series: str | None = None) -> None:
     """Remove an enrolled character; all files are then as they were before. Raises UserError if it was not enrolled."""
     with locked(folder):
         bundle = read_bundle(folder)
-        _switch(bundle, _enrolled(bundle, character, series)[1], None)
-        remove_unlisted(folder)
+        drop(bundle, _enrolled(bundle, character, series))
 
 
-def _enrolled(bundle: Bundle, character: str, series: str | None) -> tuple[Known, Path]:
-    known = characters_of(bundle)
-    found = named(known, character, series)
+def _enrolled(bundle: Bundle, character: str, series: str | None) -> Known:
+    found = find(bundle, character, series)
     own = only([one for one in found if one.folder], character)
-    if own is None or own.folder is None:
+    if own is None:
         which = character if series is None else full_name(character, series)
         why = "was trained, not enrolled, and can't be removed or renamed" if found else "is not in the bundle"
-        enrolled = ", ".join(str(one) for one in known if one.folder) or "none"
-        raise UserError(f"{which} {why}; enrolled in {bundle.folder}: {enrolled}")
-    return own, own.folder
+        raise UserError(f"{which} {why}; enrolled in {bundle.folder}: {_listed(bundle)}")
+    return own
 
 
-def described(folder: Path) -> dict[str, Any]:
-    """What is known of an enrolled character, besides its heads."""
-    return json.loads((folder / CHARACTER).read_text("utf-8"))
-
-
-def _replace(
-    bundle: Bundle, old: Path | None, description: dict[str, Any], embeddings: np.ndarray, thumbnails: list[bytes]
-) -> None:
-    """Write the folder of an enrolled character, in place of its old one if there is one."""
-    try:
-        own = write_character(bundle, description, embeddings, thumbnails)
-        if own.name not in {one.name for one in bundle.enrolled}:
-            _switch(bundle, old, own)
-    finally:
-        remove_unlisted(bundle.folder)
-
-
-def write_character(bundle: Bundle, description: dict[str, Any], embeddings: np.ndarray, thumbnails: list[bytes]) -> Path:
-    """Write the folder of an enrolled character, which the listing does not name yet, and return it."""
-    part = bundle.folder / ENROLLED / f"{os.getpid()}.part"
-    try:
-        gallery.write_thumbnails(part, embeddings, [description["character"]] * len(thumbnails), thumbnails)
-        (part / CHARACTER).write_text(json.dumps(description, ensure_ascii=False), "utf-8")
-        digest = hashlib.sha256()
-        for file in sorted(part.iterdir()):
-            with open(file, "rb") as handle:
-                digest.update(hashlib.file_digest(handle, "sha256").digest())
-                os.fsync(handle.fileno())
-        own = part.with_name(digest.hexdigest()[:16])
-        if own.name not in {one.name for one in bundle.enrolled}:
-            shutil.rmtree(own, ignore_errors=True)  # from a run that was interrupted before it wrote the listing
-            part.rename(own)
-        return own
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def listed_files(own: Path) -> list[str]:
-    """The files of an enrolled character as the listing names them."""
-    return [f"{ENROLLED}/{own.name}/{file.name}" for file in own.iterdir()]
-
-
-def _switch(bundle: Bundle, old: Path | None, new: Path | None) -> None:
-    """Replace the folder of an enrolled character in the listing; None: there is none."""
-    files = list(bundle.listing["files"])
-    if old:
-        files = [name for name in files if not name.startswith(f"{ENROLLED}/{old.name}/")]
-    if new:
-        files += listed_files(new)
-    bundle.relist(files)
-
-
-def remove_unlisted(folder: Path) -> None:
-    """Remove folders that the listing does not name: of removed characters, and what interrupted runs left."""
-    inside = folder / ENROLLED
-    listed = {one.name for one in Bundle(folder, json.loads((folder / LISTING).read_text("utf-8"))).enrolled}
-    for one in inside.iterdir() if inside.is_dir() else ():
-        if one.name not in listed:
-            shutil.rmtree(one, ignore_errors=True)
-    if inside.is_dir() and not any(inside.iterdir()):
-        inside.rmdir()
+def _listed(bundle: Bundle) -> str:
+    """The enrolled characters, as many as a message can hold."""
+    enrolled = [str(one) for one in islice(enrolled_characters(bundle), MOST_LISTED)]
+    more = count_enrolled(bundle) - len(enrolled)
+    return f"{', '.join(enrolled)}{f' and {more:,} more' if more else ''}" if enrolled else "none"
 
 
 def _usable(
-    recognizer: Recognizer, pictures: Sequence[Path | HeadCrop], head: bool, own: int | None, result: Enrollment
+    recognizer: Recognizer, pictures: Sequence[Path | HeadCrop], head: bool, own: Known, result: Enrollment
 ) -> tuple[list[str], list[FoundHead], np.ndarray]:
     """The pictures that can be enrolled, their heads, and the heads' embeddings; the others go to result.left_out.
 
-    own: label of the character that they are for, None for a new one.
+    own: the character that they are for.
     """
     names: list[str] = []
     hashes: list[np.ndarray] = []
@@ -236,11 +172,11 @@ def _usable(
             result.left_out.append((path, f"duplicate of {twin}"))
             continue
         embedding = recognizer.embed([found[0].picture])[0]
-        label = label_of_same_picture(recognizer.naming, embedding, picture)
-        if label is not None:
-            whose = full_name(*recognizer.naming.characters[label])
-            result.left_out.append((path, "already enrolled" if label == own else f"the bundle has this head as {whose}"))
-            if label != own:
+        other = known_by_same_picture(recognizer.naming, embedding, picture)
+        if other is not None:
+            is_own, whose = (other.character, other.series) == (own.character, own.series), str(other)
+            result.left_out.append((path, "already enrolled" if is_own else f"the bundle has this head as {whose}"))
+            if not is_own:
                 result.of_others[whose] = result.of_others.get(whose, 0) + 1
             continue
         names.append(path)
@@ -253,11 +189,6 @@ def _usable(
 def _as_head(picture: np.ndarray) -> FoundHead:
     height, width = picture.shape[:2]
     return FoundHead((0.0, 0.0, float(width), float(height)), 1.0, True, picture)
-
-
-def _label(recognizer: Recognizer, own: Known) -> int | None:
-    """The label of an enrolled character; None if it is not used, as a newer release was trained on it."""
-    return recognizer.naming.known.index(own) if own in recognizer.naming.known else None
 
 
 def _why_no_head(own: Known, result: Enrollment) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 from crystal_eyes.errors import UserError
 from crystal_eyes.names import normalize_name, normalize_text
 from crystal_eyes.recognizer.bundle import Bundle
-from crystal_eyes.recognizer.enrollment import Enrollment, HeadCrop, described, enroll
-from crystal_eyes.recognizer.gallery import Gallery
+from crystal_eyes.recognizer.characters import Known
+from crystal_eyes.recognizer.enrolled_files import enrolled_characters, kept
+from crystal_eyes.recognizer.enrollment import Enrollment, HeadCrop, enroll
 
 KIND, FORMAT = "crystal-eyes characters", 1
 MAX_BYTES = 200_000_000
@@ -69,11 +70,16 @@ def enroll_all(folder: Path, characters: list[Filed]) -> Iterator[Enrollment | U
 def write(bundle: Bundle, path: Path) -> int:
     """Write all characters that were enrolled into a bundle to a new file. Returns their number.
 
-    Raises UserError, without writing: there are none, or the file exists.
+    Raises UserError, without writing: there are none, or too many for a file, or the file exists.
     """
     if path.exists():
         raise UserError(f"{path} already exists: choose a new name")
-    characters = [_filed(folder) for folder in bundle.enrolled]
+    characters, size = [], 0
+    for one in enrolled_characters(bundle):
+        characters.append(_filed(bundle, one))
+        size += sum(len(head["picture"]) for head in characters[-1]["heads"])
+        if size > MAX_BYTES:
+            raise UserError(f"{path} would be larger than {MAX_BYTES // 1_000_000} MB: copy {bundle.folder} as it is instead")
     if not characters:
         raise UserError(f"no character was enrolled into {bundle.folder}: there is nothing to write to {path}")
     text = json.dumps({"kind": KIND, "format": FORMAT, "characters": characters}, indent=1, ensure_ascii=False)
@@ -86,8 +92,8 @@ def write(bundle: Bundle, path: Path) -> int:
     return len(characters)
 
 
-def _filed(folder: Path) -> dict[str, Any]:
-    values, thumbnails = described(folder), Gallery([folder]).thumbnails
-    names = [*values.get("pictures", []), *[""] * len(thumbnails)]  # older bundles name none
-    heads = [{"name": name, "picture": base64.b64encode(data).decode()} for name, data in zip(names, thumbnails)]
-    return {"character": values["character"], "series": values["series"], "heads": heads}
+def _filed(bundle: Bundle, one: Known) -> dict[str, Any]:
+    its = kept(bundle, one)
+    names = [*its.names, *[""] * len(its.thumbnails)]  # older bundles name none
+    heads = [{"name": name, "picture": base64.b64encode(data).decode()} for name, data in zip(names, its.thumbnails)]
+    return {"character": one.character, "series": one.series, "heads": heads}

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from crystal_eyes.vectors import in_8_bits
+
 EMBEDDINGS, ROWS, THUMBNAILS = "gallery.npy", "gallery.json", "thumbnails.bin"
 FILES = (EMBEDDINGS, ROWS, THUMBNAILS)
 SIDE = 96  # of a thumbnail, pixels
@@ -41,8 +43,13 @@ class Gallery:
 
     def picture(self, row: int) -> Image.Image:
         """The thumbnail as an RGB picture. Only where there is one."""
-        with Image.open(io.BytesIO(self.thumbnails[row])) as picture:
-            return picture.convert("RGB")
+        return decoded(self.thumbnails[row])
+
+
+def decoded(thumbnail: bytes) -> Image.Image:
+    """RGB, of a thumbnail."""
+    with Image.open(io.BytesIO(thumbnail)) as picture:
+        return picture.convert("RGB")
 
 
 def compact(embeddings: np.ndarray) -> np.ndarray:
@@ -52,11 +59,6 @@ def compact(embeddings: np.ndarray) -> np.ndarray:
     and little is saved: float16.
     """
     return embeddings.astype(np.float16) if embeddings.shape[1] < MIN_8_BITS else in_8_bits(embeddings)
-
-
-def in_8_bits(embeddings: np.ndarray) -> np.ndarray:
-    """int8 [n, d] of embeddings float32 [n, d]: their direction, scaled to its largest component."""
-    return np.round(embeddings * (127 / np.abs(embeddings).max(axis=1, keepdims=True).clip(1e-12))).astype(np.int8)
 
 
 def from_stored(stored: np.ndarray) -> np.ndarray:

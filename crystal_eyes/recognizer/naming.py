@@ -1,6 +1,7 @@
 """Embeddings to calibrated answers over the bundle's characters and the enrolled ones."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,11 +13,13 @@ from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer.answers import LikelySeries, full_name
 from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration, known_probability
-from crystal_eyes.recognizer.characters import characters_of
+from crystal_eyes.recognizer.characters import Known, characters_of
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness, cohort_of
 from crystal_eyes.recognizer.gallery import Gallery
+from crystal_eyes.recognizer.stored import Shortlist, open_stored
 from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
 
+NONE_STORED = Shortlist()
 FEW = 4  # heads, for which BLAS is not worth its threads
 
 
@@ -24,11 +27,13 @@ FEW = 4  # heads, for which BLAS is not worth its threads
 class Named:
     """The answers for n heads."""
 
-    probabilities: np.ndarray  # float32 [n, characters]; what is missing to 1 is the probability of nobody among them
+    probabilities: np.ndarray  # float32 [n, labels]; what they and `others` lack to 1 is the probability of nobody among them
     to_gallery: np.ndarray  # float32 [n, references]
     unlikeness: np.ndarray  # float64 [n]: to the trained characters
     p_values: np.ndarray  # float64 [n]
     stranger_shares: np.ndarray  # float64 [n]
+    stored: Shortlist  # whose labels follow those of Naming.characters, and whose heads those of its gallery
+    others: np.ndarray  # float32 [n]: probability that it is a stored character that is not among them
 
 
 class Naming:
@@ -55,6 +60,7 @@ class Naming:
         if not known == self.trained == len(means[0]) or not label_of.keys() >= set(own.characters):
             raise UserError(f"{bundle.trained}: its files contain different numbers of characters: {REBUILD}")
         labels = [np.array([label_of[character] for character in own.characters], int)]
+        self.stored = open_stored(bundle, threads)
         self.only_line: list[bool] = []  # by enrolled character: all of its heads are line art or gray
         for folder in enrolled:
             described, heads = json.loads((folder / CHARACTER).read_text("utf-8")), Gallery([folder])
@@ -66,6 +72,10 @@ class Naming:
         self.series = dict(self.characters)  # by name; of the last one where characters of several series have a name
         self._series_names, self._series_labels = np.unique([series for _, series in self.characters], return_inverse=True)
         self.means = np.concatenate(means)
+        self._is_trained = trained.__contains__
+        self._references = len(own.characters)  # of the trained characters, before all others
+        self._counts = np.bincount(self.gallery_labels, minlength=len(self.characters))[self.trained :]
+        self._starts = np.cumsum(self._counts) - self._counts  # of each enrolled character's references after those
         values = bundle.json(CALIBRATION)
         self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
@@ -97,42 +107,117 @@ class Naming:
         """
         evidence = self.evidence(embeddings)
         unlikeness = self.unlikeness(self._of_trained(evidence))
+        stored = self.stored.shortlist(embeddings, self._is_trained) if self.stored else NONE_STORED
+        enrolled = self._enrolled(evidence, embeddings, stored)
+        logits, labels = evidence.logits, len(self.characters) + len(stored.known)
+        if self.stored:
+            to_stored = np.where(stored.among, enrolled.to_means[:, len(self.only_line) :], -np.inf)
+            further = np.concatenate([to_stored, stored.others], axis=1)
+            logits = np.concatenate([logits, self.enrolled_logits(further)], axis=1)
 
         def by_kind(method: str, values: np.ndarray) -> np.ndarray:
             color, line = (getattr(calibration, method)(values) for calibration in (self.color, self.line))
             return np.where(monochrome[:, None] if values.ndim == 2 else monochrome, line, color)
 
-        probabilities = by_kind("probabilities", evidence.logits)
+        probabilities = by_kind("probabilities", logits)
         p_values, shares = by_kind("p_values", unlikeness), by_kind("stranger_shares", unlikeness)
-        if added := len(self.characters) - self.trained:
-            first, cohort = probabilities.argmax(axis=1), cohort_of(evidence.to_means[:, : self.trained])
-            for number in range(added):
-                label = self.trained + number
-                own = evidence.to_gallery[:, self.gallery_labels == label]
-                line = monochrome | self.only_line[number]
-                p, share = self.enrolled_unlikeness(evidence.to_means[:, label], own, cohort, line)
-                p_values = np.maximum(p_values, p)
-                # the share that comes this close to any of the enrolled characters
-                shares = np.where(first == label, 1 - (1 - share) ** added, shares)
+        if enrolled.heads.size:
+            cohort = cohort_of(evidence.to_means[:, : self.trained])
+            line = monochrome[:, None] | enrolled.only_line
+            p, share = self.enrolled_unlikeness.of_each(enrolled.to_means, enrolled.nearest, enrolled.heads, cohort, line)
+            p_values = np.maximum(p_values, np.where(enrolled.among, p, 0).max(axis=1))
+            first = probabilities[:, :labels].argmax(axis=1) - self.trained
+            of_first = np.take_along_axis(share, first[:, None].clip(0), axis=1)[:, 0]
+            added = len(self._counts) + (len(self.stored) if self.stored else 0)
+            # the share that comes this close to any of the enrolled characters
+            shares = np.where(first >= 0, 1 - (1 - of_first) ** added, shares)
         if len(self.color.strangers):  # else nothing is known about strangers
             probabilities = probabilities * known_probability(p_values, shares).astype(np.float32)[:, None]
-        return Named(probabilities, evidence.to_gallery, unlikeness, p_values, shares)
+        to_gallery = np.concatenate([evidence.to_gallery, enrolled.to_stored], axis=1) if self.stored else evidence.to_gallery
+        others = probabilities[:, labels:].sum(axis=1)
+        return Named(probabilities[:, :labels], to_gallery, unlikeness, p_values, shares, stored, others)
 
-    def likely_series(self, probabilities: np.ndarray) -> LikelySeries | None:
-        """The series with the largest sum over its characters; None if none has a series. probabilities: [characters]."""
-        sums = np.bincount(self._series_labels, probabilities, len(self._series_names))
-        named = np.flatnonzero(self._series_names != "")
+    def _enrolled(self, evidence: Evidence, embeddings: np.ndarray, stored: Shortlist) -> "Compared":
+        """How n heads compare with the enrolled characters, those of the bundle's folders and then the stored ones."""
+        found = Compared(
+            evidence.to_means[:, self.trained :],
+            maxima(evidence.to_gallery[:, self._references :], self._starts),
+            self._counts,
+            np.array(self.only_line, bool),
+            np.ones((len(embeddings), len(self.only_line)), bool),
+            np.zeros((len(embeddings), 0), np.float32),
+        )
+        if stored.means is None or stored.embeddings is None:
+            return found
+        # heads of others than its own are nearer to nobody: its references count only for whom it is compared with
+        to_stored = cosines(embeddings, stored.embeddings)
+        counts = np.diff(stored.starts, append=len(stored.embeddings))
+        shown = np.where(np.repeat(stored.among, counts, axis=1), to_stored, -1)
+        more = (cosines(embeddings, stored.means), maxima(to_stored, stored.starts), counts, stored.only_line, stored.among)
+        fields = (found.to_means, found.nearest, found.heads, found.only_line, found.among)
+        return Compared(*(np.concatenate([mine, theirs], axis=-1) for mine, theirs in zip(fields, more)), shown)
+
+    def who(self, named: Named, label: int) -> Known:
+        """The character that a label of an answer means."""
+        return self.known[label] if label < len(self.known) else named.stored.known[label - len(self.known)]
+
+    def labels(self, named: Named) -> np.ndarray:
+        """int [references]: whom each of the reference heads shows that an answer was compared with."""
+        counts = [one.heads or 0 for one in named.stored.known]
+        stored = np.repeat(len(self.known) + np.arange(len(counts)), counts)
+        return np.concatenate([self.gallery_labels, stored.astype(int)])
+
+    def thumbnail(self, named: Named, reference: int) -> bytes:
+        """The picture of a reference head, WebP; empty where there is none."""
+        if reference < len(self.gallery_labels):
+            return self.gallery.thumbnail(reference)
+        place = reference - len(self.gallery_labels)
+        number = int(np.searchsorted(named.stored.starts, place, side="right")) - 1
+        its = named.stored.known[number]
+        assert self.stored and its.stored is not None
+        pictures = self.stored.pictures_of(its.stored)
+        place -= int(named.stored.starts[number])
+        return pictures[place][1] if place < len(pictures) else b""  # changed meanwhile
+
+    def likely_series(self, probabilities: np.ndarray, stored: Sequence[Known] = ()) -> LikelySeries | None:
+        """The series with the largest sum over its characters; None if none has a series.
+
+        probabilities: [labels]; stored: whose labels follow those of the characters.
+        """
+        sums = np.bincount(self._series_labels, probabilities[: len(self.characters)], len(self._series_names))
+        by_name = dict(zip(self._series_names, sums)) if stored else {}
+        for one, probability in zip(stored, probabilities[len(self.characters) :]):
+            by_name[one.series] = by_name.get(one.series, 0.0) + float(probability)
+        names, sums = (np.array([*by_name]), np.array([*by_name.values()])) if stored else (self._series_names, sums)
+        named = np.flatnonzero(names != "")
         if not len(named):
             return None
         best = named[sums[named].argmax()]
-        return LikelySeries(str(self._series_names[best]), min(1.0, float(sums[best])))
+        return LikelySeries(str(names[best]), min(1.0, float(sums[best])))
 
     def _of_trained(self, evidence: Evidence) -> Evidence:
         """Without the enrolled characters: the calibration scores of the trained ones were measured without them."""
-        references = int((self.gallery_labels < self.trained).sum())
+        references = self._references
         return Evidence(
             evidence.logits[:, : self.trained], evidence.to_means[:, : self.trained], evidence.to_gallery[:, :references]
         )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How n heads compare with c enrolled characters."""
+
+    to_means: np.ndarray  # float32 [n, c]
+    nearest: np.ndarray  # float32 [n, c]: cosine to the nearest of their reference heads
+    heads: np.ndarray  # int [c]: reference heads
+    only_line: np.ndarray  # bool [c]: all of them are line art or gray
+    among: np.ndarray  # bool [n, c]: whether the two are compared at all
+    to_stored: np.ndarray  # float32 [n, references of stored characters]; -1 where they are not
+
+
+def maxima(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """[n, groups]: the largest value of each group of columns of [n, m]. starts: int, first column of each group."""
+    return np.maximum.reduceat(values, starts, axis=1) if len(starts) else values[:, :0]
 
 
 def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from crystal_eyes.recognizer.answers import Candidate, Head, Reference
 from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, open_bundle
 from crystal_eyes.recognizer.default import choose_bundle
 from crystal_eyes.recognizer.finding import FoundHead, Search, find_heads
-from crystal_eyes.recognizer.naming import Naming
+from crystal_eyes.recognizer.naming import Named, Naming
 from crystal_eyes.recognizer.pictures import Picture, pixels
 from crystal_eyes.recognizer.places import LISTING, RELEASED
 
@@ -165,39 +165,40 @@ class Recognizer:
                         head.confidence,
                         head.whole_picture,
                         bool(monochrome[row]),
-                        self._candidates(named.probabilities[row]),
-                        self._nearest(named.to_gallery[row]),
+                        self._candidates(named, row),
+                        self._nearest(named, row),
                         float(named.unlikeness[row]),
                         float(named.p_values[row]),
                         float(named.stranger_shares[row]),
-                        self.naming.likely_series(named.probabilities[row]),
-                        max(0.0, 1 - float(named.probabilities[row].sum())),
+                        self.naming.likely_series(named.probabilities[row], named.stored.known),
+                        max(0.0, 1 - float(named.probabilities[row].sum() + named.others[row])),
                     )
                 )
         return heads
 
-    def _candidates(self, probabilities: np.ndarray) -> tuple[Candidate, ...]:
+    def _candidates(self, named: Named, row: int) -> tuple[Candidate, ...]:
+        probabilities = named.probabilities[row]
         best = np.argsort(-probabilities, kind="stable")[:CANDIDATES]
         answers = []
         for label in best:
-            character, series = self.naming.characters[label]
-            answers.append(Candidate(character, series, float(probabilities[label]), self.naming.original_names[label]))
+            its = self.naming.who(named, label)
+            answers.append(Candidate(its.character, its.series, float(probabilities[label]), its.original_name))
         return tuple(answers)
 
-    def _nearest(self, similarities: np.ndarray) -> tuple[Reference, ...]:
+    def _nearest(self, named: Named, row: int) -> tuple[Reference, ...]:
         """The most similar reference head of each of the nearest characters."""
-        labels = self.naming.gallery_labels
+        similarities, labels = named.to_gallery[row], self.naming.labels(named)
         found: dict[int, int] = {}
-        for row in np.argsort(-similarities, kind="stable"):
-            if labels[row] not in found:
-                found[labels[row]] = int(row)
+        for place in np.argsort(-similarities, kind="stable"):
+            if labels[place] not in found:
+                found[labels[place]] = int(place)
                 if len(found) == CANDIDATES:
                     break
         answers = []
-        for label, row in found.items():
-            character, series = self.naming.characters[label]
-            similarity, thumbnail = min(1.0, float(similarities[row])), self.naming.gallery.thumbnail(row)
-            answers.append(Reference(character, series, similarity, thumbnail, self.naming.original_names[label]))
+        for label, place in found.items():
+            its, similarity = self.naming.who(named, label), min(1.0, float(similarities[place]))
+            thumbnail = self.naming.thumbnail(named, place)
+            answers.append(Reference(its.character, its.series, similarity, thumbnail, its.original_name))
         return tuple(answers)
 
 

@@ -13,16 +13,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from crystal_eyes.errors import UserError
-from crystal_eyes.recognizer.bundle import ENCODER, OutdatedError, read_bundle, write_listing
-from crystal_eyes.recognizer.enrollment import described, listed_files, locked, remove_unlisted, write_character
-from crystal_eyes.recognizer.gallery import Gallery
+from crystal_eyes.progress import track
+from crystal_eyes.recognizer.bundle import ENCODER, MANY, Bundle, OutdatedError, read_bundle, write_listing
+from crystal_eyes.recognizer.enrolled_files import count_enrolled, described, listed_files, remove_unlisted, write_character
+from crystal_eyes.recognizer.enrollment import locked
+from crystal_eyes.recognizer.gallery import Gallery, decoded
 from crystal_eyes.recognizer.places import LISTING, RELEASED, has_listing, released_folder, user_folder
 from crystal_eyes.recognizer.recognizer import Recognizer
+from crystal_eyes.recognizer.stored import NewCharacter, StoredCharacters, empty_store
 
+AT_ONCE = 32  # characters that are embedded again together
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -52,7 +57,7 @@ def renew(folder: Path) -> int:
     """Embed the heads of all enrolled characters again, with the encoder of the released bundle. Returns their number."""
     with locked(folder):
         try:
-            return len(read_bundle(folder).enrolled)  # another process was faster
+            return count_enrolled(read_bundle(folder))  # another process was faster
         except OutdatedError as error:
             bundle = error.bundle
         assert bundle.base
@@ -61,10 +66,38 @@ def renew(folder: Path) -> int:
             heads = Gallery([old])
             embeddings = recognizer.embed([np.asarray(heads.picture(row)) for row in range(len(heads.characters))])
             files += listed_files(write_character(bundle, described(old), embeddings, heads.thumbnails))
-        source = {"encoder": bundle.base.listing["files"][ENCODER]}
-        replace(bundle, listing=bundle.listing | {"source": source}).relist(files)
+        source: dict[str, Any] = {"source": {"encoder": bundle.base.listing["files"][ENCODER]}}
+        count = len(bundle.enrolled)
+        if bundle.many:
+            many, further = _renew_stored(bundle, recognizer)
+            source[MANY] = many.name
+            count += further
+        replace(bundle, listing=bundle.listing | source).relist(files)
         remove_unlisted(folder)
-        return len(bundle.enrolled)
+        if bundle.many:
+            shutil.rmtree(bundle.many, ignore_errors=True)
+        return count
+
+
+def _renew_stored(bundle: Bundle, recognizer: Recognizer) -> tuple[Path, int]:
+    """The folder with the further enrolled characters of a bundle, embedded again, and their number.
+
+    Interrupted, it goes on where it was.
+    """
+    assert bundle.many
+    old = StoredCharacters(bundle.many)
+    folder = empty_store(bundle, old.dimensions)
+    new = StoredCharacters(folder)
+    known = list(old.known())[len(new) :]  # both are in the order in which they were added
+    for start in track(range(0, len(known), AT_ONCE), -(-len(known) // AT_ONCE), "embed enrolled characters again", "batches"):
+        again = []
+        for one in known[start : start + AT_ONCE]:
+            pictures = old.pictures_of(one.stored or 0)
+            embeddings = recognizer.embed([np.asarray(decoded(data)) for _, data in pictures])
+            names, thumbnails = [name for name, _ in pictures], [data for _, data in pictures]
+            again.append(NewCharacter(one.character, one.series, names, embeddings, thumbnails))
+        new.put(again)
+    return folder, len(new)
 
 
 @contextmanager
@@ -96,7 +129,8 @@ def enrollment_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        if is_new and not json.loads((folder / LISTING).read_text("utf-8"))["files"]:
+        listing = json.loads((folder / LISTING).read_text("utf-8"))
+        if is_new and not listing["files"] and MANY not in listing:
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # it holds more
                 folder.parent.rmdir()

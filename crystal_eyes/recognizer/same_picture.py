@@ -5,7 +5,8 @@ from PIL import Image
 
 from crystal_eyes.data.options import DUPLICATE_BITS
 from crystal_eyes.image_stats import difference_hash, hashes_of_sides
-from crystal_eyes.recognizer.gallery import SIDE
+from crystal_eyes.recognizer.characters import Known
+from crystal_eyes.recognizer.gallery import SIDE, decoded
 from crystal_eyes.recognizer.naming import Naming, cosines
 
 SAME_BITS = 12  # by which the hashes of a picture and of its thumbnail, which is compressed, may differ
@@ -17,19 +18,21 @@ def is_duplicate(sides: np.ndarray, other: np.ndarray, bits: int = DUPLICATE_BIT
     return bool(np.bitwise_count(sides ^ other).sum(axis=1).min() <= bits)
 
 
-def label_of_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.Image) -> int | None:
-    """The label of the character that has a reference head from the same picture, or None. embedding: float32 [d].
+def known_by_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.Image) -> Known | None:
+    """The character that has a reference head from the same picture, or None. embedding: float32 [d].
 
     Reference heads without a picture are not compared.
     """
     similar = cosines(embedding[None], naming.gallery.embeddings)[0]
     rows = np.flatnonzero((similar >= SIMILAR) & np.array([bool(one) for one in naming.gallery.thumbnails]))
-    if not len(rows):
-        return None
     sides = hashes_of_sides(_small(picture))
     for row in rows[np.argsort(-similar[rows], kind="stable")]:
         if is_duplicate(sides, difference_hash(_small(naming.gallery.picture(row))), SAME_BITS):
-            return int(naming.gallery_labels[row])
+            return naming.known[naming.gallery_labels[row]]
+    for one in naming.stored.near(embedding, SIMILAR) if naming.stored else ():
+        for _, thumbnail in naming.stored.pictures_of(one.stored or 0):
+            if is_duplicate(sides, difference_hash(_small(decoded(thumbnail))), SAME_BITS):
+                return one
     return None
 
 

@@ -17,13 +17,14 @@ LOG = logging.getLogger(__name__)
 class LiveRecognizer:
     """Loads a bundle, and loads it again when its bundle.json has changed, as after an enrollment. Thread-safe."""
 
-    def __init__(self, source: str | Path):
-        """source: as Recognizer.load takes it. Raises UserError: no intact bundle there."""
+    def __init__(self, source: str | Path, threads: int | None = None):
+        """source, threads: as Recognizer.load takes them. Raises UserError: no intact bundle there."""
+        self._threads = threads
         self._is_released = str(source) == RELEASED
         self._folder = bundle_folder(source)
         self._lock = threading.Lock()
         self._version = listing_version(self._folder)
-        self._recognizer = Recognizer.load(self._folder)
+        self._recognizer = Recognizer.load(self._folder, threads)
         self._next_attempt = 0.0
 
     def get(self) -> Recognizer:
@@ -37,7 +38,7 @@ class LiveRecognizer:
             version = listing_version(self._folder)  # read before the load: a change during the load is noticed next time
             if version != self._version and time.monotonic() >= self._next_attempt:
                 try:
-                    self._recognizer, self._version = Recognizer.load(self._folder), version
+                    self._recognizer, self._version = Recognizer.load(self._folder, self._threads), version
                 except Exception as error:  # half-written or damaged, in whatever way: the page keeps working
                     LOG.warning("the changed bundle can't be loaded, still using the previous one: %s", error)
                     self._next_attempt = time.monotonic() + RETRY_SECONDS

@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,15 +16,16 @@ from crystal_eyes.web.answers import Answer
 from crystal_eyes.web.finding import Found
 from crystal_eyes.web.settings import Settings
 
+MOST_STORED = 10_000  # characters of a gallery of many that a page lists
 FOLDER = Path(__file__).parent
 EXAMPLES = sorted((FOLDER / "examples").glob("*.webp"))
 
 
 def page(recognizer: Recognizer, settings: Settings) -> str:
     """The whole page, before any picture is given."""
-    names = recognizer.naming.characters
+    names, stored = recognizer.naming.characters, recognizer.naming.stored
     return _TEMPLATES.get_template("page.html").render(
-        characters=len(names),
+        characters=len(names) + (len(stored) if stored else 0),
         series=len({series for _, series in names if series}),
         # the number in front of the title only orders the files
         examples=[(f"examples/{quote(path.name)}", path.stem.split(maxsplit=1)[1]) for path in EXAMPLES],
@@ -33,7 +35,10 @@ def page(recognizer: Recognizer, settings: Settings) -> str:
 
 def characters(recognizer: Recognizer) -> str:
     """The page that lists whom a recognizer knows, by series."""
-    return _TEMPLATES.get_template("characters.html").render(known=search(recognizer.naming.known))
+    stored = recognizer.naming.stored
+    more = list(islice(stored.known(), MOST_STORED)) if stored else []
+    further = len(stored) - len(more) if stored else 0
+    return _TEMPLATES.get_template("characters.html").render(known=search([*recognizer.naming.known, *more]), further=further)
 
 
 def card(answer: Answer) -> str:

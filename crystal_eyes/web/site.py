@@ -15,6 +15,7 @@ from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer.bundle import CALIBRATION, DETECTOR, ENCODER, Bundle
+from crystal_eyes.recognizer.enrolled_files import count_enrolled
 from crystal_eyes.recognizer.gallery import compact
 from crystal_eyes.recognizer.naming import Naming
 from crystal_eyes.web.packing import pack
@@ -68,6 +69,8 @@ def describe(folder: Path, bundle: Bundle, sizes: Mapping[str, int]) -> list[str
     if own := len(bundle.enrolled):
         whom = "1 enrolled character and its pictures" if own == 1 else f"{own} enrolled characters and their pictures"
         lines.append(f"{folder} shows every visitor {whom}")
+    if further := count_enrolled(bundle) - own:
+        lines.append(f"{folder} is without the {further:,} characters in {bundle.many}: they are too many for a browser")
     return lines
 
 

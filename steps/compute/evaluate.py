@@ -38,7 +38,7 @@ def evaluate(bundle: Path, catalogue: Path, workspace: Path) -> Evaluated:
         rows = table.iloc[start : start + BATCH]
         places = zip(rows["offset"], rows["length"], rows["digest"])
         embeddings = recognizer.embed([pixels(pictures.read(*place)) for place in places])
-        probabilities = recognizer.naming(embeddings, rows["monochrome"].to_numpy(bool)).probabilities
+        probabilities = recognizer.naming(embeddings, rows["monochrome"].to_numpy(bool)).probabilities[:, : len(names)]
         answers.append(names[np.argsort(-probabilities, axis=1, kind="stable")[:, :CANDIDATES]])
     named, truth = np.concatenate(answers), table["character"].to_numpy(dtype=str)
     hits = named == truth[:, None]

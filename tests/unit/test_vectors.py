@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crystal_eyes.collection import vectors
-from crystal_eyes.collection.vectors import Vectors, nearest, sketches, unit
-from crystal_eyes.recognizer.gallery import in_8_bits
+from crystal_eyes import vectors
+from crystal_eyes.vectors import Vectors, in_8_bits, nearest, sketches, unit
 
 POOL = ThreadPoolExecutor(2)
 

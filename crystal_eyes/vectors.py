@@ -1,4 +1,4 @@
-"""The embeddings of a collection, in two files that only grow, and the search in them.
+"""The embeddings of a collection or of enrolled characters, in two files that only grow, and the search in them.
 
 embeddings.int8  int8 [rows, d]: each embedding's direction, scaled to its largest component
 sketches.bin     uint64 [rows, words]: the signs of its components, one bit each
@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from crystal_eyes.recognizer.gallery import in_8_bits
-
 EMBEDDINGS, SKETCHES = "embeddings.int8", "sketches.bin"
 CANDIDATES = 10_000  # rows that are compared exactly
 BLOCK = 16_384  # rows that are compared at a time: they fit the cache of a core
@@ -24,7 +22,7 @@ STEPS = 7  # of a query's component on each side of zero
 
 
 class Vectors:
-    """The two files of a collection's folder, with `rows` rows of `dimensions` components each.
+    """The two files in a folder, with `rows` rows of `dimensions` components each.
 
     Rows beyond are what an interrupted process left, and are overwritten.
     """
@@ -77,6 +75,11 @@ def _mapped(path: Path, dtype: np.dtype, rows: int, columns: int) -> np.ndarray:
             raise OSError(None, "shorter than the collection says", str(path))
         mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
     return np.frombuffer(mapped, dtype).reshape(rows, columns)
+
+
+def in_8_bits(embeddings: np.ndarray) -> np.ndarray:
+    """int8 [n, d] of embeddings float32 [n, d]: their direction, scaled to its largest component."""
+    return np.round(embeddings * (127 / np.abs(embeddings).max(axis=1, keepdims=True).clip(1e-12))).astype(np.int8)
 
 
 def unit(stored: np.ndarray) -> np.ndarray:
