@@ -97,7 +97,7 @@ async function answerAll(files: File[]): Promise<void> {
   for (const file of files) {
     const one = await answered(file);
     shown = [one, ...shown];
-    showAnswers();
+    answers.prepend(articleOf(one));
   }
   if (!--working) setStatus(() => say(readyKey));
 }
@@ -119,20 +119,17 @@ async function answerAgain(): Promise<void> {
   working++;
   for (const { file } of shown) {
     const again = await answered(file);
-    shown = shown.map((one) => (one.file === file ? again : one));
-    showAnswers();
+    const place = shown.findIndex((one) => one.file === file); // more may have been shown meanwhile
+    shown[place] = again;
+    answers.children[place]!.replaceWith(articleOf(again));
   }
   if (!--working) setStatus(() => say(readyKey));
 }
 
-function showAnswers(): void {
-  answers.replaceChildren(
-    ...shown.map((one) => {
-      if ("error" in one) return failureArticle(one.file.name, sayError(one.error));
-      if (view === "design") return showDesign(one.file, one.answer, recognizer!.characters.length);
-      return showWho(one.file, one.answer);
-    }),
-  );
+function articleOf(one: Shown): HTMLElement {
+  if ("error" in one) return failureArticle(one.file.name, sayError(one.error));
+  if (view === "design") return showDesign(one.file, one.answer, recognizer!.characters.length);
+  return showWho(one.file, one.answer);
 }
 
 function showView(): void {
@@ -145,7 +142,7 @@ function showView(): void {
   one("intro").textContent = say(`intro.${view}`);
   one("ask").hidden = view === "mine";
   one("mine").hidden = view !== "mine";
-  showAnswers();
+  answers.replaceChildren(...shown.map(articleOf));
 }
 
 function setStatus(text: () => string): void {
