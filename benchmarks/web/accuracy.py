@@ -6,7 +6,7 @@ With --catalogue, heads of its test part, embedded with the bundle's encoder and
 by the means and by the nearest of the embeddings of the catalogue's training heads. These always come from the bundle's
 encoder, as a site's means and reference heads do. The bundle's own classifier is left out, since it may have been fitted on the
 test heads.
-With --labels, the detectors are scored on the fixed test third of labeled pictures, and their boxes compared; so are the answers
+With --labels, both detectors are scored on the fixed test third of labeled pictures. Their boxes are compared, and the answers
 for the heads that both find, whatever they are.
 """
 
@@ -111,7 +111,7 @@ def compare_detectors(full: Path, packed: Path, folders: list[Path]) -> None:
         added += int((shared.max(axis=0, initial=0) <= SAME).sum())
         pairs = [(row, places.argmax()) for row, places in enumerate(shared) if places.max(initial=0) > SAME]
         moves += [float(np.abs(old.boxes[row] - new.boxes[place]).max()) for row, place in pairs]
-    print(f"{lost} heads lost, {added} added, {len(moves)} the same; their sides move by {np.median(moves):.2f} px in the median, "
+    print(f"{lost} heads lost, {added} added, {len(moves)} the same, moved by {np.median(moves):.2f} px in the median, "
           f"at most {max(moves):.2f}")  # fmt: skip
 
 

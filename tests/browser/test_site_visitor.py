@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from PIL import Image
 
 from crystal_eyes import cli
 from crystal_eyes.recognizer import Recognizer
@@ -53,6 +54,28 @@ def test_how_original_a_design_is_is_answered_as_check_does(visit, address, rele
         assert "no legal statement" in shown.inner_text()
     tab.click("#view-who")  # the same picture in the other view
     assert tab.locator("article .head").count() == 2 and "in 100 heads" in tab.locator(".sentence").first.inner_text()
+
+
+def test_how_a_picture_is_searched_can_be_chosen(visit, address, released, example, tmp_path):
+    """The answers that are shown follow the choice, and are those of `recognize --detail high` and `recognize --head`."""
+    crowd = Image.new("RGB", (1600, 1200), "white")
+    head = Image.open(example("one head")).resize((80, 80))
+    for place in range(6):
+        crowd.paste(head, (120 + 230 * place, 100 + 170 * place))
+    crowd.save(tmp_path / "crowd.png")
+    recognizer, counts = Recognizer(released), {}
+    tab = visit(address)
+    answered(tab, tmp_path / "crowd.png")
+    for choice, how in {"normal": {}, "high": {"detail": "high"}, "head": {"head": True}}.items():
+        tab.select_option("#search", choice)
+        counts[choice] = len(recognizer.find(crowd, **how))
+        count = {0: "no head found", 1: "1 head"}.get(counts[choice], f"{counts[choice]} heads")
+        said(tab, f"crowd.png: {count}", "h2")
+    assert counts["high"] > counts["normal"] and counts["head"] == 1
+    tab.select_option("#search", "normal")
+    Image.new("RGB", (600, 500), "lightblue").save(tmp_path / "nothing.png")
+    assert "no head found" in answered(tab, tmp_path / "nothing.png").inner_text()
+    said(tab, "If it shows small heads", "article")
 
 
 def test_the_page_speaks_the_language_of_the_browser_or_the_one_that_was_chosen(visit, address, example, tmp_path):
