@@ -8,7 +8,7 @@ import { expand, unzip } from "./packing.ts";
 import type { Platt } from "./platt.ts";
 import type { StoredUnlikeness } from "./unlikeness.ts";
 
-export const FORMAT = 1;
+export const FORMAT = 2;
 export const GLUE = "runtime/ort.js";
 export const RUNTIME = "runtime/ort.wasm.bin";
 const MANIFEST = "bundle/manifest.json";
@@ -98,7 +98,7 @@ export async function openBundle({ manifest, files }: BundleFiles): Promise<Bund
   const model = async (part: PartName) => expand(await unpacked(part));
   return {
     manifest,
-    models: { detector: await unpacked("detector"), encoder: await model("encoder"), classifier: await model("classifier") },
+    models: { detector: await model("detector"), encoder: await model("encoder"), classifier: await model("classifier") },
     means: Matrix.readNpy(await unpacked("means"), "means"),
     gallery: Matrix.readNpy(await unpacked("gallery"), "gallery"),
     known: JSON.parse(new TextDecoder().decode(await unpacked("known"))) as Known,

@@ -25,7 +25,8 @@ export function pictureArticle(file: File, answer: Answer, heads: HTMLElement[])
   image.onload = () => URL.revokeObjectURL(image.src);
   image.alt = say("picture.alt", { name: file.name });
   const figure = element("figure", "picture", image, frames(answer));
-  return element("article", "answer", element("h2", "", title), figure, element("div", "heads", ...heads));
+  const below = count ? element("div", "heads", ...heads) : element("p", "hint", say("picture.none.hint"));
+  return element("article", "answer", element("h2", "", title), figure, below);
 }
 
 export function headSection(place: number, ...content: HTMLElement[]): HTMLElement {
