@@ -15,6 +15,7 @@ SHRINKAGE = 0.8  # chosen in docs/results.md: embeddings of a whitened encoder n
 # chosen there too: an encoder draws the heads that it was trained on closer together than others, so beside the variance within
 # characters, the variance among them looks too large
 AMONG = 0.4
+SCALE = 1 / 25  # of logits, about as measured there: the directions are not as independent as the model takes them to be
 LEAST = 1e-3  # ratio of the variances: in no direction all characters count as one
 
 
@@ -52,7 +53,7 @@ class ExpectedPoints:
         evidence = self.ratios * np.asarray(counts)[:, None]
         points = (means - self.center) @ self.matrix * (evidence / (evidence + 1))
         weight = points @ self.matrix.T
-        return weight, -0.5 * (points**2).sum(axis=1) - weight @ self.center
+        return SCALE * weight, SCALE * (-0.5 * (points**2).sum(axis=1) - weight @ self.center)
 
     def stored(self) -> np.ndarray:
         """float16 [d + 2, d]: all three."""

@@ -85,7 +85,8 @@ class Naming:
         self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
         self.enrolled_logits = read_enrolled_logits(bundle, values)
-        self._layer = self.enrolled_logits.layer(np.concatenate(plain), self._counts)
+        # of the enrolled characters
+        self.layer = self.enrolled_logits.layer(np.concatenate(plain), self._counts)
         built = values.get("enrolled_unlikeness")
         self._enrolled_unlikeness = None if built is None else EnrolledUnlikeness.from_dict(built)
 
@@ -103,7 +104,7 @@ class Naming:
         """Evidence on n heads of embeddings float32 [n, d], unit length."""
         logits = self._classifier.run(None, {"embeddings": embeddings})[0]
         to_means = cosines(embeddings, self.means)
-        added = cosines(embeddings, self._layer.weight) + self._layer.bias
+        added = cosines(embeddings, self.layer.weight) + self.layer.bias
         return Evidence(np.concatenate([logits, added], axis=1), to_means, cosines(embeddings, self.gallery.embeddings))
 
     def __call__(self, embeddings: np.ndarray, monochrome: np.ndarray) -> Named:

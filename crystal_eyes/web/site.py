@@ -103,6 +103,9 @@ def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
     files = {name: pack((bundle.trained / f"{name}.onnx").read_bytes()) for name in ("encoder", "classifier")}
     files["detector"] = pack_detector((bundle.trained / DETECTOR).read_bytes())
     files["means"], files["gallery"] = _npy(compact(naming.means)), _npy(compact(naming.gallery.embeddings))
+    expected = naming.enrolled_logits.expected
+    files["expected"] = _npy(np.zeros((0, naming.means.shape[1]), np.float16) if expected is None else expected.stored())
+    files["enrolled"] = _npy(np.concatenate([naming.layer.weight, naming.layer.bias[:, None]], axis=1))
     files["known"] = json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode()
     (site / "bundle").mkdir()
     for name, data in files.items():  # not .gz: some servers announce such a file as encoded, and browsers then unpack it

@@ -296,7 +296,7 @@ def test_lda_is_the_nearest_expected_point_by_the_shared_covariance():
               for label, mean in enumerate(means)]  # fmt: skip
     distance = np.array([[(q - m) @ np.linalg.solve(shrunk, q - m) for m in points] for q in x[:20]])
     logits = classifier.logits(x[:20])
-    np.testing.assert_allclose(logits - logits[:, :1], -0.5 * (distance - distance[:, :1]), atol=1e-2, rtol=1e-4)
+    np.testing.assert_allclose(logits - logits[:, :1], -0.5 / 25 * (distance - distance[:, :1]), atol=1e-3, rtol=1e-4)
 
 
 def test_lda_finds_characters_of_one_picture_among_others_of_many():

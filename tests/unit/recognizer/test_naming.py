@@ -127,7 +127,7 @@ def test_enrolled_characters_come_after_the_learned_with_a_logit_of_their_mean(n
         matrix, ratios, center = stored[:-2], stored[-2], stored[-1]
         point = (mean - center) @ matrix * 3 * ratios / (3 * ratios + 1)
         line = bundle.read_bundle(with_two).json(bundle.CALIBRATION)["enrolled_points"]
-        expected = line["slope"] * ((x - center) @ matrix @ point - point @ point / 2) + line["intercept"]
+        expected = line["slope"] / 25 * ((x - center) @ matrix @ point - point @ point / 2) + line["intercept"]
         np.testing.assert_allclose(after.logits[:, column], expected, rtol=1e-2, atol=5e-2)
     assert after.to_gallery.shape[1] == before.to_gallery.shape[1] + 6
     assert more.gallery.characters[-6:] == ["Ami"] * 3 + ["Zoe"] * 3
