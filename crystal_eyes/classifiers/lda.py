@@ -1,30 +1,24 @@
-"""Linear discriminant analysis with one covariance for all characters (Fisher, 1936).
-
-The nearest class mean, where directions in which heads of one character differ count less.
-"""
+"""Linear discriminant analysis: the nearest expected point of a character, by the covariance within characters."""
 
 import numpy as np
 
+from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.classifiers.linear import Linear
-
-SHRINKAGE = 0.8  # chosen in docs/results.md: embeddings of a whitened encoder need little further whitening
 
 
 class Lda(Linear):
-    """All characters have equal weight.
+    """All characters have equal weight, regardless of their numbers of pictures.
 
-    Own code: scikit-learn's LinearDiscriminantAnalysis needs more pictures than classes and weights classes by pictures.
+    Own code: scikit-learn's LinearDiscriminantAnalysis needs more pictures than classes, weights classes by pictures, and takes
+    the mean of one picture for as certain as that of a hundred. The covariance is that of heads around a point that is known:
+    what its uncertainty adds would need squares of embeddings, and measured no better.
     """
 
     name = "lda"
 
     def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
-        from crystal_eyes.encoder.whitening import class_means, whitening_matrix, within_covariance
+        from crystal_eyes.encoder.whitening import class_means
 
-        x = np.asarray(embeddings, dtype=np.float64)
-        means, covariance = class_means(x, labels), within_covariance(x, labels)
-        if not covariance.any():  # one picture of each character: all directions count alike
-            covariance = np.eye(x.shape[1]) / x.shape[1]
-        matrix = whitening_matrix(covariance, SHRINKAGE)
-        weight = means @ matrix @ matrix
-        self.weight, self.bias = weight.astype(np.float32), (-0.5 * (weight * means).sum(axis=1)).astype(np.float32)
+        expected = ExpectedPoints.fit(embeddings, labels)
+        weight, bias = expected.layer(class_means(np.asarray(embeddings, np.float64), labels), np.bincount(labels))
+        self.weight, self.bias = weight.astype(np.float32), bias.astype(np.float32)

@@ -6,6 +6,7 @@ encoder.onnx      head -> embedding
 classifier.onnx   embedding -> one logit per character: one linear layer, whichever classifier it comes from
 characters.json   [character, series, original name, training heads], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
+expected.npy      float16 [d + 2, d]: where the points of enrolled characters are expected (classifiers/expected_points.py)
 gallery.*, thumbnails.bin   reference heads
 calibration.json  temperatures and calibration scores, separately for color and line art
 README.md         the model card
@@ -36,6 +37,7 @@ FORMAT = 3
 OLDEST = 2  # that is read: its characters.json has only character and series
 DETECTOR, ENCODER, CLASSIFIER = "detector.onnx", "encoder.onnx", "classifier.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
+EXPECTED = "expected.npy"  # bundles of before have none
 ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
 MANY = "many"  # entry of the listing: the name of the folder of further enrolled characters
 REBUILD = "rebuild or re-download the bundle"

@@ -4,16 +4,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer.answers import LikelySeries, full_name
-from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
+from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, EXPECTED, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration, known_probability
 from crystal_eyes.recognizer.characters import Known, characters_of
+from crystal_eyes.recognizer.enrolled_logits import EnrolledLogits, Line
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness, cohort_of
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.stored import Shortlist, open_stored
@@ -61,11 +64,13 @@ class Naming:
             raise UserError(f"{bundle.trained}: its files contain different numbers of characters: {REBUILD}")
         labels = [np.array([label_of[character] for character in own.characters], int)]
         self.stored = open_stored(bundle, threads)
+        plain = [np.zeros((0, means[0].shape[1]), np.float32)]  # means of enrolled characters, not scaled to unit length
         self.only_line: list[bool] = []  # by enrolled character: all of its heads are line art or gray
         for folder in enrolled:
             described, heads = json.loads((folder / CHARACTER).read_text("utf-8")), Gallery([folder])
             labels.append(np.full(len(heads.embeddings), len(self.characters)))
             self.characters.append((described["character"], described["series"]))
+            plain.append(heads.embeddings.mean(axis=0, keepdims=True))
             means.append(mean_embedding(heads.embeddings)[None])
             self.only_line.append(all(is_monochrome(heads.picture(row)) for row in range(len(heads.embeddings))))
         self.gallery_labels = np.concatenate(labels)  # int [references]: row of each reference head in characters
@@ -79,7 +84,9 @@ class Naming:
         values = bundle.json(CALIBRATION)
         self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
-        self.enrolled_logits = EnrolledLogits(**values["enrolled_logits"])
+        self.enrolled_logits = read_enrolled_logits(bundle, values)
+        # of the enrolled characters
+        self.layer = self.enrolled_logits.layer(np.concatenate(plain), self._counts)
         built = values.get("enrolled_unlikeness")
         self._enrolled_unlikeness = None if built is None else EnrolledUnlikeness.from_dict(built)
 
@@ -97,7 +104,7 @@ class Naming:
         """Evidence on n heads of embeddings float32 [n, d], unit length."""
         logits = self._classifier.run(None, {"embeddings": embeddings})[0]
         to_means = cosines(embeddings, self.means)
-        added = self.enrolled_logits(to_means[:, logits.shape[1] :])
+        added = cosines(embeddings, self.layer.weight) + self.layer.bias
         return Evidence(np.concatenate([logits, added], axis=1), to_means, cosines(embeddings, self.gallery.embeddings))
 
     def __call__(self, embeddings: np.ndarray, monochrome: np.ndarray) -> Named:
@@ -111,9 +118,8 @@ class Naming:
         enrolled = self._enrolled(evidence, embeddings, stored)
         logits, labels = evidence.logits, len(self.characters) + len(stored.known)
         if self.stored:
-            to_stored = np.where(stored.among, enrolled.to_means[:, len(self.only_line) :], -np.inf)
-            further = np.concatenate([to_stored, stored.others], axis=1)
-            logits = np.concatenate([logits, self.enrolled_logits(further)], axis=1)
+            own = self._logits_of_stored(embeddings, stored)
+            logits = np.concatenate([logits, own, self.enrolled_logits.by_cosine(stored.others)], axis=1)
 
         def by_kind(method: str, values: np.ndarray) -> np.ndarray:
             color, line = (getattr(calibration, method)(values) for calibration in (self.color, self.line))
@@ -136,6 +142,14 @@ class Naming:
         to_gallery = np.concatenate([evidence.to_gallery, enrolled.to_stored], axis=1) if self.stored else evidence.to_gallery
         others = probabilities[:, labels:].sum(axis=1)
         return Named(probabilities[:, :labels], to_gallery, unlikeness, p_values, shares, stored, others)
+
+    def _logits_of_stored(self, embeddings: np.ndarray, stored: Shortlist) -> np.ndarray:
+        """float32 [n, characters]; -inf for those that a head is not compared with."""
+        if stored.embeddings is None:
+            return np.zeros((len(embeddings), 0), np.float32)
+        counts = np.diff(stored.starts, append=len(stored.embeddings))
+        layer = self.enrolled_logits.layer(np.add.reduceat(stored.embeddings, stored.starts) / counts[:, None], counts)
+        return np.where(stored.among, cosines(embeddings, layer.weight) + layer.bias, np.float32(-np.inf))
 
     def _enrolled(self, evidence: Evidence, embeddings: np.ndarray, stored: Shortlist) -> "Compared":
         """How n heads compare with the enrolled characters, those of the bundle's folders and then the stored ones."""
@@ -226,27 +240,20 @@ def maxima(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """float32 [n, m] of unit-length embeddings [n, d] and [m, d]."""
+    """float32 [n, m]: inner products of [n, d] and [m, d], cosines where both have unit length."""
     if len(heads) > FEW:
         return heads @ references.T
     # without BLAS, whose idle threads keep spinning on the networks' cores: 62 ms per picture instead of 45 on two cores
     return np.einsum("nd,md->nm", heads, references)
 
 
-@dataclass(frozen=True)
-class EnrolledLogits:
-    """The logit of a character that the classifier was not trained on, by the similarity to its mean embedding.
-
-    (Qi et al., Low-Shot Learning with Imprinted Weights, 2018.) Slope and intercept are fitted when the bundle is built, so
-    that held-out characters are found after enrollment, and the accuracy on the others hardly drops.
-    """
-
-    slope: float
-    intercept: float
-
-    def __call__(self, to_means: np.ndarray) -> np.ndarray:
-        """float32 [n, enrolled] of cosines [n, enrolled]."""
-        return (self.slope * to_means + self.intercept).astype(np.float32)
+def read_enrolled_logits(bundle: Bundle, calibration: dict[str, Any]) -> EnrolledLogits:
+    """Of a bundle with this contents of calibration.json."""
+    line = Line(**calibration["enrolled_logits"])
+    if "enrolled_points" not in calibration:  # written before
+        return EnrolledLogits(line)
+    stored = np.load(bundle.trained / EXPECTED, allow_pickle=False)
+    return EnrolledLogits(line, ExpectedPoints.from_stored(stored), Line(**calibration["enrolled_points"]))
 
 
 def mean_embedding(embeddings: np.ndarray) -> np.ndarray:

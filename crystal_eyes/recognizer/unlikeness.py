@@ -81,7 +81,7 @@ SCORES: dict[str, Callable[[Evidence], np.ndarray]] = {
 # one score alone, a score of the classifier and a distance together, or what complements each other best
 BLENDS: list[tuple[str, ...]] = [(name,) for name in SCORES]
 BLENDS += [(a, b) for a in ("probability", "max_logit", "energy") for b in ("mean", "neighbour", "ahead", "cohort")]
-BLENDS += [("energy", "cohort", "neighbour", "crowd")]
+BLENDS += [("energy", "cohort", "neighbour", "crowd"), ("probability", "energy", "cohort", "neighbour", "crowd")]
 
 
 @dataclass(frozen=True)

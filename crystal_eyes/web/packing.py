@@ -11,7 +11,7 @@ float32 scales and rows x columns int8. All numbers are little-endian.
 import json
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,31 @@ COPY = "copy"
 KINDS = {1: "float32", 10: "float16"}  # by onnx.TensorProto.DataType: what weights are stored as
 TYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
 MIN_PACKED = 1024  # numbers: smaller tensors stay as they are
+MIN_PACKED_IN_DETECTOR = 20_000
+BOXES = "dfl.conv.weight"  # how the name of a weight ends that computes boxes, in detectors of ultralytics
 # field numbers of onnx.proto, https://github.com/onnx/onnx
 GRAPH, INITIALIZER = 7, 5
-DIMS, DATA_TYPE, RAW_DATA = 1, 2, 9
+DIMS, DATA_TYPE, NAME, RAW_DATA = 1, 2, 8, 9
 VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5
 
 
 def pack(model: bytes) -> bytes:
     """A packed ONNX file. Raises ValueError: not an ONNX file."""
+    return _pack(model, lambda name, size: size >= MIN_PACKED)
+
+
+def pack_detector(model: bytes) -> bytes:
+    """A packed ONNX file of a head detector that finds the same boxes: weights that would move them stay as they are.
+
+    These are the small ones, and those of the layers that compute boxes and confidences. A network without layers of that name
+    stays as it is as a whole. Raises ValueError: not an ONNX file.
+    """
+    last = next((name.removesuffix(BOXES) for name, *_ in _weights(model) if name.endswith(BOXES)), "")
+    return _pack(model, lambda name, size: size >= MIN_PACKED_IN_DETECTOR and not name.startswith(last))
+
+
+def _pack(model: bytes, is_packed: Callable[[str, int], bool]) -> bytes:
+    """is_packed: of a matrix of weights, by its name and how many numbers it has."""
     header: list[tuple[str, int, int]] = []
     parts: list[bytes] = []
     end = 0
@@ -36,9 +53,11 @@ def pack(model: bytes) -> bytes:
         header.append((COPY, 1, place - end))
         parts.append(model[end:place])
 
-    for kind, rows, start, stop in _weights(model):
-        copy_to(start)
+    for name, kind, rows, start, stop in _weights(model):
         values = np.frombuffer(model[start:stop], TYPES[kind])
+        if not is_packed(name, values.size):
+            continue
+        copy_to(start)
         scales, packed = quantize(values.astype(np.float32).reshape(rows, -1))
         header.append((kind, rows, packed.shape[1]))
         parts += [scales.astype("<f4").tobytes(), packed.tobytes()]
@@ -71,8 +90,8 @@ def quantize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return scales, whole.astype(np.int8)
 
 
-def _weights(model: bytes) -> Iterator[tuple[str, int, int, int]]:
-    """Kind, rows, and first and last byte of the numbers of each initializer that is packed, in the order of the file."""
+def _weights(model: bytes) -> Iterator[tuple[str, str, int, int, int]]:
+    """Name, kind, rows, and first and last byte of the numbers of each initializer that can be packed, in the file's order."""
     for number, start, stop in _fields(model, 0, len(model)):
         if number == GRAPH:
             for number, first, last in _fields(model, start, stop):
@@ -80,9 +99,9 @@ def _weights(model: bytes) -> Iterator[tuple[str, int, int, int]]:
                     yield from _tensor(model, first, last)
 
 
-def _tensor(model: bytes, start: int, stop: int) -> Iterator[tuple[str, int, int, int]]:
+def _tensor(model: bytes, start: int, stop: int) -> Iterator[tuple[str, str, int, int, int]]:
     dims: list[int] = []
-    kind, raw = 0, (0, 0)
+    name, kind, raw = "", 0, (0, 0)
     for number, first, last in _fields(model, start, stop):
         if number == DIMS:
             while first < last:  # one number, or all of them one after the other
@@ -90,11 +109,13 @@ def _tensor(model: bytes, start: int, stop: int) -> Iterator[tuple[str, int, int
                 dims.append(value)
         elif number == DATA_TYPE:
             kind, _ = _varint(model, first)
+        elif number == NAME:
+            name = model[first:last].decode("utf-8", "replace")
         elif number == RAW_DATA:
             raw = first, last
     size = math.prod(dims)
-    if kind in KINDS and len(dims) > 1 and size >= MIN_PACKED and raw[1] - raw[0] == size * TYPES[KINDS[kind]].itemsize:
-        yield KINDS[kind], dims[0], *raw
+    if kind in KINDS and len(dims) > 1 and size and raw[1] - raw[0] == size * TYPES[KINDS[kind]].itemsize:
+        yield name, KINDS[kind], dims[0], *raw
 
 
 def _fields(data: bytes, place: int, stop: int) -> Iterator[tuple[int, int, int]]:

@@ -18,9 +18,9 @@ from crystal_eyes.recognizer.bundle import CALIBRATION, DETECTOR, ENCODER, Bundl
 from crystal_eyes.recognizer.enrolled_files import count_enrolled
 from crystal_eyes.recognizer.gallery import compact
 from crystal_eyes.recognizer.naming import Naming
-from crystal_eyes.web.packing import pack
+from crystal_eyes.web.packing import pack, pack_detector
 
-FORMAT = 1  # of the site's bundle; the page reads one
+FORMAT = 2  # of the site's bundle; the page reads one
 # a wheel has the built page inside the package, a checkout where npm builds it
 FOLDERS = (Path(__file__).parent / "built", Path(__file__).parents[2] / "web" / "dist")
 PAGE, RUNTIME = "index.html", "runtime/ort.wasm.bin"
@@ -101,8 +101,11 @@ def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
         "calibration": _calibration(bundle, naming),
     }
     files = {name: pack((bundle.trained / f"{name}.onnx").read_bytes()) for name in ("encoder", "classifier")}
-    files["detector"] = (bundle.trained / DETECTOR).read_bytes()  # as it is: in 8 bits, boxes move by some pixels
+    files["detector"] = pack_detector((bundle.trained / DETECTOR).read_bytes())
     files["means"], files["gallery"] = _npy(compact(naming.means)), _npy(compact(naming.gallery.embeddings))
+    expected = naming.enrolled_logits.expected
+    files["expected"] = _npy(np.zeros((0, naming.means.shape[1]), np.float16) if expected is None else expected.stored())
+    files["enrolled"] = _npy(np.concatenate([naming.layer.weight, naming.layer.bias[:, None]], axis=1))
     files["known"] = json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode()
     (site / "bundle").mkdir()
     for name, data in files.items():  # not .gz: some servers announce such a file as encoded, and browsers then unpack it

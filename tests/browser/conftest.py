@@ -96,6 +96,12 @@ def site(made_once, page_files, released):
 
 
 @pytest.fixture(scope="session")
+def small_site(made_once, page_files, bundle_folder):
+    """A site with a bundle of a few characters, which is loaded quickly."""
+    return made_once("small_site", lambda folder: write_site(read_bundle(bundle_folder), folder, page_files))
+
+
+@pytest.fixture(scope="session")
 def address(site):
     with serving_folder(site) as (url, _):
         yield url

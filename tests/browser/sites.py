@@ -13,6 +13,8 @@ WEB = Path(__file__).parents[2] / "web"
 # two headers that a server has to send so that browsers allow threads
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 
+OFFLINE = "works offline too"  # what a site says once it is kept
+
 
 def npm(*command: str) -> None:
     done = subprocess.run(command, cwd=WEB, capture_output=True, text=True)
@@ -57,6 +59,10 @@ def serving_folder(folder: Path, headers: dict[str, str] | None = None) -> Itera
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def said(tab, text, where="#status"):
+    tab.locator(where).filter(has_text=text).first.wait_for()
 
 
 def answered(tab, path):

@@ -5,6 +5,7 @@ import { UserError } from "./recognizer/messages.ts";
 import type { OwnCharacter } from "./recognizer/naming.ts";
 import type { Answer } from "./recognizer/answers.ts";
 import type { Source } from "./recognizer/decoding.ts";
+import type { Search } from "./recognizer/finding.ts";
 import type { Request, Response, Results } from "./worker.ts";
 import workerUrl from "./worker.ts?worker&url";
 
@@ -22,7 +23,7 @@ export interface Recognizer {
   readonly encoder: string; // digest: embeddings of one encoder can't be compared with those of another
   readonly characters: readonly [string, string, string][]; // of the bundle: character, series, original name
   /** The heads in a picture, most confident first. Rejects with UserError. */
-  recognize(picture: Source): Promise<Answer>;
+  recognize(picture: Source, search?: Search): Promise<Answer>;
   /** What is kept of a picture to enroll a character from it. isCrop: the whole picture is the head. Rejects with UserError. */
   measure(picture: Blob, isCrop: boolean): Promise<Results["measure"]>;
   /** Name these characters too, in place of those given before. */
@@ -83,9 +84,9 @@ class RecognizerWorker implements Recognizer {
     this.characters = await this.ask<"open">({ kind: "open", loaded, glue, threads }, buffers);
   }
 
-  async recognize(picture: Source): Promise<Answer> {
+  async recognize(picture: Source, search: Search = {}): Promise<Answer> {
     const start = performance.now();
-    const answer = await this.ask<"recognize">({ kind: "recognize", picture });
+    const answer = await this.ask<"recognize">({ kind: "recognize", picture, search });
     performance.clearMeasures(MEASURE);
     performance.measure(MEASURE, { start });
     return answer;

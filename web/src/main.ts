@@ -1,6 +1,7 @@
 import { loadBundle, type Recognizer } from "./client.ts";
-import { keepOffline, type Offline } from "./offline.ts";
+import { keepOffline } from "./offline.ts";
 import type { Answer } from "./recognizer/answers.ts";
+import type { Search } from "./recognizer/finding.ts";
 import type { WordKey } from "./recognizer/messages.ts";
 import { showDesign } from "./views/design.ts";
 import { failureArticle } from "./views/elements.ts";
@@ -10,12 +11,12 @@ import { currentLanguage, LANGUAGES, rememberedLanguage, rememberLanguage, say, 
 
 type View = "who" | "design" | "mine";
 const VIEWS: readonly View[] = ["who", "design", "mine"];
+const SEARCHES: Record<string, Search> = { normal: {}, high: { detail: "high" }, head: { head: true } }; // by value of #search
 type Shown = { file: File; answer: Answer } | { file: File; error: unknown };
 
 const one = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
-const [progress, loading, status, input, answers] = [
-  one<HTMLProgressElement>("progress"), one("loading"), one("status"), one<HTMLInputElement>("pictures"), one("answers"),
-];
+const [progress, loading, status, answers] = [one<HTMLProgressElement>("progress"), one("loading"), one("status"), one("answers")];
+const [input, search] = [one<HTMLInputElement>("pictures"), one<HTMLSelectElement>("search")];
 let recognizer: Recognizer | null = null;
 let own: OwnCharacters | null = null;
 let view: View = "who";
@@ -38,14 +39,14 @@ function main(): void {
 }
 
 async function start(): Promise<void> {
-  let offline: Offline;
+  const offline = await keepOffline();
   try {
-    offline = await keepOffline();
     recognizer = await loadBundle(document.baseURI, (loaded, total) => {
       progress.value = total ? loaded / total : 0;
     });
   } catch (error) {
     setStatus(() => sayError(error));
+    offline.activateUpdate(); // the error may be that of a version of the site that has been replaced
     return;
   } finally {
     loading.hidden = true;
@@ -58,13 +59,15 @@ async function start(): Promise<void> {
   listen();
   setStatus(() => say("ready"));
   setReady((await offline.isComplete()) ? "ready.offline" : "ready.online");
+  offline.activateUpdate(); // after the answer: an update removes what the old version answers about
 }
 
 function listen(): void {
-  input.disabled = false;
+  input.disabled = search.disabled = false;
   input.addEventListener("change", () => {
     void answerAll([...(input.files ?? [])]).then(() => (input.value = ""));
   });
+  search.addEventListener("change", () => void answerAgain());
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
     event.preventDefault();
@@ -92,37 +95,41 @@ function setReady(key: WordKey): void {
 async function answerAll(files: File[]): Promise<void> {
   working++;
   for (const file of files) {
-    setStatus(() => say("working", { name: file.name }));
-    shown = [await answered(file), ...shown];
-    showAnswers();
+    const one = await answered(file);
+    shown = [one, ...shown];
+    answers.prepend(articleOf(one));
   }
   if (!--working) setStatus(() => say(readyKey));
 }
 
 async function answered(file: File): Promise<Shown> {
+  setStatus(() => say("working", { name: file.name }));
+  const how = search.value;
+  let one: Shown;
   try {
-    return { file, answer: await recognizer!.recognize(file) };
+    one = { file, answer: await recognizer!.recognize(file, SEARCHES[how]) };
   } catch (error) {
-    return { file, error };
+    one = { file, error };
   }
+  return how === search.value ? one : answered(file); // the visitor has chosen another way meanwhile
 }
 
-/** Own characters have changed: the same pictures may show them. */
+/** Own characters have changed, or how pictures are searched: the answers for the pictures that are shown may have changed too. */
 async function answerAgain(): Promise<void> {
-  const before = shown;
-  const after = await Promise.all(before.map(({ file }) => answered(file)));
-  shown = shown.map((one) => after[before.indexOf(one)] ?? one);
-  showAnswers();
+  working++;
+  for (const { file } of shown) {
+    const again = await answered(file);
+    const place = shown.findIndex((one) => one.file === file); // more may have been shown meanwhile
+    shown[place] = again;
+    answers.children[place]!.replaceWith(articleOf(again));
+  }
+  if (!--working) setStatus(() => say(readyKey));
 }
 
-function showAnswers(): void {
-  answers.replaceChildren(
-    ...shown.map((one) => {
-      if ("error" in one) return failureArticle(one.file.name, sayError(one.error));
-      if (view === "design") return showDesign(one.file, one.answer, recognizer!.characters.length);
-      return showWho(one.file, one.answer);
-    }),
-  );
+function articleOf(one: Shown): HTMLElement {
+  if ("error" in one) return failureArticle(one.file.name, sayError(one.error));
+  if (view === "design") return showDesign(one.file, one.answer, recognizer!.characters.length);
+  return showWho(one.file, one.answer);
 }
 
 function showView(): void {
@@ -135,7 +142,7 @@ function showView(): void {
   one("intro").textContent = say(`intro.${view}`);
   one("ask").hidden = view === "mine";
   one("mine").hidden = view !== "mine";
-  showAnswers();
+  answers.replaceChildren(...shown.map(articleOf));
 }
 
 function setStatus(text: () => string): void {

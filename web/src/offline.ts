@@ -5,26 +5,30 @@ const PATIENCE = 5000; // ms, for the service worker of a first visit
 export interface Offline {
   /** Whether the site will work without a connection. Call it after the bundle has been loaded. */
   isComplete(): Promise<boolean>;
+  /** Let an update take effect at the next visit. Call it once the page needs no more files of its own version. */
+  activateUpdate(): void;
 }
 
 /** Start keeping this site's files. Resolves when the service worker sees the page's requests, or will not. */
 export async function keepOffline(): Promise<Offline> {
-  const never = { isComplete: () => Promise.resolve(false) };
-  if (!("serviceWorker" in navigator)) return never;
+  if (!("serviceWorker" in navigator)) return NEVER;
   try {
     const controlled = new Promise<void>((resolve) =>
       navigator.serviceWorker.addEventListener("controllerchange", () => resolve(), { once: true }),
     );
     const registration = await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
-    if (navigator.serviceWorker.controller) void registration.update().catch(() => {}); // without a connection there is no update
+    // browsers look for an update by themselves only some time after a visit, and never after a reload that bypasses the worker
+    if (registration.active) void registration.update().catch(() => {}); // without a connection there is no update
     else {
       await Promise.race([controlled, failed(registration), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
     }
-    return { isComplete: () => isComplete(registration) };
+    return { isComplete: () => isComplete(registration), activateUpdate: () => activateUpdate(registration) };
   } catch {
-    return never; // private windows of some browsers refuse
+    return NEVER; // private windows of some browsers refuse
   }
 }
+
+const NEVER: Offline = { isComplete: () => Promise.resolve(false), activateUpdate: () => {} };
 
 function failed(registration: ServiceWorkerRegistration): Promise<void> {
   const worker = registration.installing;
@@ -33,16 +37,13 @@ function failed(registration: ServiceWorkerRegistration): Promise<void> {
   );
 }
 
-/** The update is activated after the answer: it removes what the old version would answer about. */
 async function isComplete(registration: ServiceWorkerRegistration): Promise<boolean> {
-  const worker = navigator.serviceWorker.controller;
+  const worker = navigator.serviceWorker.controller ?? registration.active; // no controller: the reload bypassed the worker
   if (!worker) return false;
   const replaced = new Promise<ServiceWorker>((resolve) =>
     navigator.serviceWorker.addEventListener("controllerchange", () => resolve(navigator.serviceWorker.controller ?? worker), { once: true }),
   );
-  const answer = await Promise.race([ask(worker), replaced.then(ask)]); // replaced: by another tab
-  activateUpdate(registration);
-  return answer;
+  return Promise.race([ask(worker), replaced.then(ask)]); // replaced: by another tab
 }
 
 function ask(worker: ServiceWorker): Promise<boolean> {
@@ -53,11 +54,12 @@ function ask(worker: ServiceWorker): Promise<boolean> {
   });
 }
 
-/** An update takes effect at the next visit. A page that has loaded everything needs the old version no more. */
 function activateUpdate(registration: ServiceWorkerRegistration): void {
-  const activate = () => registration.waiting?.postMessage("activate");
-  const watch = () => registration.installing?.addEventListener("statechange", activate);
-  activate();
-  watch();
-  registration.addEventListener("updatefound", watch);
+  const activate = (worker: ServiceWorker | null): void => {
+    if (worker?.state === "installed") worker.postMessage("activate");
+    else worker?.addEventListener("statechange", () => activate(worker), { once: true });
+  };
+  activate(registration.waiting);
+  activate(registration.installing);
+  registration.addEventListener("updatefound", () => activate(registration.installing));
 }

@@ -71,7 +71,8 @@ async function keep(path: string): Promise<void> {
     const same = await caches.match(key(path), { cacheName: name });
     if (same) return cache.put(key(path), same);
   }
-  await put(cache, path, await fetch(new URL(path, scope), { cache: "no-cache" }));
+  // not what the HTTP cache has: a server that goes by dates may call an old file unchanged
+  await put(cache, path, await fetch(new URL(path, scope), { cache: "reload" }));
 }
 
 /** Throws where the content is that of another version: the server's files are just being replaced. */

@@ -2,6 +2,7 @@
 
 import { openBundle, RUNTIME, type BundleFiles } from "./recognizer/bundle.ts";
 import { decode, type Source } from "./recognizer/decoding.ts";
+import type { Search } from "./recognizer/finding.ts";
 import { UserError, type Values, type WordKey } from "./recognizer/messages.ts";
 import type { OwnCharacter } from "./recognizer/naming.ts";
 import { measureHead, type MeasuredHead } from "./recognizer/ownHeads.ts";
@@ -12,7 +13,7 @@ import type { Answer } from "./recognizer/answers.ts";
 
 export type Request =
   | { id: number; kind: "open"; loaded: BundleFiles; glue: string; threads: number }
-  | { id: number; kind: "recognize"; picture: Source }
+  | { id: number; kind: "recognize"; picture: Source; search: Search }
   | { id: number; kind: "measure"; picture: Blob; isCrop: boolean }
   | { id: number; kind: "setOwn"; own: OwnCharacter[] };
 
@@ -41,7 +42,7 @@ async function answer(request: Request): Promise<Results[keyof Results]> {
     return null;
   }
   if (request.kind === "measure") return measureHead(recognizer!, request.picture, request.isCrop);
-  return recognizer!.recognize(await decode(request.picture));
+  return recognizer!.recognize(await decode(request.picture), request.search);
 }
 
 let last: Promise<void> = Promise.resolve(); // one at a time, in order

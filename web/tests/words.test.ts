@@ -19,7 +19,7 @@ test("the browser's languages choose the words", () => {
   expect(fitting(["fr-FR", "ja-JP", "en"])).toBe("ja");
   expect(fitting(["xx"])).toBe("en");
   setLanguage("ja");
-  expect(say("mine.heads", { count: 1 })).toBe("頭部 1 件");
+  expect(say("mine.heads", { count: 1 })).toBe("頭部 1\u00a0件");
   setLanguage("en");
   expect([1, 2, 3306].map((count) => say("mine.heads", { count }))).toEqual(["1 head", "2 heads", "3,306 heads"]);
   expect(say("left.duplicate", { name: "{name} $& b" })).toBe("duplicate of {name} $& b");

@@ -73,7 +73,7 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     figures = measure_known(reporting, unlikeness, calibrations, report)
     figures |= measure_strangers(fewer["report"], chosen, others["report"], strangers["report"])
     # the prefix is spelled as in existing stores
-    figures |= {f"enrol_{name}": value for name, value in enroll["report"](enrolled_logits).items()}
+    figures |= {f"enrol_{name}": value for name, value in enroll["report"](enrolled_logits.by_point).items()}
     verdicts = calibrate(fewer["choose"], chosen, others["choose"], strange)
     figures |= measure_verdicts(fewer["report"], chosen, verdicts, others["report"], strangers["report"])
     asked = held_out["report"].colored()

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from crystal_eyes.evaluation.open_set import open_set
+from crystal_eyes.recognizer.build.calibrate import MIN_RIGHT
 from crystal_eyes.recognizer.build.known import KnownCharacters
 from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
 from crystal_eyes.recognizer.unlikeness import BLENDS, Evidence, Unlikeness
@@ -13,11 +14,15 @@ from crystal_eyes.recognizer.unlikeness import BLENDS, Evidence, Unlikeness
 def choose_unlikeness(
     known: KnownCharacters, heads: LabeledHeads, strangers: LabeledHeads
 ) -> tuple[Unlikeness, dict[str, float]]:
-    """The blend that best separates colored strangers from colored heads, by AUROC; and the AUROC of every blend by name.
+    """The blend that best separates colored strangers from colored heads that are named right, by AUROC; and the AUROC of
+    every blend by name.
 
-    known: without the strangers; heads: of the known characters.
+    known: without the strangers; heads: of the known characters. A head that is named wrong is as well called unknown.
     """
-    familiar, strange = known.evidence(heads.colored().embeddings), known.evidence(strangers.colored().embeddings)
+    heads = heads.colored()
+    is_right = known.evidence(heads.embeddings).logits.argmax(axis=1) == known.labels(heads.characters)
+    heads = heads[is_right] if is_right.sum() >= MIN_RIGHT else heads
+    familiar, strange = known.evidence(heads.embeddings), known.evidence(strangers.colored().embeddings)
     right = np.ones(len(familiar.logits), bool)
     fitted = {"+".join(names): weighted(Unlikeness.fit(names, familiar), familiar, strange) for names in BLENDS}
     auroc = {name: open_set(score(familiar), right, score(strange))["auroc"] for name, score in fitted.items()}

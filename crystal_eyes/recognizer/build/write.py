@@ -17,8 +17,8 @@ from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.build.inputs import BundleData, BundleInputs
 from crystal_eyes.recognizer.build.known import KnownCharacters
 from crystal_eyes.recognizer.calibration import Calibration
+from crystal_eyes.recognizer.enrolled_logits import EnrolledLogits
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
-from crystal_eyes.recognizer.naming import EnrolledLogits
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
 TOLERANCE = 1e-3  # largest difference of one coordinate of an embedding, for 16-bit weights to be used
@@ -52,6 +52,7 @@ def write_bundle(
     rows = [[name, series[name], originals.get(name, ""), int(heads[name])] for name in known.names.tolist()]
     files.write_characters(folder, rows)
     np.save(folder / files.MEANS, known.means, allow_pickle=False)
+    np.save(folder / files.EXPECTED, known.expected.stored(), allow_pickle=False)
     shown = fitted[known.references]
     small = [gallery.thumbnail(one) for one in data.pictures(shown, "make thumbnails")] if thumbnails else [b""] * len(shown)
     gallery.write_thumbnails(folder, known.gallery, data.characters[shown].tolist(), small)
@@ -67,7 +68,11 @@ def calibration_values(
     enrolled: EnrolledUnlikeness | None = None,
 ) -> dict[str, Any]:
     """The contents of calibration.json."""
-    values = {"unlikeness": unlikeness.as_dict(), "enrolled_logits": vars(enrolled_logits)}
+    values = {
+        "unlikeness": unlikeness.as_dict(),
+        "enrolled_logits": enrolled_logits.by_cosine._asdict(),
+        "enrolled_points": enrolled_logits.by_point._asdict(),
+    }
     if enrolled:
         values["enrolled_unlikeness"] = enrolled.as_dict()
     return values | {kind: calibration.as_dict() for kind, calibration in calibrations.items()}

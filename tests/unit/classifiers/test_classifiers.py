@@ -279,13 +279,41 @@ def test_the_scores_of_a_linear_classifier_are_the_softmax_of_its_logits(name):
         np.testing.assert_allclose(given, [powers[c] / sum(powers) for c in order], atol=1e-5)
 
 
-def test_lda_is_the_nearest_mean_by_the_shared_covariance():
-    x, y = separable(classes=4, count=40, d=6)
+def test_lda_is_the_nearest_expected_point_by_the_shared_covariance():
+    x, y = separable(classes=30, count=40, d=6)
+    keep = np.concatenate([np.flatnonzero(y == label)[: 2 + label] for label in range(30)])  # 2 to 31 pictures
+    x, y = x[keep], y[keep]
     classifier = fitted("lda", x, y)
-    means = np.stack([x[y == label].mean(axis=0) for label in range(4)])
+    means = np.stack([x[y == label].mean(axis=0) for label in range(30)])
+    center = means.mean(axis=0)
     apart = x - means[y]
-    covariance = apart.T @ apart / (len(x) - 4)
+    covariance = apart.T @ apart / (len(x) - 30)
+    among = (means - center).T @ (means - center) / 30 - covariance * np.mean([1 / (2 + label) for label in range(30)])
+    assert np.linalg.eigvalsh(among).min() > 0.01
     shrunk = 0.2 * covariance + 0.8 * np.trace(covariance) / 6 * np.eye(6)
-    distance = np.array([[(q - m) @ np.linalg.solve(shrunk, q - m) for m in means] for q in x[:20]])
+    # the expected point of a character, by its mean of so many pictures (Gaussian conditioning)
+    points = [center + 0.4 * among @ np.linalg.solve(0.4 * among + shrunk / (2 + label), mean - center)
+              for label, mean in enumerate(means)]  # fmt: skip
+    distance = np.array([[(q - m) @ np.linalg.solve(shrunk, q - m) for m in points] for q in x[:20]])
     logits = classifier.logits(x[:20])
-    np.testing.assert_allclose(logits - logits[:, :1], -0.5 * (distance - distance[:, :1]), atol=1e-3)
+    np.testing.assert_allclose(logits - logits[:, :1], -0.5 / 25 * (distance - distance[:, :1]), atol=1e-3, rtol=1e-4)
+
+
+def test_lda_finds_characters_of_one_picture_among_others_of_many():
+    rng = np.random.default_rng(0)
+    points, labels = rng.normal(size=(40, 32)), np.arange(40)
+    y = np.repeat(labels, np.where(labels < 20, 1, 30))
+    x = points[y] + 2 * rng.normal(size=(len(y), 32))
+    truth = np.repeat(labels[:20], 100)
+    asked = points[truth] + 2 * rng.normal(size=(len(truth), 32))
+    found, _ = fitted("lda", x, y).top_k(asked, 1)
+    means = np.stack([x[y == label].mean(axis=0) for label in labels])
+    nearest = ((asked[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
+    assert (found[:, 0] == truth).mean() > 3 * (nearest == truth).mean()
+
+
+def test_lda_tells_characters_apart_that_differ_less_than_their_pictures():
+    x, y = separable(classes=3, count=2, d=6)
+    noise = np.random.default_rng(1).normal(size=x.shape) * 100
+    logits = fitted("lda", x * 1e-3 + noise, y).logits(x)
+    assert np.isfinite(logits).all() and np.ptp(logits, axis=1).min() > 0

@@ -13,7 +13,7 @@ from crystal_eyes.data.listing import listed
 from crystal_eyes.data.shards import CATALOGUE, HEADS, MANIFEST, SUFFIX, Shard, Shards, encode_pictures, write_manifest
 from crystal_eyes.data.storage import Place, StorageError, read_bytes
 from crystal_eyes.errors import UserError
-from tests.s3 import s3_server
+from tests.servers import s3
 
 # one inside another, empty, and a length that looks like the start of the next
 PICTURES = [b"abc", b"abcabc", b"", b"\x03\x00\x00\x00abc", b"x" * 100_000]
@@ -47,8 +47,8 @@ def folder(tmp_path):
 def server(tmp_path, monkeypatch):
     """The folder with the bucket `heads` of an S3 server, whose client this process is."""
     (tmp_path / "s3" / "heads").mkdir(parents=True)
-    with s3_server(tmp_path / "s3") as environment:
-        for name, value in environment.items():
+    with s3(tmp_path / "s3") as server:
+        for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         storage._s3.cache_clear()
         yield tmp_path / "s3" / "heads"

@@ -33,7 +33,7 @@ from steps.compute import crop as crop_here
 from steps.compute import embed as embed_here
 from steps.compute import prepare as prepare_here
 from tests.runs import HEAD_DETECTOR, ROOT, Project, artifacts
-from tests.s3 import s3_server
+from tests.servers import s3
 
 EXAMPLES = ROOT / "crystal_eyes/web/examples"
 ROWS = 10  # of a shard: several, and a last one that is not full
@@ -47,7 +47,7 @@ def bucket(tmp_path_factory):
     (folder / "heads").mkdir()
     with contextlib.ExitStack() as stack:
         try:
-            environment = stack.enter_context(s3_server(folder))
+            environment = stack.enter_context(s3(folder)).environment
         except pytest.skip.Exception:
             yield None
             return

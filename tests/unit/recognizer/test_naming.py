@@ -11,7 +11,7 @@ from PIL import Image
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.recognizer import bundle, gallery
 from crystal_eyes.recognizer.bundle import read_bundle
-from crystal_eyes.recognizer.naming import EnrolledLogits, Naming, mean_embedding
+from crystal_eyes.recognizer.naming import Naming, mean_embedding
 from tests.bundles import TEMPERATURES, add_character
 from tests.runs import draw_head
 
@@ -123,7 +123,12 @@ def test_enrolled_characters_come_after_the_learned_with_a_logit_of_their_mean(n
         mean = encode(character, 3).astype(float).mean(axis=0)
         cosine = x.astype(float) @ (mean / np.linalg.norm(mean))
         np.testing.assert_allclose(after.to_means[:, column], cosine, atol=2e-3)
-        np.testing.assert_allclose(after.logits[:, column], 20 * cosine - 12, atol=5e-2)
+        stored = np.load(with_two / bundle.EXPECTED).astype(float)
+        matrix, ratios, center = stored[:-2], stored[-2], stored[-1]
+        point = (mean - center) @ matrix * 3 * ratios / (3 * ratios + 1)
+        line = bundle.read_bundle(with_two).json(bundle.CALIBRATION)["enrolled_points"]
+        expected = line["slope"] / 25 * ((x - center) @ matrix @ point - point @ point / 2) + line["intercept"]
+        np.testing.assert_allclose(after.logits[:, column], expected, rtol=1e-2, atol=5e-2)
     assert after.to_gallery.shape[1] == before.to_gallery.shape[1] + 6
     assert more.gallery.characters[-6:] == ["Ami"] * 3 + ["Zoe"] * 3
 
@@ -144,10 +149,19 @@ def test_an_enrolled_character_makes_its_heads_less_unlike_and_leaves_the_files_
         assert (with_two / name).read_bytes() == (bundle_folder / name).read_bytes()
 
 
-def test_enrolled_logits_are_a_line():
-    found = EnrolledLogits(4.0, -1.0)(np.array([[0.0, 1.0], [0.5, -1.0]], np.float32))
-    assert found.tolist() == [[-1, 3], [1, -5]] and found.dtype == np.float32
-    assert EnrolledLogits(4.0, -1.0)(np.zeros((3, 0), np.float32)).shape == (3, 0)
+def test_enrolled_logits_of_a_bundle_of_before_are_a_line_of_the_cosine(with_two, encode, tmp_path):
+    old = Path(shutil.copytree(with_two, tmp_path / "old"))
+    values = bundle.read_bundle(old).json(bundle.CALIBRATION)
+    del values["enrolled_points"]
+    (old / bundle.CALIBRATION).write_text(json.dumps(values))
+    listing = json.loads((old / bundle.LISTING).read_text())
+    bundle.write_listing(old, listing["source"], [name for name in listing["files"] if name != bundle.EXPECTED])
+    x = unit(5)
+    found = Naming(read_bundle(old), 1).evidence(x)
+    for column, character in ((8, 20), (9, 21)):
+        mean = encode(character, 3).astype(float).mean(axis=0)
+        cosine = x.astype(float) @ (mean / np.linalg.norm(mean))
+        np.testing.assert_allclose(found.logits[:, column], 20 * cosine - 12, atol=5e-2)
 
 
 def test_a_mean_embedding_has_unit_length_and_the_means_direction():

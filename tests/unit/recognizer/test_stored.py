@@ -106,7 +106,8 @@ def test_many_characters_are_searched_as_if_each_were_compared(folder, monkeypat
         for one in characters:
             heads = one.embeddings.astype(np.float16).astype(np.float32)
             mean = heads.mean(axis=0) / np.linalg.norm(heads.mean(axis=0))
-            logits.append(naming.enrolled_logits.slope * (mean @ query) + naming.enrolled_logits.intercept)
+            layer = naming.enrolled_logits.layer(heads.mean(axis=0)[None], np.array([len(heads)]))
+            logits.append(float(layer.weight[0] @ query + layer.bias[0]))
             p, share = naming.enrolled_unlikeness(
                 (mean @ query)[None], (heads @ query)[None], cohort[None], line[row : row + 1]
             )

@@ -5,9 +5,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.onnx_session import open_session
 from crystal_eyes.onnx_storage import store_half
-from crystal_eyes.web.packing import COPY, MIN_PACKED, expand, pack, quantize
+from crystal_eyes.recognizer.pictures import pixels
+from crystal_eyes.web.packing import COPY, MIN_PACKED, expand, pack, pack_detector, quantize
+from crystal_eyes.web.rendering import EXAMPLES
+from tests.runs import HEAD_DETECTOR
 
 SHAPE = (40, 30)
 
@@ -53,6 +57,22 @@ def test_a_model_runs_after_packing_with_its_weights_rounded(halved):
 @pytest.mark.parametrize("data", [model(False, shape=(4, 4)), model(False, raw=False)], ids=["small", "not raw"])
 def test_a_model_without_weights_that_can_be_packed_stays_as_it_is(data):
     assert expand(pack(data)) == data
+
+
+def test_a_packed_detector_is_smaller_and_finds_the_same_boxes(tmp_path):
+    data = (HEAD_DETECTOR / "detector.onnx").read_bytes()
+    packed = pack_detector(data)
+    assert len(packed) < 0.75 * len(data)
+    (tmp_path / "detector.onnx").write_bytes(expand(packed))
+    old, new = HeadDetector(HEAD_DETECTOR, threads=1), HeadDetector(tmp_path, threads=1)
+    for path in EXAMPLES:
+        (boxes, scores), (same, same_scores) = old.detect(pixels(path)), new.detect(pixels(path))
+        assert len(boxes) and np.abs(boxes - same).max() < 0.5 and np.abs(scores - same_scores).max() < 0.01
+
+
+def test_a_detector_whose_last_layers_have_other_names_stays_as_it_is():
+    data = model(True, shape=(200, 200))
+    assert expand(pack_detector(data)) == data and len(pack(data)) < 0.75 * len(data) < len(pack_detector(data))
 
 
 def test_equal_models_give_equal_bytes():

@@ -56,8 +56,7 @@ def test_a_site_holds_the_page_and_the_bundle(built, bundle_folder, tmp_path, ca
     assert known["thumbnails"] == [len(one) for one in thumbnails]
     (out / "means.npy").write_bytes(read(out, "means"))
     assert np.allclose(from_stored(np.load(out / "means.npy")), np.load(bundle_folder / MEANS), atol=0.01)
-    assert read(out, "detector") == (bundle_folder / "detector.onnx").read_bytes()
-    for name in ("encoder", "classifier"):
+    for name in ("detector", "encoder", "classifier"):
         assert len(expand(read(out, name))) == (bundle_folder / f"{name}.onnx").stat().st_size
 
 

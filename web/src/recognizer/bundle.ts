@@ -2,17 +2,18 @@
 
 import type { StoredCalibration } from "./calibration.ts";
 import type { StoredEnrolledUnlikeness } from "./enrolled.ts";
+import type { Line } from "./enrolledLogits.ts";
 import { Matrix } from "./matrix.ts";
 import { UserError } from "./messages.ts";
 import { expand, unzip } from "./packing.ts";
 import type { Platt } from "./platt.ts";
 import type { StoredUnlikeness } from "./unlikeness.ts";
 
-export const FORMAT = 1;
+export const FORMAT = 2;
 export const GLUE = "runtime/ort.js";
 export const RUNTIME = "runtime/ort.wasm.bin";
 const MANIFEST = "bundle/manifest.json";
-const PARTS = ["detector", "encoder", "classifier", "means", "gallery", "known"] as const;
+const PARTS = ["detector", "encoder", "classifier", "means", "gallery", "expected", "enrolled", "known"] as const;
 type PartName = (typeof PARTS)[number];
 
 export interface Manifest {
@@ -35,7 +36,8 @@ export interface Known {
     colour: StoredCalibration;
     line: StoredCalibration;
     unlikeness: StoredUnlikeness;
-    enrolled_logits: { slope: number; intercept: number };
+    enrolled_logits: Line; // by cosine
+    enrolled_points?: Line; // by where the character's point is expected
     enrolled_unlikeness?: StoredEnrolledUnlikeness;
   };
 }
@@ -51,6 +53,8 @@ export interface Bundle {
   models: Record<"detector" | "encoder" | "classifier", Uint8Array>;
   means: Matrix;
   gallery: Matrix;
+  expected: Matrix; // see EnrolledLogits
+  enrolled: Matrix; // by enrolled character: its weights, then its bias
   known: Known;
 }
 
@@ -98,9 +102,11 @@ export async function openBundle({ manifest, files }: BundleFiles): Promise<Bund
   const model = async (part: PartName) => expand(await unpacked(part));
   return {
     manifest,
-    models: { detector: await unpacked("detector"), encoder: await model("encoder"), classifier: await model("classifier") },
+    models: { detector: await model("detector"), encoder: await model("encoder"), classifier: await model("classifier") },
     means: Matrix.readNpy(await unpacked("means"), "means"),
     gallery: Matrix.readNpy(await unpacked("gallery"), "gallery"),
+    expected: Matrix.readNpy(await unpacked("expected"), "expected"),
+    enrolled: Matrix.readNpy(await unpacked("enrolled"), "enrolled"),
     known: JSON.parse(new TextDecoder().decode(await unpacked("known"))) as Known,
   };
 }

@@ -37,6 +37,11 @@ export class Matrix {
     return new Matrix(rows, columns, Float32Array.from(new Uint16Array(body.buffer), fromHalfBits));
   }
 
+  /** A view of a row; not of an int8 matrix, whose rows stand for their directions. */
+  row(number: number): Float32Array {
+    return (this.data as Float32Array).subarray(number * this.columns, (number + 1) * this.columns);
+  }
+
   /** The dot product with each row: the cosine, where both have unit length. */
   cosines(embedding: Float32Array): Float32Array {
     const { rows, columns, data, lengths } = this;

@@ -5,6 +5,7 @@ import { fullName } from "./answers.ts";
 import type { Bundle, Known } from "./bundle.ts";
 import { Calibration, knownProbability } from "./calibration.ts";
 import { cohortOf, EnrolledUnlikeness } from "./enrolled.ts";
+import { EnrolledLogits, lengthOf, meanOf, type Layer } from "./enrolledLogits.ts";
 import { Matrix } from "./matrix.ts";
 import type { Session } from "./session.ts";
 import { unlikeness, type Evidence } from "./unlikeness.ts";
@@ -33,6 +34,9 @@ export class Naming {
   private readonly gallery: Matrix;
   private readonly color: Calibration;
   private readonly line: Calibration;
+  private readonly enrolledLogits: EnrolledLogits;
+  private readonly layers: Layer[]; // of the enrolled characters of the bundle
+  private ownLayers: Layer[] = [];
   private readonly enrolledUnlikeness: EnrolledUnlikeness | null;
   private readonly trainedReferences: number;
 
@@ -47,6 +51,12 @@ export class Naming {
     const { calibration } = bundle.known;
     this.color = new Calibration(calibration.colour);
     this.line = new Calibration(calibration.line);
+    const { enrolled_logits: line, enrolled_points: points } = calibration;
+    this.enrolledLogits = new EnrolledLogits(bundle.expected, line, points ?? line);
+    this.layers = Array.from({ length: bundle.enrolled.rows }, (_, row) => {
+      const values = bundle.enrolled.row(row);
+      return { weight: values.subarray(0, -1), bias: values.at(-1)! };
+    });
     const enrolled = calibration.enrolled_unlikeness;
     this.enrolledUnlikeness = enrolled ? new EnrolledUnlikeness(enrolled) : null;
     this.trainedReferences = this.known.labels.filter((label) => label < this.known.trained).length;
@@ -58,8 +68,10 @@ export class Naming {
     const known = new Set(characters.slice(0, trained).map(([character, series]) => fullName(character, series)));
     const added = own.filter((one) => one.heads.length && !known.has(fullName(one.character, one.series)));
     const columns = this.means.columns;
-    this.ownMeans = Matrix.ofRows(added.map(({ heads }) => meanEmbedding(heads.map((head) => head.embedding))), columns);
-    this.ownGallery = Matrix.ofRows(added.flatMap(({ heads }) => heads.map((head) => head.embedding)), columns);
+    const embeddings = added.map(({ heads }) => heads.map((head) => head.embedding));
+    this.ownMeans = Matrix.ofRows(embeddings.map(meanEmbedding), columns);
+    this.ownGallery = Matrix.ofRows(embeddings.flat(), columns);
+    this.ownLayers = embeddings.map((one) => this.enrolledLogits.layer(one));
     this.known = {
       ...this.catalogue,
       characters: [...characters, ...added.map((one): [string, string, string] => [one.character, one.series, ""])],
@@ -119,19 +131,21 @@ export class Naming {
   private async evidence(embedding: Float32Array): Promise<Evidence> {
     const { data } = await this.classifier.run("embeddings", "float32", embedding, [1, embedding.length]);
     const toMeans = joined(this.means.cosines(embedding), this.ownMeans.cosines(embedding));
-    const { slope, intercept } = this.known.calibration.enrolled_logits;
     const logits = new Float32Array(toMeans.length);
     logits.set(data);
-    for (let label = data.length; label < logits.length; label++) logits[label] = slope * toMeans[label]! + intercept;
+    [...this.layers, ...this.ownLayers].forEach(({ weight, bias }, number) => {
+      let sum = bias;
+      for (let column = 0; column < weight.length; column++) sum += weight[column]! * embedding[column]!;
+      logits[data.length + number] = sum;
+    });
     return { logits, toMeans, toGallery: joined(this.gallery.cosines(embedding), this.ownGallery.cosines(embedding)) };
   }
 }
 
 /** Unit length: the mean of embeddings. */
 function meanEmbedding(embeddings: Float32Array[]): Float32Array {
-  const mean = new Float32Array(embeddings[0]!.length);
-  for (const one of embeddings) one.forEach((value, place) => (mean[place]! += value / embeddings.length));
-  const length = Math.max(1e-12, Math.hypot(...mean));
+  const mean = meanOf(embeddings);
+  const length = lengthOf(mean);
   return mean.map((value) => value / length);
 }
 

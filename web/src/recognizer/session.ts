@@ -25,6 +25,7 @@ export function prepareRuntime(glue: string, binary: Uint8Array, threads: number
 
 export async function openSession(model: Uint8Array): Promise<Session> {
   const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"], logSeverityLevel: 3 });
+  delete ort.env.wasm.wasmBinary; // the runtime has it now; 14 MB
   const output = session.outputNames[0]!;
   return {
     async run(input, type, data, dims) {

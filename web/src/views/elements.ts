@@ -4,6 +4,8 @@ import type { Answer } from "../recognizer/answers.ts";
 import { say } from "../words.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
+const PREVIEW = 720; // px: longer side of a picture that is shown. Browsers keep all the pixels of what they have shown
+const previews = new WeakMap<File, Promise<Blob>>();
 
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
@@ -21,11 +23,29 @@ export function pictureArticle(file: File, answer: Answer, heads: HTMLElement[])
   const count = answer.heads.length;
   const title = count ? say("picture.answer", { name: file.name, count }) : say("picture.none", { name: file.name });
   const image = document.createElement("img");
-  image.src = URL.createObjectURL(file);
+  void preview(file, answer).then((shown) => (image.src = URL.createObjectURL(shown)));
   image.onload = () => URL.revokeObjectURL(image.src);
   image.alt = say("picture.alt", { name: file.name });
   const figure = element("figure", "picture", image, frames(answer));
-  return element("article", "answer", element("h2", "", title), figure, element("div", "heads", ...heads));
+  const below = count ? element("div", "heads", ...heads) : element("p", "hint", say("picture.none.hint"));
+  return element("article", "answer", element("h2", "", title), figure, below);
+}
+
+function preview(file: File, { width, height }: Answer): Promise<Blob> {
+  const scale = PREVIEW / Math.max(width, height);
+  if (scale >= 1) return Promise.resolve(file);
+  if (!previews.has(file)) previews.set(file, reduced(file, Math.ceil(width * scale), Math.ceil(height * scale)).catch(() => file));
+  return previews.get(file)!;
+}
+
+async function reduced(file: File, width: number, height: number): Promise<Blob> {
+  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d")!;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, width, height);
+  bitmap.close();
+  return canvas.convertToBlob({ type: "image/webp", quality: 0.9 });
 }
 
 export function headSection(place: number, ...content: HTMLElement[]): HTMLElement {

@@ -6,12 +6,14 @@ from crystal_eyes.recognizer.unlikeness import BLENDS, SCORES, Unlikeness
 from tests.unit.recognizer.build.made_up import heads
 
 
-def test_the_blend_that_is_chosen_has_the_best_auroc_on_colored_heads(known):
+def test_the_blend_that_is_chosen_has_the_best_auroc_on_colored_heads_that_are_named_right(known):
     familiar, strange = heads(0, 10, 6, seed=2), heads(20, 26, 6, seed=3)
     chosen, tried = choose_unlikeness(known, familiar, strange)
     assert set(tried) == {"+".join(names) for names in BLENDS}
     assert tried["+".join(chosen.names)] == max(tried.values()) > 0.8
-    a, b = (known.evidence(one.embeddings[~one.line]) for one in (familiar, strange))
+    right = known.names[known.classifier.logits(familiar.embeddings).argmax(axis=1)] == familiar.characters
+    assert not right.all()
+    a, b = known.evidence(familiar.embeddings[~familiar.line & right]), known.evidence(strange.embeddings[~strange.line])
     for name in SCORES:
         wins = [(x < y) + 0.5 * (x == y) for x in SCORES[name](a) for y in SCORES[name](b)]
         assert tried[name] == pytest.approx(sum(wins) / len(wins), abs=2e-3)
