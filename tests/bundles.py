@@ -64,7 +64,7 @@ def make_bundle(folder: Path, catalogue: Catalogue, encoder: Path) -> Path:
     calibrations = calibrate(known, unlikeness, heads, {"colour": scores, "line": scores[:4]})
     # so few heads calibrate to next to no certainty, with which candidates would hardly differ
     calibrations = {kind: replace(one, temperature=TEMPERATURES[kind]) for kind, one in calibrations.items()}
-    values = calibration_values(unlikeness, EnrolledLogits(Line(20.0, -12.0)), calibrations)
+    values = calibration_values(unlikeness, EnrolledLogits(Line(20.0, -18.0), known.expected, Line(25.0, 2.0)), calibrations)
     write_bundle(folder, inputs, data, known, train, values, "# A small bundle\n", inputs.digests())
 
     rows = json.loads((folder / bundle.CHARACTERS).read_text("utf-8"))

@@ -143,7 +143,8 @@ def test_an_upgrade_keeps_the_enrolled_characters_and_embeds_them_again(run, rel
     old = Recognizer.load("released").naming.gallery.embeddings[-2:]
     upgrade(released, make_encoder)
     code, out, err = run("recognize", "0.png")
-    assert code == 0 and "embedded 1 enrolled character again" in err and "Nova (S)" in out
+    assert code == 0 and "embedded 1 enrolled character again" in err and "1 head" in out
+    assert Recognizer.load("released").recognize("0.png")[0].nearest[0].character == "Nova"
     assert "again" not in run("recognize", "0.png")[2]
     # as if they had been enrolled into the new release
     kept = Recognizer.load("released").naming.gallery.embeddings[-2:]
@@ -161,7 +162,7 @@ def test_an_upgrade_embeds_the_characters_of_a_gallery_again_too(run, released, 
     assert "and 3 enrolled characters" in run("characters")[2]
     upgrade(released, make_encoder)
     code, out, err = run("recognize", "--head", "2.png")
-    assert code == 0 and "embedded 3 enrolled characters again" in err and "Luna" in out
+    assert code == 0 and "embedded 3 enrolled characters again" in err and "1 head" in out
     assert "again" not in run("recognize", "--head", "2.png")[2]
     stored = open_stored(read_bundle(own))
     assert stored and [(one.character, one.heads) for one in stored.known()] == [("Stella", 1), ("Luna", 1)]

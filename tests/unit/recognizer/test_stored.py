@@ -101,13 +101,17 @@ def test_many_characters_are_searched_as_if_each_were_compared(folder, monkeypat
     answers = naming(queries, line)
     for row, query in enumerate(queries):
         logits = list(naming.evidence(query[None]).logits[0])
+        means = np.stack([one.embeddings.astype(np.float16).astype(np.float32).mean(axis=0) for one in characters])
+        order = np.argsort(-(means / np.linalg.norm(means, axis=1, keepdims=True)) @ query)
+        compared = set(order[: stored.COMPARED].tolist())  # the others have a logit by their cosine alone
         p_values, shares = [], []
         cohort = np.sort(naming.means[: naming.trained] @ query)[::-1][:10].mean()
-        for one in characters:
+        for number, one in enumerate(characters):
             heads = one.embeddings.astype(np.float16).astype(np.float32)
             mean = heads.mean(axis=0) / np.linalg.norm(heads.mean(axis=0))
             layer = naming.enrolled_logits.layer(heads.mean(axis=0)[None], np.array([len(heads)]))
-            logits.append(float(layer.weight[0] @ query + layer.bias[0]))
+            by_point = float(layer.weight[0] @ query + layer.bias[0])
+            logits.append(by_point if number in compared else float(naming.enrolled_logits.by_cosine(mean @ query)))
             p, share = naming.enrolled_unlikeness(
                 (mean @ query)[None], (heads @ query)[None], cohort[None], line[row : row + 1]
             )
