@@ -7,7 +7,17 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.data.cropping import LabeledBox
-from crystal_eyes.data.layouts import COLUMNS, LAYOUTS, danbooru, dataset_files, folders, load_dataset, read_dataset, table
+from crystal_eyes.data.layouts import (
+    COLUMNS,
+    LAYOUTS,
+    danbooru,
+    dataset_files,
+    folders,
+    load_dataset,
+    read_dataset,
+    shards,
+    table,
+)
 from crystal_eyes.data.left_out import summary_lines
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import open_picture
@@ -609,7 +619,9 @@ EXAMPLES = {
     table: lambda root: put_csv(root, "file,character\nRei/1.png,Rei\n1.png,Asuka\nlost.png,Asuka\n", "Rei/1.png", "1.png"),
     danbooru: lambda root: put_danbooru(root, FACES),
 }
-each_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__.split(".")[-1])
+# in shards (test_shards.py), a picture is a part of a file
+OF_FILES = [layout for layout in LAYOUTS if layout is not shards]
+each_layout = pytest.mark.parametrize("layout", OF_FILES, ids=lambda layout: layout.__name__.split(".")[-1])
 
 
 @each_layout
