@@ -1,5 +1,6 @@
 """The search in a collection: one picture to one answer, and the pictures that it shows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from PIL import Image
 
 from crystal_eyes.collection import Collection, SearchedHead
 from crystal_eyes.collection.opening import read_head, thumbnail
+from crystal_eyes.collection.storage import StoredHead
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer import Recognizer
@@ -56,27 +58,27 @@ def search(recognizer: Recognizer, folder: Path, name: str, data: bytes, setting
 
 def thumbnail_of(folder: Path, head: int) -> bytes | None:
     """JPEG of the picture with a head of the collection, given by its id. None: no such head, or no such picture any more."""
-    try:
-        with Collection.open(folder) as collection:
-            found = collection.head(head)
-        if found is None:
-            return None
-        with DECODING:
-            return jpeg(thumbnail(found.place, found.box, THUMBNAIL_SIDE))
-    except (UserError, PictureError, OSError, MemoryError):
-        return None
+    return _shown(folder, head, lambda found: thumbnail(found.place, found.box, THUMBNAIL_SIDE))
 
 
 def head_of(folder: Path, head: int) -> bytes | None:
     """JPEG of a head of the collection, cut out of its picture, given by its id. None: as thumbnail_of."""
+
+    def cut(found: StoredHead) -> Image.Image:
+        picture = Image.fromarray(read_head(found.place, np.array(found.box), found.whole_picture))
+        picture.thumbnail((CROP_SIDE, CROP_SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        return picture
+
+    return _shown(folder, head, cut)
+
+
+def _shown(folder: Path, head: int, show: Callable[[StoredHead], Image.Image]) -> bytes | None:
     try:
         with Collection.open(folder) as collection:
             found = collection.head(head)
         if found is None:
             return None
         with DECODING:
-            picture = Image.fromarray(read_head(found.place, np.array(found.box), found.whole_picture))
-        picture.thumbnail((CROP_SIDE, CROP_SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-        return jpeg(picture)
+            return jpeg(show(found))
     except (UserError, PictureError, OSError, MemoryError):
         return None
