@@ -170,9 +170,9 @@ def more_to_search() -> dict[str, np.ndarray]:
     """uint8 RGB by name: faces whose borders are cut off, of which the detector is not sure, and a crowd of small heads."""
     three, two, *_ = found = [pixels(path) for path in EXAMPLES]
     parts = {
-        "faint": (three, (337, 160, 401, 224)),
-        "too_faint": (three, (581, 191, 644, 253)),
-        "fainter": (two, (105, 164, 316, 375)),
+        "faint": (two, (123, 188, 240, 304)),
+        "too_faint": (two, (452, 182, 548, 278)),
+        "fainter": (three, (309, 201, 362, 254)),
     }
     cut = {
         name: Image.fromarray(one).crop(box).resize((100, 100), Image.Resampling.BICUBIC) for name, (one, box) in parts.items()
