@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.detector.score import Pictures, head_crops
+from benchmarks.detector.score import head_crops
 from benchmarks.robustness.shapes import score
 from crystal_eyes.boxes import area, as_boxes, intersection
 from crystal_eyes.data.cropping import MARGIN
@@ -36,6 +36,7 @@ CAST_CROWDS = ((2000, 1400, 20, 90, 40, 6), (4000, 3000, 32, 200, 60, 4))  # wid
 SHEETS = ((4, 12, 400), (5, 20, 250))  # labeled pictures in a row and on a sheet, pixels of each
 CROP = 48  # pixels of the longer side
 OTHERS = 240  # pictures of patterns, windows and backgrounds
+Pictures = list[tuple[np.ndarray, np.ndarray]]  # uint8 RGB [h, w, 3] and boxes float32 [n, 4]
 
 
 def cast_crowd(

@@ -109,7 +109,7 @@ def test_each_head_of_a_strip_is_found_once(detector, size):
     boxes, scores = detector.detect(picture)
     shared = intersection(boxes, heads) > 0.3 * np.minimum(area(boxes)[:, None], area(heads)[None, :])
     assert shared.sum(axis=0).tolist() == shared.sum(axis=1).tolist() == [1] * len(places)
-    assert (iou(boxes, heads).max(axis=0) > 0.5).all() and (np.diff(scores) <= 0).all()
+    assert (iou(boxes, heads).max(axis=0) > (0.5 if min(size) > 100 else 0.4)).all() and (np.diff(scores) <= 0).all()
 
 
 def test_a_head_is_found_once_wherever_it_is_on_the_strip(detector):

@@ -263,7 +263,7 @@ def test_patterns_and_windows_of_programs_are_not_taken_for_faint_heads(detector
 
 
 def test_high_detail_adds_small_heads_and_takes_a_head_crop_whole(detector):
-    crowd = page(6, 30)
+    crowd = page(6, 40)
     crowd = np.pad(crowd, ((0, 600), (0, 1000), (0, 0)), mode="edge")
     coarse, fine = find_heads(detector, crowd), find_heads(detector, crowd, Search("high"))
     assert len(coarse) < len(fine) >= 5 and not any(head.whole_picture for head in fine)
