@@ -48,11 +48,12 @@ def open_site(browser: Any, url: str) -> Page:
 
 
 def renderers() -> list[psutil.Process]:
-    """The processes that render pages."""
+    """The processes that render pages; not the one that renders Chromium's own window."""
     found = []
     for one in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):  # one that ends, as when a tab is closed
-            if "--type=renderer" in one.cmdline():
+            command = one.cmdline()
+            if "--type=renderer" in command and "--top-chrome-webui" not in command:
                 found.append(one)
     return found
 
