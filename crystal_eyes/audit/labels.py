@@ -16,9 +16,7 @@ CHUNK = 2048  # heads at a time: likenesses are [CHUNK, characters]
 MARGIN = 0.2  # cosine: how much more a head resembles another character than its own from which its label is probably wrong
 DOUBT, STEEPNESS = 0.1, 20.0  # in the second round, a head counts half where the other character is ahead by DOUBT
 TYPICAL = 0.8  # of the mean likeness of a character's heads: from here on a character is suggested
-ONE = 1.12  # of the sum of both likenesses of two characters from which they should be one
-# of the mean cosine of two heads of the same character: characters of one style are alike, but less so than themselves
-AS_ALIKE = 0.9
+ONE = 1.55  # of the sum of both likenesses of two characters from which they should be one; chosen on the same characters
 
 
 class LabelCheck(NamedTuple):
@@ -74,23 +72,18 @@ def _compare(embeddings: np.ndarray, labels: np.ndarray, weights: np.ndarray) ->
 def should_be_one(embeddings: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> list[tuple[int, int, float]]:
     """(label, label, score) of characters whose heads are as alike as those of one character, most certain first.
 
-    The score adds the cosine between the characters' means and the mean cosine between a head of one and a head of the other,
-    which has to be about that between two heads of each of the two.
+    The score adds the cosine between the characters' means and the mean cosine between a head of one and a head of the other.
     embeddings: float32 [n, d], unit length; labels: int [n]; weights: float32 [n], as check_labels returns them. Characters
     with a single head are not compared.
     """
     count = int(labels.max()) + 1 if len(labels) else 0
     sums = _sums(embeddings * weights[:, None], labels, count)
-    totals, squares = (np.bincount(labels, one, minlength=count) for one in (weights, weights**2))
-    means = sums / np.maximum(totals, 1e-6)[:, None].astype(np.float32)
-    within = (np.einsum("nd,nd->n", sums, sums) - squares) / np.maximum(totals**2 - squares, 1e-6)  # cosine, without itself
+    means = sums / np.maximum(np.bincount(labels, weights, minlength=count), 1e-6)[:, None].astype(np.float32)
     directions, several = _unit(sums), np.bincount(labels, minlength=count) > 1
     found = []
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
-        between = means[part] @ means.T
-        scores = directions[part] @ directions.T + between
-        scores[between < AS_ALIKE * np.minimum(within[part, None], within)] = 0
+        scores = directions[part] @ directions.T + means[part] @ means.T
         scores[~several[part]] = scores[:, ~several] = 0
         for one, two in zip(*np.nonzero(scores >= ONE)):
             if start + one < two:
