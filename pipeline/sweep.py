@@ -22,6 +22,7 @@ from mlflow.entities import Run
 from optuna.exceptions import ExperimentalWarning
 
 from crystal_eyes.errors import UserError
+from pipeline.cache.locks import only_one_of_store
 from pipeline.cache.workspace import cache_home
 from pipeline.chain import Runner, StepResult
 from pipeline.driver import driver_run
@@ -68,7 +69,9 @@ def run_sweep(sweep: Sweep, parent: Run) -> None:
     study.requeue_interrupted_trials(found)
     defaults = {name: getattr(train, name) for name in file.space}
     if file.method != "grid" and study.holds(file.space, defaults):
-        found.enqueue_trial(defaults, skip_if_exists=True)
+        # two machines that begin at once would both find that there is none yet
+        with only_one_of_store(f"study {_digest(file, shared)}", "", storage.url):
+            found.enqueue_trial(defaults, skip_if_exists=True)
     try:
         _search(found, file, shared, wanted, options.jobs, use_cache, parent)
     finally:

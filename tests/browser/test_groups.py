@@ -1,6 +1,7 @@
 """The page on which the groups of a collection are named, in Chromium and from programs."""
 
 import shutil
+import threading
 from dataclasses import replace
 
 import httpx
@@ -124,11 +125,14 @@ def test_all_heads_of_a_group_are_on_a_page_of_its_own(visit, served, monkeypatc
 
 
 def test_a_page_waits_while_groups_are_found_and_shows_them_then(visit, served, monkeypatch):  # noqa: F811
+    go_on, groups = threading.Event(), Collection.groups
     monkeypatch.setattr(live_groups, "PATIENCE", 0.0)
+    monkeypatch.setattr(Collection, "groups", lambda *given, **more: go_on.wait(60) and groups(*given, **more))
     answer = httpx.get(f"{served.url}groups", timeout=60)
     assert "are being found" in answer.text and answer.headers["retry-after"] == "3"
     tab = visit(WIDE, served)
-    tab.goto(f"{served.url}groups")  # which asks again by itself, unless they are there already
+    tab.goto(f"{served.url}groups")  # which asks again by itself
+    go_on.set()
     tab.wait_for_selector(".group", timeout=60_000)
 
 
