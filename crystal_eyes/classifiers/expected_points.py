@@ -55,6 +55,11 @@ class ExpectedPoints:
         weight = points @ self.matrix.T
         return SCALE * weight, SCALE * (-0.5 * (points**2).sum(axis=1) - weight @ self.center)
 
+    def logits(self, embeddings: np.ndarray, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """float32 [n, characters]: what the layer of these characters says of embeddings float [n, d]. Otherwise like layer."""
+        weight, bias = self.layer(means, counts)
+        return (embeddings @ weight.T + bias).astype(np.float32)
+
     def stored(self) -> np.ndarray:
         """float16 [d + 2, d]: all three."""
         return np.concatenate([self.matrix, self.ratios[None], self.center[None]]).astype(np.float16)

@@ -20,6 +20,10 @@ class Evidence:
     to_means: np.ndarray  # float32 [n, classes]: cosine to each character's mean embedding
     to_gallery: np.ndarray  # float32 [n, references]: cosine to each reference head
 
+    def __getitem__(self, rows: np.ndarray) -> "Evidence":
+        """On some of the heads."""
+        return Evidence(self.logits[rows], self.to_means[rows], self.to_gallery[rows])
+
 
 def probability(evidence: Evidence) -> np.ndarray:
     """Hendrycks and Gimpel, A Baseline for Detecting Misclassified and Out-of-Distribution Examples, 2017; its logarithm."""

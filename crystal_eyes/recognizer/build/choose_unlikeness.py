@@ -20,9 +20,9 @@ def choose_unlikeness(
     known: without the strangers; heads: of the known characters. A head that is named wrong is as well called unknown.
     """
     heads = heads.colored()
-    is_right = known.evidence(heads.embeddings).logits.argmax(axis=1) == known.labels(heads.characters)
-    heads = heads[is_right] if is_right.sum() >= MIN_RIGHT else heads
     familiar, strange = known.evidence(heads.embeddings), known.evidence(strangers.colored().embeddings)
+    is_right = familiar.logits.argmax(axis=1) == known.labels(heads.characters)
+    familiar = familiar[is_right] if is_right.sum() >= MIN_RIGHT else familiar
     right = np.ones(len(familiar.logits), bool)
     fitted = {"+".join(names): weighted(Unlikeness.fit(names, familiar), familiar, strange) for names in BLENDS}
     auroc = {name: open_set(score(familiar), right, score(strange))["auroc"] for name, score in fitted.items()}

@@ -31,9 +31,10 @@ def enroll_again(known: KnownCharacters, heads: LabeledHeads, strangers: Labeled
     old_right = old_logits[np.arange(len(old_truth)), old_truth]
     old_rank = (np.argsort(-old_logits, axis=1, kind="stable") == old_truth[:, None]).argmax(axis=1)
     best = -np.sort(-known.evidence(new.embeddings).logits, axis=1)[:, :5]
-    found = {count: [_logits(known, new, *some) for some in _draws(shown, names, count)] for count in COUNTS}
+    say = known.expected.logits
+    said = {count: [say(new.embeddings, *some) for some in _draws(shown, names, count)] for count in COUNTS}
     first = next(_draws(shown, names, MAX_HEADS))
-    old_found, new_found = _logits(known, heads, *first), _logits(known, new, *first)
+    old_said, new_said = say(heads.embeddings, *first), say(new.embeddings, *first)
 
     def ranks(line: Line, expected: np.ndarray) -> np.ndarray:
         """int [n]: how many characters are before the right one for each head of the strangers, at most 5 known ones."""
@@ -43,13 +44,13 @@ def enroll_again(known: KnownCharacters, heads: LabeledHeads, strangers: Labeled
         return (best >= right).sum(axis=1) + ((added > right) | (earlier & (added == right))).sum(axis=1)
 
     def measure(line: Line) -> dict[str, float]:
-        after = old_rank + (line(old_found) > old_right[:, None]).sum(axis=1)
-        figures = {"characters": float(len(names)), "enrolled_top_5": share(ranks(line, new_found) < 5)}
+        after = old_rank + (line(old_said) > old_right[:, None]).sum(axis=1)
+        figures = {"characters": float(len(names)), "enrolled_top_5": share(ranks(line, new_said) < 5)}
         for k in (1, 5):
             figures |= {f"known_top_{k}_before": share(old_rank < k), f"known_top_{k}_after": share(after < k)}
-        for count, drawn in found.items():
-            before = np.concatenate([ranks(line, expected) for expected in drawn])
-            figures |= {f"{count}_top_{k}": share(before < k) for k in (1, 5)}
+        for count, drawn in said.items():
+            ranked = np.concatenate([ranks(line, expected) for expected in drawn])
+            figures |= {f"{count}_top_{k}": share(ranked < k) for k in (1, 5)}
         return figures
 
     return measure
@@ -76,12 +77,6 @@ def _draws(shown: LabeledHeads, names: np.ndarray, count: int) -> Iterator[tuple
     for draw in range(DRAWS):
         drawn = [drawn_heads(shown, name, count, draw) for name in names]
         yield np.stack([one.mean(axis=0) for one in drawn]), np.array([len(one) for one in drawn])
-
-
-def _logits(known: KnownCharacters, heads: LabeledHeads, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """float32 [n, characters]: what the expected points of characters say of n heads."""
-    weight, bias = known.expected.layer(means, counts)
-    return (heads.embeddings @ weight.T + bias).astype(np.float32)
 
 
 def fit_enrolled_logits(known: KnownCharacters, measure: Measure, heads: LabeledHeads) -> EnrolledLogits:

@@ -38,9 +38,7 @@ class KnownCharacters:
 
     def expected_logits(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 [n, characters]: what `expected` says of embeddings [n, d]."""
-        counts = np.bincount(self._labels)
-        weight, bias = self.expected.layer(class_means(self._embeddings, self._labels), counts)
-        return (embeddings @ weight.T + bias).astype(np.float32)
+        return self.expected.logits(embeddings, class_means(self._embeddings, self._labels), np.bincount(self._labels))
 
     def evidence(self, embeddings: np.ndarray) -> Evidence:
         """Evidence on n heads of embeddings float32 [n, d]."""
