@@ -13,6 +13,13 @@ METADATA = "._"  # begins the names of files in which macOS keeps what other fil
 FILE_URI = re.compile(r"(?i:file):(//(?P<host>[^/]*))?(?P<path>/.*)", re.DOTALL)
 
 
+def cache_home() -> Path:
+    """The folder for data that outlives a process without being a result: CRYSTAL_EYES_CACHE, else in the cache of the user."""
+    if own := os.environ.get("CRYSTAL_EYES_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "crystal-eyes"
+
+
 def plain_path(text: str | Path) -> Path:
     """The path that a path, `~/...` or a `file:` URI names. Raises UserError: it is empty, or can't exist on this machine."""
     given = os.fspath(text)

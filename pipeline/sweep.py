@@ -22,8 +22,8 @@ from mlflow.entities import Run
 from optuna.exceptions import ExperimentalWarning
 
 from crystal_eyes.errors import UserError
+from crystal_eyes.paths import cache_home
 from pipeline.cache.locks import only_one_of_store
-from pipeline.cache.workspace import cache_home
 from pipeline.chain import Runner, StepResult
 from pipeline.driver import driver_run
 from pipeline.get_or_run import _get_or_run, key_of

@@ -16,8 +16,9 @@ from crystal_eyes.data.left_out import summary_lines
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
 from crystal_eyes.data.selection import SAME_PICTURE
 from crystal_eyes.images import flatten, open_picture
+from crystal_eyes.paths import cache_home
 from pipeline.cache.key import code_digest
-from pipeline.cache.workspace import cache_home, only_one
+from pipeline.cache.workspace import only_one
 from pipeline.contact_sheets import contact_sheet
 from pipeline.parameters.base import RAY
 from pipeline.parameters.steps import Prepare

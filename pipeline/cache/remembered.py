@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 
-from pipeline.cache.workspace import cache_home
+from crystal_eyes.paths import cache_home
 
 RACY = 2 * 10**9  # nanoseconds: the coarsest time stamp of a file system (FAT's)
 PATIENCE = 5.0  # seconds to wait for another process's write

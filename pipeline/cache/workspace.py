@@ -1,6 +1,5 @@
 """Folders on this machine for data that outlives a process without being a result: drawn casts, checkpoints, locks."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-
-def cache_home() -> Path:
-    """CRYSTAL_EYES_CACHE, else the user's cache folder."""
-    if own := os.environ.get("CRYSTAL_EYES_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "crystal-eyes"
+from crystal_eyes.paths import cache_home
 
 
 @contextmanager

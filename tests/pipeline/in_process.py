@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 import pipeline.get_or_run
+from crystal_eyes.paths import cache_home
 from pipeline.cache.records import record
-from pipeline.cache.workspace import cache_home
 from pipeline.step import FAILURE
 
 OUTPUTS = {"prepare": "catalogue", "train": "encoder", "distill": "encoder", "export": "onnx", "embed": "embeddings",

@@ -22,6 +22,7 @@ from crystal_eyes.collection.shared.bucket import Bucket, ChangedError, Object
 from crystal_eyes.collection.shared.lease import LEASE, only_writer
 from crystal_eyes.collection.shared.pieces import Piece, Version, assemble, digest_of, in_parallel, read, version_of
 from crystal_eyes.errors import UserError
+from crystal_eyes.paths import cache_home
 
 POINTER, PIECES = "collection.json", "pieces/"
 WORK, BASE, USED = "work", "base.json", "used"
@@ -40,7 +41,7 @@ class Remote:
         self.bucket = Bucket(re.sub("^s3:/+", "s3://", address, flags=re.IGNORECASE))  # a Path has one slash
         self.address = self.bucket.address
         name = hashlib.blake2b(f"{self.bucket.endpoint} {self.address}".encode(), digest_size=12).hexdigest()
-        self._home = _cache_home() / "collections" / name
+        self._home = cache_home() / "collections" / name
 
     @contextmanager
     def newest(self) -> Iterator[Path | None]:
@@ -209,10 +210,3 @@ def _use(folder: Path, operation: int = fcntl.LOCK_SH) -> BinaryIO | None:
 
 class MissingError(UserError):
     """A piece is missing or has another content."""
-
-
-def _cache_home() -> Path:
-    """CRYSTAL_EYES_CACHE, else the user's cache folder."""
-    if own := os.environ.get("CRYSTAL_EYES_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "crystal-eyes"

@@ -19,8 +19,8 @@ from mlflow.entities import Run
 from PIL import Image
 
 from crystal_eyes.errors import UserError
+from crystal_eyes.paths import cache_home
 from pipeline import sweep as entry_point
-from pipeline.cache.workspace import cache_home
 from pipeline.chain import run_chain
 from pipeline.parameters.declare import as_text
 from pipeline.parameters.entry_points import Main, Sweep
