@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from crystal_eyes.boxes import as_boxes, clip
+from crystal_eyes.boxes import as_boxes, clip, intersection
 from crystal_eyes.detector.training.backgrounds import synthetic_background
 from crystal_eyes.detector.training.canvas import BackgroundSource, CutoutSource, Scene
 from crystal_eyes.detector.training.effects import in_one_ink, line_art, screentone, worn
 from crystal_eyes.detector.training.placing import crowd, objects, panels, rows_of_motifs, scatter, sheet, speech_bubbles
 
 LONG_SIDE = 640  # pixels of a scene
+SMALL_SIDES = 48, 400  # pixels of the longer side of a picture that one head fills
 
 
 def compose_scenes(
@@ -37,16 +38,21 @@ def compose(
     draw_head: CutoutSource | None = None,
     draw_object: CutoutSource | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One picture: uint8 RGB [h, w, 3] and float32 [n, 4] boxes; about one in 15 shows no head.
+    """One picture: uint8 RGB [h, w, 3] and float32 [n, 4] boxes; about one in nine shows no head.
 
     draw_cutout: heads to paste. draw_background: labeled pictures; two of five scenes show one, in its size, one of ten shows
-    several, small. draw_head: heads with what surrounds them (by default the cutouts), one of which fills the picture in one of
-    seven. draw_object: transparent things that are no heads. The longer side of a scene without a labeled picture is LONG_SIDE
-    pixels.
+    several, small, and one of 20 pictures is a part of one without a head. draw_head: heads with what surrounds them (by
+    default the cutouts), one of which fills the picture in one of seven. draw_object: transparent things that are no heads. The
+    longer side of a scene without a labeled picture is LONG_SIDE pixels.
     """
-    if rng.random() < 0.14:
+    filled = rng.random()
+    if filled < 0.14:
         picture, boxes = head_picture(rng, draw_head or draw_cutout)
         return _finished(picture, rng), boxes
+    if draw_background is not None and filled < 0.19:
+        part = headless_picture(rng, draw_background)
+        if part is not None:
+            return _finished(part, rng), as_boxes([])
     kind = rng.random()
     if draw_background is not None and kind < 0.5:
         if rng.random() < 0.2:
@@ -55,7 +61,7 @@ def compose(
         picture, boxes = draw_background(rng)
         scene = Scene(picture.copy())
         scene.add_boxes(boxes)
-        if rng.random() < 0.15:
+        if rng.random() < 0.22:
             crowd(scene, rng, draw_cutout)
         else:
             scatter(scene, rng, draw_cutout, int(rng.integers(0, 5)), avoid_existing=True)
@@ -68,7 +74,7 @@ def compose(
                 rows_of_motifs(scene, rng)
         elif kind > 0.76:
             panels(scene, rng, draw_cutout, draw_background)
-        elif kind > 0.66:
+        elif kind > 0.64:
             crowd(scene, rng, draw_cutout)
         else:
             scatter(scene, rng, draw_cutout, rng.choice([1, 1, 2, 2, 3, 4, 6, 9]))
@@ -82,8 +88,8 @@ def compose(
 def head_picture(rng: np.random.Generator, draw_head: CutoutSource) -> tuple[np.ndarray, np.ndarray]:
     """A picture of one head that fills it: uint8 RGB [h, w, 3] and its box float32 [1, 4].
 
-    The longer side has 48 to 400 pixels. Each side of the picture lies up to a twelfth of the head's side inside its box, or up
-    to half of it outside, where there is something to see.
+    The longer side has SMALL_SIDES pixels. Each side of the picture lies up to a twelfth of the head's side inside its box, or
+    up to half of it outside, where there is something to see.
     """
     cutout = draw_head(rng)
     height, width = cutout.picture.shape[:2]
@@ -102,12 +108,34 @@ def head_picture(rng: np.random.Generator, draw_head: CutoutSource) -> tuple[np.
     if opaque and mirrored:
         center = w - center[0], center[1]
     scene.paste(cutout, center, side, angle, mirrored)
-    scale = math.exp(rng.uniform(math.log(48), math.log(400))) / max(w, h)
-    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = cv2.resize(scene.picture, (max(8, round(w * scale)), max(8, round(h * scale))), interpolation=mode)
+    picture = _small(scene.picture, rng)
     height, width = picture.shape[:2]
     box = as_boxes(scene.boxes) * np.array([width / w, height / h] * 2, np.float32)
     return picture, clip(box, width, height)
+
+
+def headless_picture(rng: np.random.Generator, draw_background: BackgroundSource) -> np.ndarray | None:
+    """A part of a labeled picture that shows no head, such as clothes or scenery: uint8 RGB [h, w, 3].
+
+    The longer side has SMALL_SIDES pixels. None where no part without a head was found.
+    """
+    for _ in range(40):
+        picture, boxes = draw_background(rng)
+        height, width = picture.shape[:2]
+        side = min(height, width) * rng.uniform(0.15, 0.6)
+        w, h = (int(side * stretch) for stretch in rng.uniform(0.8, 1, 2))
+        x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+        if w >= 16 and h >= 16 and not intersection(as_boxes([x, y, x + w, y + h]), as_boxes(boxes)).any():
+            return _small(picture[y : y + h, x : x + w], rng)
+    return None
+
+
+def _small(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture scaled to a longer side of SMALL_SIDES pixels."""
+    height, width = picture.shape[:2]
+    scale = math.exp(rng.uniform(*np.log(SMALL_SIDES))) / max(width, height)
+    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(picture, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=mode)
 
 
 def _finished(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
