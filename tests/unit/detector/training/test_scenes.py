@@ -7,7 +7,7 @@ from crystal_eyes.boxes import as_boxes
 from crystal_eyes.detector.training.backgrounds import synthetic_background
 from crystal_eyes.detector.training.canvas import Cutout, Scene
 from crystal_eyes.detector.training.placing import crowd, panels
-from crystal_eyes.detector.training.scenes import LONG_SIDE, compose, compose_scenes, head_picture
+from crystal_eyes.detector.training.scenes import LONG_SIDE, compose, compose_scenes, head_picture, headless_picture
 
 RED = (255, 0, 0)
 
@@ -195,6 +195,26 @@ def test_a_head_picture_is_filled_by_its_head(opaque):
         assert (box[2] - box[0]) > 0.4 * width and (box >= 0).all() and (box <= [width, height] * 2).all()
         inside = picture[round(box[1]) : round(box[3]), round(box[0]) : round(box[2])]
         assert ((inside[..., 0] > 200) & (inside[..., 1] < 60)).mean() > 0.6  # a red ellipse
+
+
+def test_a_headless_picture_shows_no_part_of_a_head():
+    def draw(rng):
+        picture, boxes = draw_background(rng)
+        x, y, right, bottom = boxes[0].astype(int)
+        picture[y:bottom, x:right] = RED
+        return picture, boxes
+
+    for seed in range(40):
+        picture = headless_picture(np.random.default_rng(seed), draw)
+        assert picture.dtype == np.uint8 and 48 <= max(picture.shape[:2]) <= 401
+        assert (picture == 240).all()
+
+
+def test_there_is_no_headless_picture_of_a_head_alone():
+    def draw(rng):
+        return np.full((100, 80, 3), 240, np.uint8), as_boxes([[0, 0, 80, 100]])
+
+    assert headless_picture(np.random.default_rng(0), draw) is None
 
 
 def test_an_object_gets_no_box_and_hides_what_is_below():
