@@ -28,8 +28,8 @@ PACK_CODE = Path(__file__).resolve().parent
 sys.path.insert(0, str(PACK_CODE))
 
 DEFAULT_TEACHERS = ["tf_efficientnet_lite2"] * 3 + ["tf_efficientnet_lite1"]
-EMBEDDING_SIZE, IMAGE_SIZE = 512, 192
-SIDE_SHARES = (1 / 2, 2 / 3, 5 / 6)
+EMBEDDING_SIZE, IMAGE_SIZE = 512, 256
+SIDE_SHARES = (3 / 8, 1 / 2, 5 / 8)
 FINISHING = 15  # seconds that the last fit, measuring and writing take after a training
 
 

@@ -90,6 +90,8 @@ RECIPES["large"] = replace(
     RECIPES["best"],
     backbone="tf_efficientnet_lite2",
     embedding_size=512,
+    image_size=256,
+    side_shares=(3 / 8, 1 / 2, 5 / 8),
     epochs=14,
     views=STRONG,
     distill_epochs=24,
