@@ -70,10 +70,10 @@ def test_a_character_under_two_labels_should_be_one_and_others_should_not():
 
 def test_characters_of_one_style_are_alike_but_not_one():
     embeddings, labels = drawn([8] * 6, noise=0.05)
-    embeddings += 1.3 * embeddings.mean(axis=0) / np.linalg.norm(embeddings.mean(axis=0))  # what all have in common
+    embeddings += embeddings.mean(axis=0) / np.linalg.norm(embeddings.mean(axis=0))  # what all have in common
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     means = np.stack([embeddings[labels == one].mean(axis=0) for one in range(6)])
-    assert (means @ means.T).min() > 0.56  # of one style
+    assert (means @ means.T).min() > 0.54  # of one style
     labels[:4] = 6  # half of the first character
     found = should_be_one(embeddings, labels, np.ones(len(labels), np.float32))
     assert [pair[:2] for pair in found] == [(0, 6)]
