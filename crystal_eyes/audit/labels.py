@@ -13,7 +13,7 @@ import numpy as np
 
 CHUNK = 2048  # heads at a time: likenesses are [CHUNK, characters]
 # for the released encoder, MARGIN chosen on characters that only selected its epoch (benchmarks/audit/labels.py)
-MARGIN = 0.18  # cosine: how much more a head resembles another character than its own from which its label is probably wrong
+MARGIN = 0.15  # cosine: how much more a head resembles another character than its own from which its label is probably wrong
 DOUBT, STEEPNESS = 0.1, 20.0  # in the second round, a head counts half where the other character is ahead by DOUBT
 TYPICAL = 0.8  # of the mean likeness of a character's heads: from here on a character is suggested
 ONE = 1.5  # of the sum of both likenesses of two characters from which they should be one; chosen on the same characters
