@@ -20,9 +20,9 @@ from benchmarks.collection.heads import BATCH, Population
 from crystal_eyes.collection.indexing import Indexing
 from crystal_eyes.collection.sources import Sources
 from crystal_eyes.collection.storage import Storage
+from crystal_eyes.recognizer.embedding import EmbeddedHeads
 from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.places import released_folder
-from crystal_eyes.recognizer.recognizer import EmbeddedHeads
 
 IN_AN_ARCHIVE = 50_000
 WAITING = 40  # pictures that are taken before the first result is given, as the recognizer does

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.recognizer import pixels
+from crystal_eyes.recognizer.pictures import pixels
 
 SIDE, ROUNDS, FOLDER = 1000, 60, 100
 

@@ -11,7 +11,7 @@ from crystal_eyes.collection.changes import Change, NewHead, write
 from crystal_eyes.collection.storage import Storage
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.images import PictureError
-from crystal_eyes.recognizer.recognizer import EmbeddedHeads
+from crystal_eyes.recognizer.embedding import EmbeddedHeads
 
 MAX_UNSAVED, MAX_UNSAVED_SECONDS = 256, 10.0  # pictures, and how long they wait for a transaction
 LONG = 1000  # changes that wait

@@ -1,52 +1,36 @@
 """The recognizer: picture in, named heads out."""
 
-import os
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from PIL import Image
 
 from crystal_eyes.artifacts import is_uri, local_path
 from crystal_eyes.detector.defaults import NORMAL
-from crystal_eyes.detector.runtime import HeadDetector
-from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
-from crystal_eyes.images import PictureError, fit
+from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer.answers import Candidate, Head, Reference
 from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, open_bundle
 from crystal_eyes.recognizer.default import choose_bundle
-from crystal_eyes.recognizer.finding import FoundHead, Search, find_heads
+from crystal_eyes.recognizer.embedding import BATCH, Embedder, Found
+from crystal_eyes.recognizer.finding import FoundHead, Search
 from crystal_eyes.recognizer.naming import Named, Naming
-from crystal_eyes.recognizer.pictures import Picture, pixels
+from crystal_eyes.recognizer.pictures import Picture
 from crystal_eyes.recognizer.places import LISTING, RELEASED
 
 CANDIDATES = 5
-BATCH = 32  # heads per call of the encoder: larger batches are slower per head and take more memory
-MAX_WAITING_BYTES = 64_000_000  # of heads that wait for a full batch
-
-Found = list[FoundHead] | PictureError | OSError  # the heads in a picture, or why it could not be read
 
 
-class EmbeddedHeads(NamedTuple):
-    """The heads in a picture, not named."""
-
-    heads: list[FoundHead]
-    embeddings: np.ndarray  # float32 [n, d], unit length
-
-
-class Recognizer:
+class Recognizer(Embedder):
     """Finds the heads in pictures and names them. Safe to use from several threads."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None):
         self.bundle = bundle
-        self._detector = HeadDetector(bundle.trained / DETECTOR, threads=threads)
-        self._encoder = OnnxEncoder(bundle.trained / ENCODER, threads)
+        super().__init__(bundle.trained / DETECTOR, bundle.trained / ENCODER, threads)
         self.naming = Naming(bundle, threads)
 
     @classmethod
@@ -91,64 +75,10 @@ class Recognizer:
         for group in self._find_in_groups(pictures, Search(detail, head)):
             yield from self._name_group(group)
 
-    def embed_many(self, pictures: Iterable[Picture]) -> Iterator[EmbeddedHeads | PictureError | OSError]:
-        """Like recognize_many, but heads are embedded and not named."""
-        for group in self._find_in_groups(pictures, Search()):
-            heads = [head for found in group if isinstance(found, list) for head in found]
-            embeddings, start = self.embed([head.picture for head in heads]), 0
-            for found in group:
-                if isinstance(found, list):
-                    yield EmbeddedHeads(found, embeddings[start : start + len(found)])
-                    start += len(found)
-                else:
-                    yield found
-
-    def _find_in_groups(self, pictures: Iterable[Picture], search: Search) -> Iterator[list[Found]]:
-        """The heads in pictures, in order, a batch of the encoder at a time."""
-        if isinstance(pictures, (str, bytes, bytearray, Path, Image.Image)):
-            raise TypeError(f"one {type(pictures).__name__} instead of several pictures: put it into a list")
-        # one thread a picture: parallel calls that each use all cores wait for each other
-        detector = HeadDetector(self.bundle.trained / DETECTOR, threads=1)
-
-        def find(picture: Picture) -> Found:
-            try:
-                return find_heads(detector, pixels(picture), search)
-            except (PictureError, OSError) as error:
-                return error
-            except MemoryError:
-                return PictureError("too large for the memory of this machine")
-
-        cores = os.cpu_count() or 1
-        with ThreadPoolExecutor(cores) as pool:
-            waiting: deque[Future[Found]] = deque()
-            group: list[Found] = []
-            for picture in pictures:
-                waiting.append(pool.submit(find, picture))
-                if len(waiting) > 2 * cores:
-                    group.append(waiting.popleft().result())
-                heads = [head for found in group if isinstance(found, list) for head in found]
-                held = sum(head.picture.nbytes for head in heads)
-                if len(heads) >= BATCH or len(group) >= 2 * BATCH or held > MAX_WAITING_BYTES:
-                    yield group
-                    group = []
-            group += [future.result() for future in waiting]
-            yield group
-
     def _name_group(self, group: list[Found]) -> Iterator[list[Head] | PictureError | OSError]:
         named = iter(self.name_heads([head for found in group if isinstance(found, list) for head in found]))
         for found in group:
             yield [next(named) for _ in found] if isinstance(found, list) else found
-
-    def find(self, picture: Picture, *, detail: str = NORMAL, head: bool = False) -> list[FoundHead]:
-        """The heads in a picture, not named. detail, head, and what it raises: as recognize."""
-        return find_heads(self._detector, pixels(picture), Search(detail, head))
-
-    def embed(self, heads: Sequence[np.ndarray]) -> np.ndarray:
-        """float32 [n, d], unit length: embeddings of n head crops (uint8 RGB [h, w, 3] of any size)."""
-        size, out = self._encoder.image_size, [np.zeros((0, self._encoder.embedding_size), np.float32)]
-        for start in range(0, len(heads), BATCH):
-            out.append(self._encoder(np.stack([fit(Image.fromarray(head), size) for head in heads[start : start + BATCH]])))
-        return np.concatenate(out)
 
     def name_heads(self, found: Sequence[FoundHead]) -> list[Head]:
         """Name heads that `find` returned, in the same order."""

@@ -53,7 +53,7 @@ def test_a_renamed_picture_is_taken_over_without_being_looked_at(collection, fol
     collection.add([folder])
     before = sorted(key[1:] for key in Contents(collection).heads)
     folder.rename(folder.with_name("moved"))
-    monkeypatch.setattr("crystal_eyes.recognizer.recognizer.find_heads", lambda *_: pytest.fail("searched again"))
+    monkeypatch.setattr("crystal_eyes.recognizer.embedding.find_heads", lambda *_: pytest.fail("searched again"))
     collection.add([folder.with_name("moved")])
     assert collection.forget([folder]) == 6
     assert sorted(key[1:] for key in Contents(collection).heads) == before

@@ -13,7 +13,7 @@ from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.build.roles import rows_by_role
-from crystal_eyes.recognizer.recognizer import pixels
+from crystal_eyes.recognizer.pictures import pixels
 from steps.compute.bundle import only
 from steps.compute.classify import classify
 from steps.compute.evaluate import evaluate
