@@ -70,6 +70,10 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one = command(by_name["index"])
     one.add_argument("sources", nargs="+", help="folders, pictures, ZIP or CBZ archives, videos, or patterns")
     one.add_argument("--into", required=True, type=_collection, help=f"{COLLECTION}; made if there is none")
+    engine = "local: this machine looks at the pictures; ray: the machines of a Ray cluster do (default: %(default)s)"
+    one.add_argument("--engine", choices=("local", "ray"), default="local", help=engine)
+    where = "with --engine ray: HOST:PORT of the cluster, of which this machine is a part (default: one on this machine)"
+    one.add_argument("--address", default="", metavar="HOST:PORT", help=where)
     one.add_argument("--forget", action="store_true", help="forget what the collection has of these folders or files instead")
     one = command(by_name["search"])
     one.add_argument("pictures", nargs="*", help="pictures to search by, folders or patterns")

@@ -200,12 +200,15 @@ def characters(options: argparse.Namespace) -> int:
 
 def index(options: argparse.Namespace) -> int:
     """Look at all pictures that are new or have changed, also in archives and videos, and keep their heads in a collection."""
+    is_on_cluster = options.engine == "ray"
+    if options.address and not is_on_cluster:
+        raise UserError(f"--address {options.address} is that of a Ray cluster: give it with --engine ray")
     if options.forget:
         with Collection.open(options.into) as collection:
             say_line(f"{collection.forget(options.sources):,} pictures forgotten, {len(collection):,} heads left")
         return 0
     with Collection.open(options.into, _recognizer(options), create=True) as collection:
-        report = collection.add(options.sources, say_error, show_progress=True)
+        report = collection.add(options.sources, say_error, True, options.address if is_on_cluster else None)
         say_line(report_line(report, len(collection)))
     return 1 if report.unreadable or report.kept else 0
 

@@ -14,6 +14,7 @@ from crystal_eyes.collection.sources import SourceFile
 from crystal_eyes.collection.storage import MONOCHROME, WHOLE_PICTURE, Storage
 
 AT_ONCE = 500  # files that are forgotten in one transaction
+DIGESTS = 100_000  # that are read at once
 
 
 class KnownFile(NamedTuple):
@@ -47,6 +48,8 @@ class Change:
     picture_digest: bytes | None = None
     error: str | None = None  # of the picture, or of the file where it ends
     is_picture: bool = True  # False: nothing was looked at, as at the end of an archive
+    unchanged: bool = False  # the file has another time, but the same content
+    unread: str = ""  # why the file can't be read: nothing more is written of it
     heads: list[NewHead] = field(default_factory=list)
     embeddings: np.ndarray | None = None  # float32 [heads, d]; None: not looked at yet, or not usable
 
@@ -99,6 +102,16 @@ def same_picture(storage: Storage, digest: bytes) -> tuple[list[NewHead], np.nda
     return [NewHead(head.box, head.confidence, head.whole_picture, head.monochrome) for head in heads], embeddings
 
 
+def known_digests(storage: Storage) -> np.ndarray:
+    """uint64 [n], sorted: the first 8 bytes of the digests of the pictures that were looked at."""
+    parts, last = [np.zeros(0, np.uint64)], 0
+    while rows := storage.query("SELECT id, substr(digest, 1, 8) FROM pictures WHERE digest IS NOT NULL AND error IS NULL "
+                                "AND id > ? ORDER BY id LIMIT ?", (last, DIGESTS)):  # fmt: skip
+        last = rows[-1][0]
+        parts.append(np.frombuffer(b"".join(digest for _, digest in rows), np.uint64))
+    return np.sort(np.concatenate(parts))
+
+
 def write(storage: Storage, changes: Sequence[Change]) -> None:
     """Make all of these changes, or none. Raises OSError or sqlite3.Error: the disk is full."""
     with storage.transaction() as db:
@@ -143,12 +156,6 @@ def _picture(db: sqlite3.Connection, file: int, change: Change, rows: Iterable[i
             "INSERT INTO heads (row, picture, box, confidence, flags) VALUES (?, ?, ?, ?, ?)",
             (row, picture, box, head.confidence, flags),
         )
-
-
-def touch(storage: Storage, id: int, file: SourceFile) -> None:
-    """A file has another time, but the same content."""
-    with storage.transaction() as db:
-        db.execute("UPDATE files SET size = ?, mtime_ns = ? WHERE id = ?", (file.size, file.mtime_ns, id))
 
 
 def forget(storage: Storage, files: Sequence[int]) -> int:

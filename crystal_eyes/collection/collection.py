@@ -133,16 +133,20 @@ class Collection(AbstractContextManager["Collection"]):
         self._searcher.close()
         self.storage.close()
 
-    def add(self, sources: Sequence[str | Path], say: Callable[[str], None] = print, show_progress: bool = False) -> Report:
+    def add(
+        self, sources: Sequence[str | Path], say: Callable[[str], None] = print, show_progress: bool = False,
+        cluster: str | None = None,
+    ) -> Report:  # fmt: skip
         """Look at the pictures, archives and videos in folders, and forget those that are gone from these folders.
 
         sources: folders (with their subfolders), files or patterns. Files that did not change since the last run are not
         looked at again. It can be interrupted at any time and goes on when it is repeated. say: called with each line about
-        something that was left out; show_progress: on stderr. Raises UserError: another process changes the collection, or
-        nothing of the sources exists; OSError: the disk is full.
+        something that was left out; show_progress: on stderr. cluster: HOST:PORT of a Ray cluster whose machines look at the
+        pictures, "" for one that is started on this machine; None: this process does. Raises UserError: another process
+        changes the collection, nothing of the sources exists, or the cluster can't be used; OSError: the disk is full.
         """
         with self.storage.locked():
-            return Indexing(self.storage, self.recognizer, Sources(sources), say).run(show_progress)
+            return Indexing(self.storage, self.recognizer, Sources(sources), say, cluster).run(show_progress)
 
     def forget(self, sources: Sequence[str | Path]) -> int:
         """Forget the pictures of files and of folders with all that is below them, whether they exist or not.

@@ -1,7 +1,7 @@
 """One indexing run: looks at files that are new or have changed, and forgets those that are gone."""
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ from crystal_eyes.collection.changes import (
     Change,
     KnownFile,
     forget,
+    known_digests,
     known_files,
     known_folders,
     pictures_in,
     same_picture,
-    touch,
 )
+from crystal_eyes.collection.looking import Part, digest_of_file, found, look_into, unchanged, unread
+from crystal_eyes.collection.opening import read_picture
 from crystal_eyes.collection.results import Report, Results
 from crystal_eyes.collection.sources import SourceFile, Sources
 from crystal_eyes.collection.storage import Storage
@@ -25,31 +27,38 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.pictures import MAX_BYTES
 from crystal_eyes.vectors import unit
-
-DIGEST = 16  # bytes
 
 
 class Indexing:
-    """A run over some sources. say: called with each line about something that is not as it should be."""
+    """A run over some sources.
 
-    def __init__(self, storage: Storage, recognizer: Recognizer, sources: Sources, say: Callable[[str], None]):
+    say: called with each line about something that is not as it should be. cluster: address of the Ray cluster whose machines
+    look at the pictures, see fleet.cluster; None: this machine does.
+    """
+
+    def __init__(
+        self, storage: Storage, recognizer: Recognizer, sources: Sources, say: Callable[[str], None],
+        cluster: str | None = None,
+    ):  # fmt: skip
         self.storage, self.recognizer, self.sources, self.say = storage, recognizer, sources, say
+        self.cluster = cluster
         self.report = Report()
-        self._results = Results(storage, self.report, self._unreadable)
+        self._results = Results(storage, self.report, say)
         self._with_files: set[Path] = set()  # roots
         self._gone: list[int] = []  # files
         self._videos_skipped = 0
+        self._samples: dict[Path, str] = {}  # by what was given: a file that is to be looked at
 
     def run(self, show_progress: bool = True) -> Report:
         """Raises UserError: nothing that was given exists; OSError: the disk is full."""
         self._find_missing()
         total = self._count()
-        found = self.recognizer.embed_many(self._pictures())
+        is_here = self.cluster is None or not total
         try:
-            for result in track(found, total, "index", "pictures") if show_progress and total else found:
-                self._results.take(result)
+            with closing(self._look() if is_here else self._look_on_cluster(total)) as looked:
+                for _ in track(looked, total, "index", "pictures") if show_progress and total else looked:
+                    pass
             self._results.flush()
         finally:
             self._results.save()
@@ -70,6 +79,8 @@ class Indexing:
             for file in files:
                 if not _is_unchanged(known.get(file.path.name), file):
                     total += self._size(file)
+                    root = next((one for one in self.sources.roots if folder.is_relative_to(one)), folder)
+                    self._samples.setdefault(root, str(file.path))
         return total
 
     def _size(self, file: SourceFile) -> int:
@@ -84,8 +95,43 @@ class Indexing:
             return 0
         return 1
 
+    def _look(self) -> Generator[None]:
+        """Look at all pictures; an item for each in which heads were searched."""
+        for result in self.recognizer.embed_many(self._pictures()):
+            self._results.take(result)
+            yield
+
+    def _look_on_cluster(self, total: int) -> Generator[None]:
+        from crystal_eyes.collection.cluster import look  # which imports Ray
+
+        def accept(change: Change) -> None:
+            if change.needs_result and not self._copied(change):  # its copy was replaced meanwhile
+                change = self._look_here(change)
+            self._results.wait(change)
+
+        bundle, known = self.recognizer.bundle, known_digests(self.storage)
+        return look(self.cluster or "", bundle, known, list(self._samples.values()), self._parts(), total, accept)
+
+    def _look_here(self, change: Change) -> Change:
+        try:
+            (result,) = self.recognizer.embed_many([read_picture(change.place)])
+        except PictureError as error:
+            result = error
+        except OSError as error:
+            return unread(change.file, error)
+        found(change, result)
+        return change
+
     def _pictures(self) -> Iterator[bytes | np.ndarray]:
         """The pictures to look at; for each a change waits in _results."""
+        for part in self._parts():
+            for change, picture in look_into(part, self._copied):
+                self._results.wait(change)
+                if picture is not None:
+                    yield picture
+
+    def _parts(self) -> Iterator[Part]:
+        """What is to be looked at."""
         visited: set[Path] = set()
         for folder, files in self.sources.folders():
             visited.add(folder)
@@ -96,7 +142,7 @@ class Indexing:
             self._gone += [one.id for name, one in known.items() if name not in names and (is_whole or name in given)]
             self._with_files |= {root for root in self.sources.roots if files and folder.is_relative_to(root)}
             for file in files:
-                yield from self._in_file(file, known.get(file.path.name))
+                yield from self._parts_of(file, known.get(file.path.name))
         self._find_gone(visited)
 
     def _find_missing(self) -> None:
@@ -136,83 +182,45 @@ class Indexing:
 
     # one file
 
-    def _in_file(self, file: SourceFile, known: KnownFile | None) -> Iterator[bytes | np.ndarray]:
+    def _parts_of(self, file: SourceFile, known: KnownFile | None) -> Iterator[Part]:
         if _is_unchanged(known, file):
             self.report.unchanged += 1
             self.report.unreadable_before += bool(known and known.error)
-            return
-        if file.kind == "video" and not videos.available():
+        elif file.kind == "picture":
+            yield Part(file, known)
+        elif file.kind == "video" and not videos.available():
             self._videos_skipped += 1
-            return
-        try:
-            if file.kind == "picture":
-                yield from self._in_picture(file, known)
-                return
-            if known and not known.complete and (known.size, known.mtime_ns) == file[1:]:
-                digest, resumes = known.digest, True  # an interrupted run began it
-            else:
-                digest, resumes = _digest_of(file.path), False
-                if known and known.complete and known.digest == digest:
-                    touch(self.storage, known.id, file)
-                    self.report.unchanged += 1
-                    return
-            before = Change(file, digest, starts=not resumes, is_picture=False)
-            self._results.wait(before)
-            inside = self._in_archive if file.kind == "archive" else self._in_video
+        else:
             try:
-                yield from inside(before, known if resumes else None)
-            except UserError as error:
-                self._unreadable(str(error))
-                self._results.wait(Change(file, digest, ends=True, is_picture=False, error=str(error)))
+                parts = self._in_file(file, known)
+            except OSError as error:
+                parts = unread(file, error)
+            if isinstance(parts, Change):
+                self._results.wait(parts)
             else:
-                self._results.wait(Change(file, digest, ends=True, is_picture=False))
-        except OSError as error:  # tried again by the next run
-            if self._results.failed:  # it was not the file, but the collection's disk
-                raise
-            self._unreadable(f"{file.path}: {error.strerror or error}")
+                yield from parts
 
-    def _in_picture(self, file: SourceFile, known: KnownFile | None) -> Iterator[bytes]:
-        with open(file.path, "rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
-        digest = _digest(data)
-        if known and known.digest == digest:
-            touch(self.storage, known.id, file)
-            self.report.unchanged += 1
-            return
-        change = Change(file, digest, starts=True, ends=True, picture_digest=digest)
-        if len(data) > MAX_BYTES:
-            self._refuse(change, f"too large: more than {MAX_BYTES // 1_000_000} MB")
-        elif not self._is_known(change, digest):
-            self._results.wait(change)
-            yield data
-
-    def _in_archive(self, before: Change, known: KnownFile | None) -> Iterator[bytes]:
-        archive = PictureArchive(before.file.path)
+    def _in_file(self, file: SourceFile, known: KnownFile | None) -> list[Part] | Change:
+        """The parts of an archive or a video, or why it is not looked at. Raises OSError: it can't be read at the moment."""
+        if known and not known.complete and (known.size, known.mtime_ns) == file[1:]:
+            digest, resumes = known.digest, True  # an interrupted run began it
+        else:
+            digest, resumes = digest_of_file(file.path), False
+            if known and known.complete and known.digest == digest:
+                return unchanged(file, known)
+        known = known if resumes else None
+        if file.kind == "video":
+            after = max(self._done("time", known), default=-1.0)
+            return [Part(file, digest=digest, after=after, starts=not resumes)]
         try:
-            done = self._done("member", known)
-            for line in archive.remarks():
-                self.say(line)
-            for name in archive:
-                if name in done:
-                    continue
-                change = Change(before.file, before.digest, member=name)
-                try:
-                    data = archive.read(name)
-                except PictureError as error:
-                    self._refuse(change, str(error))
-                    continue
-                change.picture_digest = _digest(data)
-                if not self._is_known(change, change.picture_digest):
-                    self._results.wait(change)
-                    yield data
-        finally:
-            archive.close()
-
-    def _in_video(self, before: Change, known: KnownFile | None) -> Iterator[np.ndarray]:
-        after = max(self._done("time", known), default=-1.0)
-        for moment, picture in videos.frames(before.file.path, after):
-            self._results.wait(Change(before.file, before.digest, time=moment))
-            yield picture
+            archive = PictureArchive(file.path)
+        except UserError as error:
+            return Change(file, digest, not resumes, ends=True, is_picture=False, error=str(error))
+        archive.close()
+        for line in archive.remarks():
+            self.say(line)
+        done = self._done("member", known)
+        return [Part(file, digest=digest, names=tuple(name for name in archive if name not in done), starts=not resumes)]
 
     def _done(self, column: str, known: KnownFile | None) -> set:
         """Of which pictures of a file an interrupted run saved the heads."""
@@ -220,33 +228,16 @@ class Indexing:
             return set()
         return {value for (value,) in self.storage.query(f"SELECT {column} FROM pictures WHERE file = ?", (known.id,))}
 
-    def _is_known(self, change: Change, digest: bytes) -> bool:
+    def _copied(self, change: Change) -> bool:
         """Whether the heads of a picture could be taken from a copy of it."""
-        found = None if self._results.is_long else same_picture(self.storage, digest)
-        if found is None:
+        if self._results.is_long or not change.picture_digest:
             return False
-        change.heads, change.embeddings = found[0], unit(found[1])
-        self._results.wait(change)
+        copy = same_picture(self.storage, change.picture_digest)
+        if copy is None:
+            return False
+        change.heads, change.embeddings = copy[0], unit(copy[1])
         return True
-
-    def _refuse(self, change: Change, why: str) -> None:
-        change.error = why
-        self._results.wait(change)
-        self._unreadable(f"{change.place}: {why}")
-
-    def _unreadable(self, line: str) -> None:
-        self.report.unreadable += 1
-        self.say(line)
 
 
 def _is_unchanged(known: KnownFile | None, file: SourceFile) -> bool:
     return known is not None and known.complete and (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=DIGEST).digest()
-
-
-def _digest_of(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST)).digest()

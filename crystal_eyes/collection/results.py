@@ -4,12 +4,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from PIL import Image
-
-from crystal_eyes.collection.changes import Change, NewHead, write
+from crystal_eyes.collection.changes import Change, write
+from crystal_eyes.collection.looking import found
 from crystal_eyes.collection.storage import Storage
-from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer.embedding import EmbeddedHeads
 
@@ -33,12 +32,13 @@ class Report:
 class Results:
     """Changes in the order of their files; those of pictures wait for what the recognizer finds in them."""
 
-    def __init__(self, storage: Storage, report: Report, unreadable: Callable[[str], None]):
-        self._storage, self._report, self._unreadable = storage, report, unreadable
+    def __init__(self, storage: Storage, report: Report, say: Callable[[str], None]):
+        """say: called with a line about each picture and file that can't be read."""
+        self._storage, self._report, self._say = storage, report, say
         self._waiting: deque[Change] = deque()
         self._unsaved: list[Change] = []
         self._saved = time.monotonic()
-        self.failed = False  # to write
+        self._unread: set[Path] = set()  # files of which nothing more is written
 
     @property
     def is_long(self) -> bool:
@@ -55,32 +55,35 @@ class Results:
             self._add(self._waiting.popleft())
 
     def take(self, result: EmbeddedHeads | PictureError | OSError) -> None:
-        """What the recognizer found in the first picture that waits."""
-        change = self._waiting.popleft()
-        if isinstance(result, Exception):
-            change.error = str(result)
-            self._unreadable(f"{change.place}: {result}")
-        else:
-            change.embeddings = result.embeddings
-            change.heads = [
-                NewHead(head.box, head.confidence, head.whole_picture, is_monochrome(Image.fromarray(head.picture)))
-                for head in result.heads
-            ]
-        self._add(change)
+        """What was found in the first picture that waits."""
+        found(self._waiting[0], result)
         self.flush()
 
     def _add(self, change: Change) -> None:
+        path = change.file.path
+        if path in self._unread:
+            return
+        if change.unread:
+            self._unread.add(path)
+            self._say_unreadable(f"{path}: {change.unread}")
+            return
+        if change.unchanged:
+            self._report.unchanged += 1
+        elif change.error:
+            self._say_unreadable(f"{change.place}: {change.error}" if change.is_picture else change.error)
         self._unsaved.append(change)
         self._report.added += change.is_picture and change.error is None
         self._report.heads += len(change.heads)
         if len(self._unsaved) >= MAX_UNSAVED or time.monotonic() - self._saved > MAX_UNSAVED_SECONDS:
             self.save()
 
+    def _say_unreadable(self, line: str) -> None:
+        self._report.unreadable += 1
+        self._say(line)
+
     def save(self) -> None:
         """Write what has been passed on. Raises OSError or sqlite3.Error: the disk is full."""
         if self._unsaved:
             changes, self._unsaved = self._unsaved, []
-            self.failed = True
             write(self._storage, changes)
-            self.failed = False
         self._saved = time.monotonic()

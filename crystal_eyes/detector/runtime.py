@@ -24,16 +24,16 @@ BATCH = 8  # windows in one run of the network, fewer where they are larger: mor
 class HeadDetector:
     """Finds the heads of drawn characters in pictures."""
 
-    def __init__(self, path: str | Path, image_size: int | None = None, threads: int | None = None):
+    def __init__(self, path: str | Path, image_size: int | None = None, threads: int | None = None, gpu: bool = False):
         """path: the file, or the folder that holds it as FILE. image_size: longer side of the network's input in pixels, a
-        multiple of STRIDE; None: the one stored in the file. threads: None: one per core.
+        multiple of STRIDE; None: the one stored in the file. threads: None: one per core. gpu: as open_session.
 
         Raises UserError: the file is unreadable or not a Crystal Eyes head detector.
         """
         path = Path(path)
         path = path / FILE if path.is_dir() else path
         try:
-            self.session = open_session(path.read_bytes(), threads)
+            self.session = open_session(path.read_bytes(), threads, gpu)
         except Exception as error:  # onnxruntime has its own exceptions
             raise UserError(f"detector {path} can't be read: {str(error).splitlines()[0]}") from None
         metadata = self.session.get_modelmeta().custom_metadata_map

@@ -1,4 +1,4 @@
-"""The exported encoder: an ONNX file run by onnxruntime on the CPU."""
+"""The exported encoder: an ONNX file run by onnxruntime."""
 
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from crystal_eyes.onnx_session import open_session
 class OnnxEncoder:
     """uint8 RGB heads [n, size, size, 3] to unit-length float32 embeddings [n, d].
 
-    threads: threads of one call; None: as many as there are cores. Raises UserError where the file is not an encoder.
+    threads: threads of one call; None: as many as there are cores. gpu: on a GPU, if onnxruntime can use one. Raises UserError
+    where the file is not an encoder.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None):
+    def __init__(self, path: str | Path, threads: int | None = None, gpu: bool = False):
         try:
-            self.session = open_session(Path(path).read_bytes(), threads)
+            self.session = open_session(Path(path).read_bytes(), threads, gpu)
             self.metadata = self.session.get_modelmeta().custom_metadata_map
             self.image_size = int(self.metadata["image_size"])
             self.embedding_size = int(self.metadata["embedding_size"])

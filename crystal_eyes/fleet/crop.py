@@ -21,6 +21,7 @@ from crystal_eyes.detector.runtime import FILE, HeadDetector
 from crystal_eyes.fleet.run import FleetRun
 from crystal_eyes.fleet.worker import Produced
 from crystal_eyes.images import PictureError, flatten, open_picture
+from crystal_eyes.onnx_session import on_gpu
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("file", "illustration", "artwork", *LABELS)]
@@ -39,11 +40,12 @@ class Illustration(NamedTuple):
 class CropHeads:
     """Cuts the heads out of the illustrations of one task."""
 
-    def __init__(self, detector: bytes, confidence: float, several: str):
+    def __init__(self, detector: bytes, confidence: float, several: str, gpu: bool = False):
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
             file.write(detector)
             file.flush()
-            self.detector = HeadDetector(file.name, threads=1)
+            self.detector = HeadDetector(file.name, threads=1, gpu=gpu)
+        self.on_gpu = on_gpu(self.detector.session)
         self.confidence, self.several = confidence, several
 
     def __call__(self, illustrations: list[Illustration]) -> Produced:
@@ -94,7 +96,7 @@ def crop(
 
     given = {"detector": file.read_bytes(), "confidence": confidence, "several": several}
     sample = str(pictures["path"].iloc[0])
-    records = run.do("crop", CropHeads, given, run.tasks_of(len(pictures)), payload, sample, "find heads")
+    records = run.do("crop", CropHeads, given, run.tasks_of(len(pictures)), payload, sample, "find heads", gpu=True)
     heads = sum(one.shard.rows for one in records if one.shard)
     if heads:
         run.finish(HEADS, records)

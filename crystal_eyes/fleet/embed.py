@@ -15,6 +15,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.fleet.run import FleetRun
 from crystal_eyes.fleet.worker import Produced
 from crystal_eyes.images import PictureError, load_head
+from crystal_eyes.onnx_session import on_gpu
 
 Head = bytes | str  # encoded, or why it can't be read
 
@@ -22,11 +23,12 @@ Head = bytes | str  # encoded, or why it can't be read
 class EmbedShard:
     """Embeds the heads of one task."""
 
-    def __init__(self, onnx: bytes, batch: int):
+    def __init__(self, onnx: bytes, batch: int, gpu: bool = False):
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
             file.write(onnx)
             file.flush()
-            self.encoder = OnnxEncoder(file.name, threads=1)
+            self.encoder = OnnxEncoder(file.name, threads=1, gpu=gpu)
+        self.on_gpu = on_gpu(self.encoder.session)
         self.batch = batch
         self.catalogues: dict[str, Catalogue] = {}
 
@@ -99,7 +101,9 @@ def embed(run: FleetRun, onnx: Path, catalogue: Path, batch: int) -> tuple[Path,
         def payload(number: int) -> tuple:
             return folder, number * run.rows, run.rows
 
-    records = run.do("embed", EmbedShard, {"onnx": onnx.read_bytes(), "batch": batch}, count, payload, sample, "embed")
+    records = run.do(
+        "embed", EmbedShard, {"onnx": onnx.read_bytes(), "batch": batch}, count, payload, sample, "embed", gpu=True
+    )
     skipped = [(file, why) for one in records for file, why in one.notes["skipped"]]
     if not any(one.shard for one in records):
         raise UserError(

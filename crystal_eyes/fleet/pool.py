@@ -1,6 +1,7 @@
 """Gives tasks to workers, each task until it is done once; workers and machines may disappear."""
 
 import re
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from crystal_eyes.errors import UserError
-from crystal_eyes.fleet.worker import Job, Record, Worker
+from crystal_eyes.fleet.worker import Job, Worker
 
 AHEAD = 2  # tasks that a worker has: the one that it does, and the next
 DEATHS = 5  # of workers with one task: the task is the reason
@@ -23,64 +24,78 @@ class _Hand:
     """A worker as the driver sees it."""
 
     actor: Any
+    gpu: bool  # one is reserved for it
     tasks: int = 0
 
 
 @dataclass
 class Pool:
-    """Does the tasks of a job on all CPUs of the cluster. arguments: of job.make, sent to every worker once."""
+    """Does the tasks of a job on all CPUs of the cluster, and on its GPUs if the job can use them.
+
+    arguments: of job.make, sent to every worker once. payloads: of the tasks, each taken when a worker is free for it.
+    """
 
     job: Job
     arguments: dict[str, Any]
-    count: int  # tasks
-    payload: Callable[[int], Any]  # of a task, made when it is given to a worker
+    payloads: Iterator[Any]
+    most: int  # workers
+    name: Callable[[int, Any], str] = lambda number, payload: f"task {number}"  # of a task, for people
     _starting: dict[Any, _Hand] = field(default_factory=dict)
     _running: dict[Any, tuple[_Hand, int]] = field(default_factory=dict)
     _ready: list[_Hand] = field(default_factory=list)
+    _open: dict[int, Any] = field(default_factory=dict)  # payloads of the tasks that were given and are not done
+    _waiting: deque[int] = field(default_factory=deque)  # of them, those to give again
     _deaths: dict[int, int] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
+    _given: int = 0  # tasks
+    _at_end: bool = False  # of the payloads
 
-    def records(self) -> Iterator[tuple[int, Record]]:
-        """(task, its record) of every task, each once, as they are done. Raises UserError like Worker."""
-        self._shared = ray.put(self.arguments)
-        self._waiting, self._next, self._lonely = deque[int](), 0, time.monotonic()
-        for _ in range(min(self.count, max(1, int(ray.cluster_resources().get("CPU", 1))))):
-            self._hire()
-        done: set[int] = set()
+    def results(self) -> Iterator[tuple[int, Any]]:
+        """(task, what Worker.do returns) of every task, each once, as they are done. Raises UserError like Worker."""
+        self._shared, self._lonely = ray.put(self.arguments), time.monotonic()
+        there = ray.cluster_resources()
+        workers = min(self.most, max(1, int(there.get("CPU", 1))))
+        gpus = min(workers, int(there.get("GPU", 0))) if self.job.gpu else 0
+        for number in range(workers):
+            self._hire(gpu=number < gpus)  # those first: the others could take the CPUs of the machines with GPUs
         try:
-            while len(done) < self.count:
+            while self._open or not self._at_end:
                 self._give()
-                finished, _ = ray.wait([*self._starting, *self._running], num_returns=1, timeout=1.0)
-                for one in finished:
+                calls = [*self._starting, *self._running]
+                for one in ray.wait(calls, num_returns=1, timeout=1.0)[0] if calls else ():
                     found = self._take(one)
-                    if found and found[0] not in done:
-                        done.add(found[0])
+                    if found and found[0] in self._open:
+                        del self._open[found[0]]
                         yield found
                 self._require_worker()
         finally:
             for hand in [*self._ready, *self._starting.values()]:
                 ray.kill(hand.actor)
 
-    def _hire(self) -> None:
-        hand = _Hand(ray.remote(num_cpus=1, max_restarts=0)(Worker).remote())
-        self._starting[hand.actor.start.remote(self.job, self._shared)] = hand
+    def _hire(self, gpu: bool) -> None:
+        hand = _Hand(ray.remote(num_cpus=1, num_gpus=int(gpu), max_restarts=0)(Worker).remote(), gpu)
+        self._starting[hand.actor.start.remote(self.job, self._shared, gpu)] = hand
 
     def _give(self) -> None:
         for _ in range(AHEAD):  # the first to all, then the second to all
             for hand in self._ready:
                 if hand.tasks < AHEAD and (number := self._another()) is not None:
-                    self._running[hand.actor.do.remote(number, self.payload(number))] = (hand, number)
+                    self._running[hand.actor.do.remote(number, self._open[number])] = (hand, number)
                     hand.tasks += 1
 
     def _another(self) -> int | None:
         if self._waiting:
             return self._waiting.popleft()
-        if self._next == self.count:
+        try:
+            self._open[self._given] = next(self.payloads)
+        except StopIteration:
+            self._at_end = True
             return None
-        self._next += 1
-        return self._next - 1
+        self._given += 1
+        return self._given - 1
 
-    def _take(self, one: Any) -> tuple[int, Record] | None:
-        """What a finished call gave: the record of a task, or None."""
+    def _take(self, one: Any) -> tuple[int, Any] | None:
+        """What a finished call gave: the result of a task, or None."""
         hand, number = self._running.pop(one) if one in self._running else (self._starting.pop(one), None)
         hand.tasks -= number is not None
         try:
@@ -95,18 +110,22 @@ class Pool:
             return None
         if number is None:
             self._ready.append(hand)
+            if answer and answer not in self._said:
+                self._said.add(answer)
+                print(answer, file=sys.stderr, flush=True)
             return None
         return number, answer
 
     def _lost(self, hand: _Hand, number: int | None) -> None:
-        """A worker is gone: another one starts as soon as there is a CPU for it, and does the tasks that it had."""
+        """A worker is gone: another one starts as soon as there is room for it, and does the tasks that it had."""
         if number is not None:
             self._waiting.append(number)
             self._deaths[number] = self._deaths.get(number, 0) + 1
             if self._deaths[number] >= DEATHS:
-                raise UserError(f"{DEATHS} workers died at task {number}: they may lack memory. Finished tasks are kept")
+                name = self.name(number, self._open[number])
+                raise UserError(f"{DEATHS} workers died at {name}: they may lack memory. Finished tasks are kept")
         if hand in self._ready or number is None:
-            self._hire()
+            self._hire(hand.gpu)
         if hand in self._ready:
             self._ready.remove(hand)
 

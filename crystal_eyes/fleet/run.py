@@ -10,7 +10,7 @@ from crystal_eyes.data.storage import Place, is_remote
 from crystal_eyes.errors import UserError
 from crystal_eyes.fleet.cluster import connected
 from crystal_eyes.fleet.pool import Pool
-from crystal_eyes.fleet.worker import Job, Record, claim, code_digest
+from crystal_eyes.fleet.worker import Job, Output, Record, claim, code_digest
 from crystal_eyes.paths import plain_path
 from crystal_eyes.progress import track
 
@@ -45,13 +45,13 @@ class FleetRun(contextlib.ExitStack):
 
     def do(
         self, phase: str, make: Callable[..., Any], arguments: dict[str, Any], count: int, payload: Callable[[int], Any],
-        sample: str, label: str, target: Place | None = None,
+        sample: str, label: str, target: Place | None = None, gpu: bool = False,
     ) -> list[Record]:  # fmt: skip
         """The records of all tasks of a phase, in order. See Job and Pool; target: place of the shards, if not the output's."""
         records = self.records.below(phase)
         claim(records, self.run)
-        job = Job(self.run, make, target or self.place, records, sample, code_digest())
-        found = track(Pool(job, arguments, count, payload).records(), count, label, "shards")
+        job = Job(make, [sample], code_digest(), Output(self.run, target or self.place, records), gpu)
+        found = track(Pool(job, arguments, map(payload, range(count)), count).results(), count, label, "shards")
         done = dict(found)
         return [done[number] for number in range(count)]
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,19 +26,24 @@ class Produced(NamedTuple):
     notes: dict[str, Any]
 
 
-Work = Callable[[Any], Produced]  # of one task's payload
+@dataclass(frozen=True)
+class Output:
+    """Where tasks write shards; then the work of one returns Produced."""
+
+    run: str  # equal for equal inputs and code
+    target: Place  # of the shards
+    records: Place  # of a file a finished task
 
 
 @dataclass(frozen=True)
 class Job:
-    """The tasks of one run. make(**arguments): the work, made once a worker."""
+    """The tasks of one run. make(**arguments): the work, a function of one task's payload, made once a worker."""
 
-    run: str  # equal for equal inputs and code
-    make: Callable[..., Work]
-    target: Place  # of the shards
-    records: Place  # of a file a finished task
-    sample: str  # path of one input
+    make: Callable[..., Callable[[Any], Any]]
+    samples: Sequence[str]  # paths of inputs that every machine has to see
     code: str  # code_digest() of who gives the tasks
+    output: Output | None = None  # None: what the work returns goes back to who gives the tasks
+    gpu: bool = False  # make takes gpu=True, and the work then says in `on_gpu` whether it uses one
 
 
 @dataclass(frozen=True)
@@ -52,62 +57,79 @@ class Record:
 class Worker:
     """One process of a cluster. A task that is done again writes the same shard under the same name."""
 
-    def start(self, job: Job, arguments: Mapping[str, Any]) -> int:
-        """Make the work; returns the process's id. Raises UserError where this machine can't do it."""
+    def start(self, job: Job, arguments: Mapping[str, Any], gpu: bool) -> str:
+        """Make the work. gpu: a GPU is reserved for this worker. Returns a line that the user should read, or nothing.
+
+        Raises UserError where this machine can't do it.
+        """
         if code_digest() != job.code:
             raise UserError(
                 f"{_here()} has another version of crystal-eyes ({Path(crystal_eyes.__file__).parent}): install the same one "
                 "on every machine"
             )
+        if job.output:
+            self._require_place(job.output)
+        for sample in job.samples:
+            part = PART.fullmatch(sample)
+            path = part["shard"] if part else sample
+            if not is_remote(path) and not os.path.exists(path):
+                raise UserError(
+                    f"{_here()} does not see {path}: put the pictures into a folder that all machines share, or into S3"
+                )
+        self.output, self.work = job.output, job.make(**arguments, **({"gpu": True} if gpu else {}))
+        if gpu and not self.work.on_gpu:
+            return (
+                f"{_here()} has a GPU, but its onnxruntime can't use it, so it works on its CPUs: pip install onnxruntime-gpu "
+                "there, in place of onnxruntime"
+            )
+        return ""
+
+    def _require_place(self, output: Output) -> None:
         try:
-            claim = read_run(job.records)
+            claim = read_run(output.records)
         except StorageError:
-            if job.records.remote:
+            if output.records.remote:
                 raise
             claim = None
-        if claim != job.run:
-            raise UserError(f"{_here()} does not see {job.records}: give a place for shards that all machines share")
-        part = PART.fullmatch(job.sample)
-        path = part["shard"] if part else job.sample
-        if not is_remote(path) and not os.path.exists(path):
-            raise UserError(
-                f"{_here()} does not see {path}: put the pictures into a folder that all machines share, or into S3"
-            )
-        self.job, self.work = job, job.make(**arguments)
-        return os.getpid()
+        if claim != output.run:
+            raise UserError(f"{_here()} does not see {output.records}: give a place for shards that all machines share")
 
-    def do(self, number: int, payload: Any) -> Record:
-        """Do a task, unless its shard is there already. Raises UserError where storage fails."""
+    def do(self, number: int, payload: Any) -> Any:
+        """Do a task, unless its shard is there already: a Record, or what the work returns. Raises UserError where storage
+        fails."""
         try:
-            return self._known(f"{number:08d}.json") or self._done(f"{number:08d}.json", payload)
+            if self.output is None:
+                return self.work(payload)
+            name = f"{number:08d}.json"
+            return self._known(self.output, name) or self._done(self.output, name, payload)
         except StorageError as error:
             raise StorageError(f"{_here()}: {error}") from None
 
-    def _done(self, name: str, payload: Any) -> Record:
+    def _done(self, output: Output, name: str, payload: Any) -> Record:
         data, rows, notes = self.work(payload)
         shard = None
         if data is not None:
             digest = hashlib.sha256(data).hexdigest()
             shard = Shard(digest + SUFFIX, digest, len(data), rows)
-            self.job.target.write(shard.file, data)
-        record = {"run": self.job.run, "shard": vars(shard) if shard else None, "notes": notes}
-        self.job.records.write(name, json.dumps(record).encode())
+            output.target.write(shard.file, data)
+        record = {"run": output.run, "shard": vars(shard) if shard else None, "notes": notes}
+        output.records.write(name, json.dumps(record).encode())
         return Record(shard, json.loads(json.dumps(notes)))
 
-    def _known(self, name: str) -> Record | None:
+    def _known(self, output: Output, name: str) -> Record | None:
         """The record of a task that an interrupted run finished, if its shard is what it was."""
-        if self.job.records.size(name) is None:
+        if output.records.size(name) is None:
             return None
         try:
-            found = json.loads(self.job.records.read(name))
+            found = json.loads(output.records.read(name))
             shard = Shard(**found["shard"]) if found["shard"] else None
-            if found["run"] != self.job.run:
+            if found["run"] != output.run:
                 return None
         except (ValueError, KeyError, TypeError):
             return None
-        if shard and self.job.target.size(shard.file) != shard.bytes:
+        if shard and output.target.size(shard.file) != shard.bytes:
             return None
-        if shard and hashlib.sha256(self.job.target.read(shard.file)).hexdigest() != shard.sha256:
+        if shard and hashlib.sha256(output.target.read(shard.file)).hexdigest() != shard.sha256:
             return None
         return Record(shard, found["notes"])
 

@@ -14,6 +14,7 @@ from crystal_eyes.detector.defaults import NORMAL
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.images import PictureError, fit
+from crystal_eyes.onnx_session import on_gpu
 from crystal_eyes.recognizer.finding import FoundHead, Search, find_heads
 from crystal_eyes.recognizer.pictures import Picture, pixels
 
@@ -33,12 +34,16 @@ class EmbeddedHeads(NamedTuple):
 class Embedder:
     """A head detector and an encoder. Safe to use from several threads."""
 
-    def __init__(self, detector: Path, encoder: Path, threads: int | None = None):
-        """threads: for one call of a network; None: one per core. Raises UserError: a file is not what it should be."""
+    def __init__(self, detector: Path, encoder: Path, threads: int | None = None, gpu: bool = False):
+        """threads: for one call of a network; None: one per core. gpu: as open_session.
+
+        Raises UserError: a file is not what it should be.
+        """
         self.at_once = os.cpu_count() or 1  # pictures that embed_many searches
         self._detector_file = detector
-        self._detector = HeadDetector(detector, threads=threads)
-        self._encoder = OnnxEncoder(encoder, threads)
+        self._detector = HeadDetector(detector, threads=threads, gpu=gpu)
+        self._encoder = OnnxEncoder(encoder, threads, gpu)
+        self.on_gpu = on_gpu(self._encoder.session)
 
     def embed_many(self, pictures: Iterable[Picture]) -> Iterator[EmbeddedHeads | PictureError | OSError]:
         """For each picture, in order, its heads and their embeddings, or the error if it can't be read.

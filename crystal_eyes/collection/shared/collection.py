@@ -66,12 +66,15 @@ class SharedCollection(Collection):
         super().close()
         self._used.close()
 
-    def add(self, sources: Sequence[str | Path], say: Callable[[str], None] = print, show_progress: bool = False) -> Report:
+    def add(
+        self, sources: Sequence[str | Path], say: Callable[[str], None] = print, show_progress: bool = False,
+        cluster: str | None = None,
+    ) -> Report:  # fmt: skip
         """As Collection.add; others see what was added when all of it is there. Raises UserError: as Collection.add, or the
         storage can't be used; what was found is kept on this machine for the next time.
         """
         with self._changing(say) as work:
-            report = work.add(sources, say, show_progress)
+            report = work.add(sources, say, show_progress, cluster)
         return report
 
     def forget(self, sources: Sequence[str | Path]) -> int:
