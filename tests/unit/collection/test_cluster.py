@@ -18,7 +18,7 @@ pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster
 
-from crystal_eyes.collection import Collection
+from crystal_eyes.collection import Collection, results
 from crystal_eyes.collection import cluster as on_cluster
 from crystal_eyes.collection.changes import known_digests
 from crystal_eyes.collection.cluster import LookAtPictures
