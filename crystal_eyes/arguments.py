@@ -68,7 +68,9 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one.add_argument("dataset", type=plain_path, help="a folder per character, a table, or the Danbooru 2018 dataset")
     one.add_argument("--output", type=plain_path, default="audit", help="folder for the results (default: %(default)s)")
     one = command(by_name["index"])
-    one.add_argument("sources", nargs="+", help="folders, pictures, ZIP or CBZ archives, videos, or patterns")
+    one.add_argument(
+        "sources", nargs="+", help="folders, pictures, ZIP or CBZ archives, videos, or patterns; s3://BUCKET/PREFIX"
+    )
     one.add_argument("--into", required=True, type=_collection, help=f"{COLLECTION}; made if there is none")
     engine = "local: this machine looks at the pictures; ray: the machines of a Ray cluster do (default: %(default)s)"
     one.add_argument("--engine", choices=("local", "ray"), default="local", help=engine)

@@ -16,7 +16,7 @@ from crystal_eyes.collection.places import Place
 from crystal_eyes.collection.results import Report
 from crystal_eyes.collection.searching import Match, Searcher, by_head, by_label
 from crystal_eyes.collection.shared.remote import is_shared
-from crystal_eyes.collection.sources import Sources
+from crystal_eyes.collection.sources import Sources, absolute
 from crystal_eyes.collection.storage import DATABASE, Storage, StoredHead
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
@@ -154,7 +154,7 @@ class Collection(AbstractContextManager["Collection"]):
         Returns the number of pictures. Raises UserError: another process changes the collection.
         """
         with self.storage.locked():
-            return forget_below(self.storage, [Path(os.path.abspath(plain_path(one))) for one in sources])
+            return forget_below(self.storage, [absolute(one) for one in sources])
 
     def search(self, query: Picture | np.ndarray, k: int = 20) -> list[SearchedHead]:
         """For each head in a picture, most confident first, the pictures in which the same character appears.

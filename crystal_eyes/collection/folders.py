@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from crystal_eyes.collection.groups import Group
-from crystal_eyes.collection.opening import read_member, read_picture
-from crystal_eyes.collection.places import Place
+from crystal_eyes.collection.opening import read_encoded, read_picture
+from crystal_eyes.collection.places import Place, is_stored
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
 from crystal_eyes.progress import track
@@ -32,7 +32,7 @@ class Exported:
 def export(groups: Sequence[Group], outliers: Iterable[Place], folder: Path, link: bool) -> Exported:
     """Put every picture of a group into the group's folder, and the pictures of other heads into one for no group.
 
-    link: symbolic links instead of copies; pictures in archives and moments of videos are written in any case. A file that is
+    link: symbolic links instead of copies; what is in archives, videos or S3 is written in any case. A file that is
     there is kept: an equal one counts as present, beside another one the picture gets a number. Raises UserError where the
     folder can't be one.
     """
@@ -74,7 +74,7 @@ def _put(place: Place, home: Path, link: bool) -> bool:
     elif place.member:
         name, source = place.member.replace("\\", "/").rsplit("/", 1)[-1], None
     else:
-        name, source = place.file.name, place.file
+        name, source = place.file.name, None if is_stored(place.file) else place.file
     stem, suffix = os.path.splitext(name)
     stem, suffix, number = safe_name(stem), safe_name(suffix.lstrip(".")), 1
     part = home / f".{os.getpid()}.part"
@@ -86,7 +86,7 @@ def _put(place: Place, home: Path, link: bool) -> bool:
         elif place.time is not None:
             Image.fromarray(read_picture(place)).save(part, "PNG")
         else:
-            part.write_bytes(read_member(place))
+            part.write_bytes(read_encoded(place))
         while True:
             target = home / (f"{stem}.{suffix}" if number == 1 else f"{stem} ({number}).{suffix}")
             try:

@@ -20,6 +20,7 @@ from crystal_eyes.collection.changes import (
 )
 from crystal_eyes.collection.looking import Part, digest_of_file, found, look_into, unchanged, unread
 from crystal_eyes.collection.opening import read_picture
+from crystal_eyes.collection.places import address, is_stored
 from crystal_eyes.collection.results import Report, Results
 from crystal_eyes.collection.sources import SourceFile, Sources
 from crystal_eyes.collection.storage import Storage
@@ -80,7 +81,7 @@ class Indexing:
                 if not _is_unchanged(known.get(file.path.name), file):
                     total += self._size(file)
                     root = next((one for one in self.sources.roots if folder.is_relative_to(one)), folder)
-                    self._samples.setdefault(root, str(file.path))
+                    self._samples.setdefault(root, address(file.path))
         return total
 
     def _size(self, file: SourceFile) -> int:
@@ -150,13 +151,13 @@ class Indexing:
         known = known_folders(self.storage) if self.sources.missing else []
         for path in self.sources.missing:
             below = [one for one in known if one.is_relative_to(path)]
-            one = known_files(self.storage, path.parent).get(path.name) if path.parent.is_dir() else None
+            one = known_files(self.storage, path.parent).get(path.name) if is_stored(path) or path.parent.is_dir() else None
             if one and not below:
                 self._gone.append(one.id)
             elif below:
                 self._keep(path, below, "does not exist")
             else:
-                raise UserError(f"{path} does not exist: give folders, pictures, archives or videos")
+                raise UserError(f"{address(path)} does not exist: give folders, pictures, archives or videos")
 
     def _find_gone(self, visited: set[Path]) -> None:
         """Note the files of folders that are gone. A folder that was given and is gone or empty as a whole is kept: it may be
@@ -178,7 +179,7 @@ class Indexing:
     def _keep(self, path: Path, folders: list[Path], why: str) -> None:
         self.report.kept += 1
         count = pictures_in(self.storage, folders)
-        self.say(f"{path} {why} (is its disk mounted?): the collection keeps the {count} pictures that it has of it")
+        self.say(f"{address(path)} {why} (is its disk mounted?): the collection keeps the {count} pictures that it has of it")
 
     # one file
 

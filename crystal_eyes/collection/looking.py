@@ -11,7 +11,9 @@ from PIL import Image
 from crystal_eyes.collection import videos
 from crystal_eyes.collection.archives import PictureArchive
 from crystal_eyes.collection.changes import Change, KnownFile, NewHead
+from crystal_eyes.collection.places import address, is_stored
 from crystal_eyes.collection.sources import SourceFile
+from crystal_eyes.data.storage import Place, StorageError
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.images import PictureError
@@ -39,7 +41,7 @@ def look_into(part: Part, copied: Callable[[Change], bool]) -> Looked:
     """What is to be changed, in order, each with the picture in which heads have still to be found (see `found`) or None.
 
     copied: fills in the heads of a picture whose digest the collection knows; whether it did. A file that can't be read is a
-    change that says so.
+    change that says so. Raises StorageError: storage can't be used at present.
     """
     file, digest, error = part.file, part.digest, None
     try:
@@ -82,8 +84,7 @@ def found(change: Change, result: EmbeddedHeads | PictureError | OSError) -> Non
 
 def _picture(part: Part, copied: Callable[[Change], bool]) -> Looked:
     file, known = part.file, part.known
-    with open(file.path, "rb") as opened:
-        data = opened.read(MAX_BYTES + 1)
+    data = _read(file.path)
     digest = digest_of(data)
     if known and known.digest == digest:
         yield unchanged(file, known), None
@@ -94,6 +95,18 @@ def _picture(part: Part, copied: Callable[[Change], bool]) -> Looked:
         yield change, None
     else:
         yield change, None if copied(change) else data
+
+
+def _read(file: Path) -> bytes:
+    """The encoded picture, or its beginning if it is too large. Raises StorageError: the whole storage can't be used."""
+    if not is_stored(file):
+        with open(file, "rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    try:
+        return Place(address(file.parent)).read_part(file.name, 0, MAX_BYTES + 1)
+    except StorageError as error:
+        Place(address(file)).level()  # raises it, unless it is about this picture only
+        raise OSError(str(error).removeprefix(f"{address(file)}: ")) from None
 
 
 def _members(part: Part, copied: Callable[[Change], bool]) -> Looked:

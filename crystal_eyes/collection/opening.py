@@ -5,8 +5,9 @@ from PIL import Image, ImageDraw
 
 from crystal_eyes.collection import videos
 from crystal_eyes.collection.archives import PictureArchive
-from crystal_eyes.collection.places import Place
+from crystal_eyes.collection.places import Place, address, is_stored
 from crystal_eyes.data.cropping import crop_head
+from crystal_eyes.data.storage import StorageError, read_bytes
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer.pictures import pixels
@@ -20,11 +21,16 @@ def read_picture(place: Place) -> np.ndarray:
         if not videos.available():
             raise PictureError(f"a moment of a video: {videos.EXTRA}")
         return videos.frame_at(place.file, place.time)
-    return pixels(read_member(place) if place.member else place.file)
+    return pixels(read_encoded(place) if place.member or is_stored(place.file) else place.file)
 
 
-def read_member(place: Place) -> bytes:
-    """The encoded picture in an archive. Raises what read_picture raises."""
+def read_encoded(place: Place) -> bytes:
+    """The encoded picture in an archive, or in S3. Raises what read_picture raises."""
+    if is_stored(place.file):
+        try:
+            return read_bytes(address(place.file))
+        except StorageError as error:
+            raise PictureError(str(error).removeprefix(f"{place}: ")) from None
     try:
         archive = PictureArchive(place.file)
     except UserError as error:

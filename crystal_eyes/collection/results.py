@@ -65,7 +65,7 @@ class Results:
             return
         if change.unread:
             self._unread.add(path)
-            self._say_unreadable(f"{path}: {change.unread}")
+            self._say_unreadable(f"{change.place}: {change.unread}")
             return
         if change.unchanged:
             self._report.unchanged += 1

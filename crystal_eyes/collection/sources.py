@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from crystal_eyes.collection.places import STORED, address, is_stored
+from crystal_eyes.data.storage import Place, StoredFile
+from crystal_eyes.errors import UserError
 from crystal_eyes.images import SUFFIXES
 from crystal_eyes.paths import METADATA, plain_path, walk
 
@@ -33,13 +36,21 @@ class Sources:
     """What was given to be indexed. Nothing of it is held in memory but one folder at a time."""
 
     def __init__(self, given: Sequence[str | Path]):
-        """given: folders, files or patterns. Raises UserError: a path that can't exist."""
+        """given: folders, files or patterns; s3://BUCKET/PREFIX. Raises UserError: a path can't exist, or S3 be used."""
         self.roots: list[Path] = []  # folders, absolute
         self.files: list[Path] = []  # that were given one by one, absolute
         self.missing: list[Path] = []  # absolute
         self.unreadable: list[OSError] = []  # folders
         self.skipped: Counter[str] = Counter()  # by suffix, or METADATA
         for text in given:
+            if is_stored(path := Path(text)):
+                if any(_level(path)):
+                    self.roots.append(path)
+                elif len(path.parts) > 2 and _level(path.parent, path.name)[0]:
+                    self.files.append(path)
+                else:
+                    self.missing.append(path)
+                continue
             path = plain_path(text)
             if path.is_dir():
                 self.roots.append(_absolute(path))
@@ -57,7 +68,8 @@ class Sources:
         self.skipped.clear()
         seen: set[Path] = set()
         for root in self.roots:
-            for folder, names in walk(root, lambda name: False, self.unreadable.append):
+            found = _walk_stored(root) if is_stored(root) else walk(root, lambda name: False, self.unreadable.append)
+            for folder, names in found:
                 if folder not in seen:
                     seen.add(folder)
                     yield folder, self._usable(folder, names)
@@ -66,12 +78,14 @@ class Sources:
             if file.parent not in seen:
                 by_folder.setdefault(file.parent, []).append(file.name)
         for folder, names in by_folder.items():
-            yield folder, self._usable(folder, sorted(names), given=True)
+            those = [one for name in sorted(names) for one in _level(folder, name)[0]] if is_stored(folder) else sorted(names)
+            yield folder, self._usable(folder, those, given=True)
 
-    def _usable(self, folder: Path, names: list[str], given: bool = False) -> list[SourceFile]:
-        """given: the user named these files, so that a picture needs no suffix."""
+    def _usable(self, folder: Path, files: Sequence[str] | Sequence[StoredFile], given: bool = False) -> list[SourceFile]:
+        """files: names, or what S3 says of the files. given: the user named them, so that a picture needs no suffix."""
         found = []
-        for name in names:
+        for file in files:
+            name = file if isinstance(file, str) else file.name
             path = folder / name
             suffix = path.suffix.lower()
             if suffix in NOT_READ:
@@ -79,6 +93,12 @@ class Sources:
             elif suffix in SUFFIXES | ARCHIVES | VIDEOS or given:
                 if name.startswith(METADATA):
                     self.skipped[METADATA] += 1
+                    continue
+                if not isinstance(file, str):
+                    if suffix in ARCHIVES | VIDEOS:
+                        self.skipped[STORED] += 1
+                    else:
+                        found.append(SourceFile(path, file.bytes, int(file.changed)))
                     continue
                 try:
                     status = path.stat()
@@ -93,11 +113,39 @@ class Sources:
         lines = [f"{one.filename} could not be read ({one.strerror}): what the collection has of it is kept"
                  for one in self.unreadable]  # fmt: skip
         for suffix, count in sorted(self.skipped.items()):
+            if suffix == STORED:
+                those = "1 archive or video" if count == 1 else f"{count} archives and videos"
+                lines.append(f"skipped {those} in S3: only pictures are read there")
+                continue
             files = f"1 {suffix} file" if count == 1 else f"{count} {suffix} files"
             why = "which macOS writes beside pictures" if suffix == METADATA else "only ZIP and CBZ archives are read"
             lines.append(f"skipped {files}: {why}")
         return lines
 
 
+def absolute(given: str | Path) -> Path:
+    """A path as a collection keeps it."""
+    return Path(given) if is_stored(Path(given)) else _absolute(plain_path(given))
+
+
 def _absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(path))
+
+
+def _level(folder: Path, name: str = "") -> tuple[list[StoredFile], list[str]]:
+    """What is in a folder in S3: files, and names of folders. name: of the only one that is wanted."""
+    try:
+        files, below = Place(address(folder)).level()
+    except ImportError:
+        raise UserError(f"{address(folder)} needs pyarrow, which is not installed: pip install 'crystal-eyes[s3]'") from None
+    return [one for one in files if name in ("", one.name)], below
+
+
+def _walk_stored(root: Path) -> Iterator[tuple[Path, list[StoredFile]]]:
+    """As walk, in S3."""
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        files, below = _level(folder)
+        yield folder, files
+        pending += [folder / name for name in reversed(below)]

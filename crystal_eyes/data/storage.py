@@ -140,6 +140,21 @@ class Place:
 
         return sorted(self._asked(listed, ""))
 
+    def level(self) -> tuple[list[StoredFile], list[str]]:
+        """In S3: the files at the place itself and the names of the folders in it, sorted; nothing where there is nothing."""
+
+        def listed(fs: Any, path: str) -> tuple[list[StoredFile], list[str]]:
+            from pyarrow.fs import FileSelector
+
+            try:
+                found = fs.get_file_info(FileSelector(path))
+            except FileNotFoundError:  # that a bucket is gone is another error
+                return [], []
+            files = [StoredFile(one.base_name, one.size, str(one.mtime_ns)) for one in found if one.is_file]
+            return sorted(files), sorted(one.base_name for one in found if not one.is_file)
+
+        return self._asked(listed, "")
+
     def _asked(self, ask: Any, name: str) -> Any:
         whole = f"{self.text}/{name}".rstrip("/")
         try:

@@ -1,6 +1,5 @@
 """A real Ray cluster on this machine does what this machine does alone: the same rows, digests and embeddings."""
 
-import contextlib
 import shutil
 import signal
 import threading
@@ -16,7 +15,6 @@ from PIL import Image
 
 pytest.importorskip("ray")
 
-from crystal_eyes.data import storage
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.data.layouts import load_dataset
 from crystal_eyes.data.options import SelectionOptions, SplitOptions
@@ -33,30 +31,10 @@ from steps.compute import crop as crop_here
 from steps.compute import embed as embed_here
 from steps.compute import prepare as prepare_here
 from tests.runs import HEAD_DETECTOR, ROOT, Project, artifacts
-from tests.servers import s3
 
 EXAMPLES = ROOT / "crystal_eyes/web/examples"
 ROWS = 10  # of a shard: several, and a last one that is not full
 SPLITS = SplitOptions(train_per_character=4, test_per_character=2, validation_characters=0.25, test_characters=0.25)
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
-    """The folder of the bucket `heads` of an S3 server; None: there is no server here."""
-    folder = tmp_path_factory.mktemp("s3")
-    (folder / "heads").mkdir()
-    with contextlib.ExitStack() as stack:
-        try:
-            environment = stack.enter_context(s3(folder)).environment
-        except pytest.skip.Exception:
-            yield None
-            return
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        storage._s3.cache_clear()
-        yield folder / "heads"
-    storage._s3.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,9 @@ from crystal_eyes.collection import Collection, results
 from crystal_eyes.collection import cluster as on_cluster
 from crystal_eyes.collection.changes import known_digests
 from crystal_eyes.collection.cluster import LookAtPictures
+from crystal_eyes.collection.sheet import SheetRow, write_sheet
 from crystal_eyes.collection.sources import Sources
+from crystal_eyes.data import storage
 from crystal_eyes.errors import UserError
 from crystal_eyes.fleet import cluster as own
 from crystal_eyes.fleet.worker import Job, Worker, code_digest
@@ -33,7 +35,7 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 
 @pytest.fixture(scope="module")
-def ray_cluster():
+def ray_cluster(bucket):
     """A cluster to which this process is connected: a node, and one that is declared with a GPU which nobody can use."""
     own.ray_constants.ENABLE_RAY_CLUSTER = False  # on loopback
     made = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
@@ -213,6 +215,47 @@ def test_a_run_that_was_interrupted_goes_on(many, tmp_path, indexed, bundle_fold
     assert 6 <= before < expected.added
     there, report, _ = indexed("there", many)
     assert report.added == expected.added - before and Contents(there) == Contents(here)
+
+
+def test_pictures_in_s3_are_found_as_in_a_folder(ray_cluster, bucket, indexed, folder, archive, tmp_path, recognizer):
+    if bucket is None:
+        pytest.skip("there is no S3 server")
+    archive("pictures/comic.cbz", {"a.png": (0, 9)})
+    (folder / "broken.png").write_bytes(b"no picture")
+    shutil.copytree(folder, bucket / "pictures")
+    place = "s3://heads/pictures"
+    plain, _, _ = indexed("plain", folder)
+    for name, cluster in (("here", None), ("there", ray_cluster.address)):
+        there, report, said = indexed(name, place, cluster)
+        assert (report.added, report.unreadable, len(said)) == (6, 1, 2)
+        assert said[0].startswith(f"{place}/broken.png: ") and "skipped 1 archive or video in S3" in said[1]
+        expected = [(one[0].replace(str(folder), place), *one[1:]) for one in rows(plain)[0] if "!" not in one[0]]
+        assert sorted(rows(there)[0]) == sorted(expected)
+        assert vars(indexed(name, place, cluster)[1])["unchanged"] == 7
+    (match, *_) = there.search(folder / "1.png", 1)[0].matches
+    assert str(match.place) == match.as_dict()["file"] == f"{place}/1.png"
+    assert write_sheet(tmp_path / "sheet.png", [SheetRow(None, "", [match])]) == []
+    draw(bucket / "pictures" / "1.png", 7, 0)
+    shutil.rmtree(bucket / "pictures" / "more")
+    there, report, _ = indexed("there", place, ray_cluster.address)
+    assert (report.added, report.forgotten, report.unchanged) == (1, 2, 4)
+    assert there.forget([place]) == 5
+    with pytest.raises(UserError, match="s3://heads/nothing does not exist"):
+        indexed("there", "s3://heads/nothing")
+
+
+def test_s3_that_can_not_be_used_is_one_line(bucket, indexed, monkeypatch):
+    if bucket is None:
+        pytest.skip("there is no S3 server")
+    with pytest.raises(UserError, match="s3://nowhere/pictures: the bucket does not exist"):
+        indexed("there", "s3://nowhere/pictures")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    storage._s3.cache_clear()
+    try:
+        with pytest.raises(UserError, match="s3://heads/pictures: access is denied: set AWS_ACCESS_KEY_ID"):
+            indexed("there", "s3://heads/pictures")
+    finally:
+        storage._s3.cache_clear()
 
 
 def test_a_node_that_is_removed_loses_nothing_and_doubles_nothing(ray_cluster, indexed, many, tmp_path):
