@@ -39,6 +39,7 @@ LONG = (
     "pipeline/notebooks/test_compare_runs.py",
     "browser/",
     "unit/fleet/test_fleet.py",
+    "unit/collection/test_index_on_cluster.py",
     "unit/encoder/test_processes.py",
     "unit/detector/training/test_trainer.py",
     "unit/detector/training/test_parity.py",

@@ -8,6 +8,7 @@ with Collection.open("collection", create=True) as collection:
 
 places.py      where a picture comes from: a file, a member of an archive, a moment of a video
 sources.py     the files in folders; archives.py and videos.py: the pictures in them; opening.py reads one again
+looking.py     what is in a file: the same on this machine and on those of a cluster, which cluster.py gives them to
 indexing.py    a run: what is new, changed or gone; results.py and changes.py bring it to the disk
 storage.py     the database and its transactions; vectors.py: the embeddings beside it, and the search in them
 searching.py   matches: pictures, how alike, and whether it is the same character; sheet.py and text.py show them

@@ -23,7 +23,7 @@ from crystal_eyes.collection import cluster as on_cluster
 from crystal_eyes.collection.changes import known_digests
 from crystal_eyes.collection.cluster import LookAtPictures
 from crystal_eyes.collection.sheet import SheetRow, write_sheet
-from crystal_eyes.collection.sources import Sources
+from crystal_eyes.collection.sources import SourceFile, Sources
 from crystal_eyes.data import storage
 from crystal_eyes.errors import UserError
 from crystal_eyes.fleet import cluster as own
@@ -137,6 +137,14 @@ def test_workers_do_not_look_at_what_the_collection_knows(indexed, folder, recog
     assert [one.file.path.name for one in changes if not one.needs_result] == ["new.png"] and len(changes) == 7
 
 
+def test_a_machine_that_can_not_read_videos_is_one_line(folder, recognizer, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    files = [(recognizer.bundle.trained / name).read_bytes() for name in ("detector.onnx", "encoder.onnx")]
+    video = on_cluster.Part(SourceFile(folder / "a.mp4", 1, 1))
+    with pytest.raises(UserError, match=r"machine .* can't read videos: .*crystal-eyes\[video\]' on every machine"):
+        LookAtPictures(*files, np.zeros(0, np.uint64))([video])
+
+
 def saved(collection_folder):
     """How many pictures a collection has on the disk."""
     try:
@@ -165,7 +173,8 @@ def kill_worker():
     next(one for one in psutil.Process().children(True) if one.name().startswith("ray::Worker.do")).kill()
 
 
-def test_killed_workers_lose_nothing_and_double_nothing(ray_cluster, indexed, many, tmp_path):
+def test_killed_workers_lose_nothing_and_double_nothing(ray_cluster, indexed, many, tmp_path, monkeypatch):
+    monkeypatch.setattr(on_cluster, "MOST_HELD", 0)  # as if each task took too long for the next: files are in any order
     here, expected, _ = indexed("here", many)
     indexed("there", many / "more", ray_cluster.address)
     first, second = (at(tmp_path / "there", count, kill_worker) for count in (6, 24))
