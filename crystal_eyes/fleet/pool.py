@@ -4,7 +4,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -50,7 +50,7 @@ class Pool:
     _given: int = 0  # tasks
     _at_end: bool = False  # of the payloads
 
-    def results(self) -> Iterator[tuple[int, Any]]:
+    def results(self) -> Generator[tuple[int, Any]]:
         """(task, what Worker.do returns) of every task, each once, as they are done. Raises UserError like Worker."""
         self._shared, self._lonely = ray.put(self.arguments), time.monotonic()
         there = ray.cluster_resources()

@@ -39,7 +39,7 @@ class Output:
 class Job:
     """The tasks of one run. make(**arguments): the work, a function of one task's payload, made once a worker."""
 
-    make: Callable[..., Callable[[Any], Any]]
+    make: Callable[..., Any]
     samples: Sequence[str]  # paths of inputs that every machine has to see
     code: str  # code_digest() of who gives the tasks
     output: Output | None = None  # None: what the work returns goes back to who gives the tasks
