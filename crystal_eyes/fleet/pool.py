@@ -5,14 +5,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from crystal_eyes.errors import UserError
-from crystal_eyes.fleet.worker import Job, Worker
+from crystal_eyes.fleet.worker import Job, Worker, is_seen
 
 AHEAD = 2  # tasks that a worker has: the one that it does, and the next
 DEATHS = 5  # of workers with one task: the task is the reason
@@ -74,7 +74,8 @@ class Pool:
 
     def _hire(self, gpu: bool) -> None:
         hand = _Hand(ray.remote(num_cpus=1, num_gpus=int(gpu), max_restarts=0)(Worker).remote(), gpu)
-        self._starting[hand.actor.start.remote(self.job, self._shared, gpu)] = hand
+        job = replace(self.job, samples=[one for one in self.job.samples if is_seen(one)])  # files come and go in long runs
+        self._starting[hand.actor.start.remote(job, self._shared, gpu)] = hand
 
     def _give(self) -> None:
         for _ in range(AHEAD):  # the first to all, then the second to all

@@ -70,11 +70,9 @@ class Worker:
         if job.output:
             self._require_place(job.output)
         for sample in job.samples:
-            part = PART.fullmatch(sample)
-            path = part["shard"] if part else sample
-            if not is_remote(path) and not os.path.exists(path):
+            if not is_seen(sample):
                 raise UserError(
-                    f"{_here()} does not see {path}: put the pictures into a folder that all machines share, or into S3"
+                    f"{_here()} does not see {sample}: put the pictures into a folder that all machines share, or into S3"
                 )
         self.output, self.work = job.output, job.make(**arguments, **({"gpu": True} if gpu else {}))
         if gpu and not self.work.on_gpu:
@@ -132,6 +130,13 @@ class Worker:
         if shard and hashlib.sha256(output.target.read(shard.file)).hexdigest() != shard.sha256:
             return None
         return Record(shard, found["notes"])
+
+
+def is_seen(sample: str) -> bool:
+    """Whether this machine has an input; what is in S3 shows when it is read."""
+    part = PART.fullmatch(sample)
+    path = part["shard"] if part else sample
+    return is_remote(path) or os.path.exists(path)
 
 
 def claim(records: Place, run: str) -> None:
