@@ -208,14 +208,13 @@ def test_a_killed_run_is_resumed(client, folder, bundle_folder, recognizer, tmp_
     run = """
 import os, signal, sys
 from crystal_eyes import cli
-from crystal_eyes.collection import results
-from crystal_eyes.collection.indexing import Indexing
-results.MAX_UNSAVED, original, seen = 1, Indexing._in_picture, []
-def dying(self, *given):
+from crystal_eyes.collection import looking, results
+results.MAX_UNSAVED, original, seen = 1, looking._picture, []
+def dying(*given):
     seen.append(1)
     if len(seen) > 42: os.kill(os.getpid(), signal.SIGKILL)
-    yield from original(self, *given)
-Indexing._in_picture = dying
+    yield from original(*given)
+looking._picture = dying
 sys.exit(cli.main(sys.argv[1:]))
 """
     for number in range(42):
