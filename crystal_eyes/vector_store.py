@@ -8,8 +8,8 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -39,6 +39,7 @@ class VectorStore:
     DATABASE: ClassVar[str]  # name of its file
     SCHEMA: ClassVar[str]  # its tables besides TABLES
     FORMAT: ClassVar[int]
+    OLDEST: ClassVar[int]  # format that is read
     NAME: ClassVar[str]  # what a user calls such a folder
     REMEDY: ClassVar[str]  # for a database that can't be read
 
@@ -53,8 +54,9 @@ class VectorStore:
             meta = dict(self.db.execute("SELECT key, value FROM meta"))
         except sqlite3.DatabaseError as error:
             raise UserError(f"{folder / self.DATABASE} can't be read ({error}): {self.REMEDY}") from None
-        if meta.get("format") != self.FORMAT:
+        if meta.get("format") not in range(self.OLDEST, self.FORMAT + 1):
             raise UserError(f"the {self.NAME} {folder} has format {meta.get('format')}, this version reads {self.FORMAT}")
+        self.format: int = meta["format"]
         self.encoder: str = meta["encoder"]
         self.dimensions: int = meta["dimensions"]
         self.vectors = Vectors(folder, self.dimensions)
@@ -142,13 +144,16 @@ class VectorStore:
         return rows
 
 
-def copy_store(source: Path, folder: Path) -> None:
-    """Copy a store to a new folder, as it is at one moment: who changes it waits meanwhile."""
-    folder.mkdir(parents=True)
-    (database,) = source.glob("*.db")
-    with closing(sqlite3.connect(database, SECONDS, isolation_level=None)) as db:
-        if os.access(source, os.W_OK):  # else nobody changes it
-            db.execute("BEGIN IMMEDIATE")
-        for file in source.iterdir():
-            if not file.name.endswith("-journal"):
-                shutil.copyfile(file, folder / file.name)
+def copy_stores(folders: Mapping[Path, Path], copy: Callable[[Path, Path], Any] = shutil.copyfile) -> None:
+    """Copy stores to new folders, as they all are at one moment: who changes them waits meanwhile. copy: of a file."""
+    with ExitStack() as stack:
+        for source in folders:
+            (database,) = source.glob("*.db")
+            db = stack.enter_context(closing(sqlite3.connect(database, SECONDS, isolation_level=None)))
+            if os.access(source, os.W_OK):  # else nobody changes it
+                db.execute("BEGIN IMMEDIATE")
+        for source, folder in folders.items():
+            folder.mkdir(parents=True)
+            for file in source.iterdir():
+                if not file.name.endswith("-journal"):
+                    copy(file, folder / file.name)

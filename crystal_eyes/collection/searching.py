@@ -12,7 +12,7 @@ from crystal_eyes.recognizer.calibration import known_probability, verdict
 from crystal_eyes.recognizer.enrolled_unlikeness import cohort_of
 from crystal_eyes.recognizer.naming import Naming, cosines, mean_embedding
 from crystal_eyes.recognizer.recognizer import CANDIDATES as NAMED
-from crystal_eyes.vectors import nearest, unit
+from crystal_eyes.vectors import Part, nearest, unit
 
 ATTEMPTS = 10  # to search a collection while it changes
 AT_ONCE = 200  # heads that are looked up together
@@ -66,7 +66,7 @@ class Searcher:
     def _nearest(self, query: np.ndarray, count: int) -> tuple[list[StoredHead], np.ndarray]:
         state = self._storage.state()
         stored, signs = self._storage.vectors.open(state.rows)
-        rows, similarities = nearest(stored, signs, np.asarray(query, np.float32), state.dead, self._pool)
+        rows, similarities = nearest([Part(stored, signs, state.dead)], np.asarray(query, np.float32), self._pool)
         heads: list[StoredHead] = []
         order: list[int] = []
         pictures: set[Any] = set()

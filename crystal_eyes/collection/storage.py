@@ -57,7 +57,7 @@ class StoredHead(NamedTuple):
 class Storage(VectorStore):
     """An open collection."""
 
-    DATABASE, SCHEMA, FORMAT, NAME = DATABASE, SCHEMA, FORMAT, "collection"
+    DATABASE, SCHEMA, FORMAT, OLDEST, NAME = DATABASE, SCHEMA, FORMAT, FORMAT, "collection"
     REMEDY = "restore it, or index into a new folder"
 
     @classmethod

@@ -25,7 +25,8 @@ from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.characters import Known, characters_of
 from crystal_eyes.recognizer.enrollment import MAX_HEADS, QUALITY, SIDE, Enrollment, HeadCrop, locked, usable
 from crystal_eyes.recognizer.recognizer import Recognizer
-from crystal_eyes.recognizer.stored import NewCharacter, StoredCharacters, create_stored
+from crystal_eyes.recognizer.shard import NewCharacter
+from crystal_eyes.recognizer.stored import StoredCharacters, create_stored
 
 SECONDS = 5.0  # between transactions: what an interruption loses
 MIN_CONFIDENCE = 0.0  # of the boxes of a dataset: all
@@ -90,7 +91,7 @@ def _character(
 ) -> NewCharacter | None:
     """A character to be written, with the heads it had before; None if there is no new head."""
     old = next((one for one in stored.named(name, series) if (one.character, one.series) == (name, series)), None)
-    own = old or Known(name, series, stored.folder)
+    own = old or Known(name, series)
     room = MAX_HEADS - (old.heads or 0 if old else 0)
     result = Enrollment(name, series)
     pictures = list(_pictures(rows, result))
@@ -112,12 +113,12 @@ def _character(
     report.heads += len(keep)
     kept_names, kept_thumbnails = [Path(names[row]).name for row in keep], [thumbnails[row] for row in keep]
     embeddings = embeddings[keep]
-    if old and old.stored is not None:
-        before = stored.pictures_of(old.stored)
+    if old:
+        before = stored.pictures_of(old)
         kept_names = [*(name for name, _ in before), *kept_names]
         kept_thumbnails = [*(data for _, data in before), *kept_thumbnails]
-        embeddings = np.concatenate([stored.embeddings_of(old.stored), embeddings])
-    return NewCharacter(name, series, kept_names, embeddings, kept_thumbnails, old.stored if old else None)
+        embeddings = np.concatenate([stored.embeddings_of(old), embeddings])
+    return NewCharacter(name, series, kept_names, embeddings, kept_thumbnails, old)
 
 
 def _pictures(rows: Any, result: Enrollment) -> Iterator[Path | HeadCrop]:

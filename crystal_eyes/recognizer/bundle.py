@@ -11,7 +11,8 @@ gallery.*, thumbnails.bin   reference heads
 calibration.json  temperatures and calibration scores, separately for color and line art
 README.md         the model card
 enrolled/ID/      one folder per character that was added later
-many-ID/          where they are many: the further ones, see stored.py; without digests, as it has transactions of its own
+many-ID/          where they are many: the further ones, see stored.py; several folders where they are millions; without digests,
+                  as each has transactions of its own
 
 The characters that a user enrolls into the released bundle have a listing of their own, in the user's folder: it names only the
 files in `enrolled`, and with `"trained": "released"` the bundle whose other files they share.
@@ -23,7 +24,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +32,7 @@ from typing import Any, TypeVar
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.places import LISTING, RELEASED, released_folder
-from crystal_eyes.vector_store import copy_store
+from crystal_eyes.vector_store import copy_stores
 
 FORMAT = 3
 OLDEST = 2  # that is read: its characters.json has only character and series
@@ -39,7 +40,7 @@ DETECTOR, ENCODER, CLASSIFIER = "detector.onnx", "encoder.onnx", "classifier.onn
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
 EXPECTED = "expected.npy"  # bundles of before have none
 ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
-MANY = "many"  # entry of the listing: the name of the folder of further enrolled characters
+MANY = "many"  # entry of the listing: the names of the folders of further enrolled characters; one name in those of before
 REBUILD = "rebuild or re-download the bundle"
 ATTEMPTS, PAUSE = 20, 0.05  # to read a bundle that is being changed; seconds between them
 Loaded = TypeVar("Loaded")
@@ -81,9 +82,9 @@ class Bundle:
         return [self.folder / ENROLLED / name for name in sorted(names)]
 
     @property
-    def many(self) -> Path | None:
-        """The folder of the further enrolled characters, None if there is none."""
-        return self.folder / self.listing[MANY] if MANY in self.listing else None
+    def many(self) -> list[Path]:
+        """The folders of the further enrolled characters, in the order in which they were begun."""
+        return [self.folder / name for name in many_names(self.listing)]
 
     def json(self, name: str) -> Any:
         """The contents of one of the trained files."""
@@ -94,9 +95,9 @@ class Bundle:
         more = {name: self.listing[name] for name in ("trained", MANY) if name in self.listing}
         write_listing(self.folder, self.listing["source"], files, self.listing["format"], **more)
 
-    def use_many(self, name: str) -> "Bundle":
-        """The bundle with this folder of further enrolled characters, once its listing has been written."""
-        changed = replace(self, listing=self.listing | {MANY: name})
+    def use_many(self, names: Iterable[str]) -> "Bundle":
+        """The bundle with these further folders of enrolled characters too, once its listing has been written."""
+        changed = replace(self, listing=self.listing | {MANY: [*many_names(self.listing), *names]})
         changed.relist(list(self.listing["files"]))
         return changed
 
@@ -107,6 +108,12 @@ class OutdatedError(UserError):
     def __init__(self, bundle: Bundle):
         super().__init__(f"the characters in {bundle.folder} were enrolled with an earlier release")
         self.bundle = bundle
+
+
+def many_names(listing: Mapping[str, Any]) -> list[str]:
+    """The names of the folders of further enrolled characters."""
+    names = listing.get(MANY, [])
+    return names if isinstance(names, list) else [names]
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -157,8 +164,8 @@ def _read(folder: Path) -> Bundle:
     if version not in range(OLDEST, FORMAT + 1):
         remedy = REBUILD if version in range(OLDEST) else "update crystal-eyes"
         raise UserError(f"{folder / LISTING} has format {version}, this version reads {OLDEST} to {FORMAT}: {remedy}")
-    for name in [*files, *([listing[MANY]] if MANY in listing else [])]:
-        if not SAFE.fullmatch(str(name)):
+    for name in [*files, *many_names(listing)]:
+        if not (isinstance(name, str) and SAFE.fullmatch(name)):
             raise UserError(f"{folder / LISTING} names {name!r}, which is not a valid file name of a bundle: {REBUILD}")
     base = _base(folder) if listing.get("trained") == RELEASED else None
     missing = set() if base else {DETECTOR, ENCODER, CLASSIFIER, CHARACTERS, MEANS, CALIBRATION, *gallery.FILES} - files.keys()
@@ -209,8 +216,8 @@ def copy_bundle(source: Path, folder: Path) -> None:
                 shutil.copyfile(one.folder / name, folder / name)
         listing, more = (bundle.base or bundle).listing, {}
         if bundle.many:
-            copy_store(bundle.many, folder / bundle.many.name)
-            more[MANY] = bundle.many.name
+            copy_stores({one: folder / one.name for one in bundle.many})
+            more[MANY] = many_names(bundle.listing)
         write_listing(folder, listing["source"], list(files), listing["format"], **more)
         _check(Bundle(folder, listing | {"files": files}), files)
 

@@ -19,7 +19,8 @@ import numpy as np
 from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, LISTING, Bundle
 from crystal_eyes.recognizer.characters import Known, characters_of
-from crystal_eyes.recognizer.stored import NewCharacter, create_stored, open_stored
+from crystal_eyes.recognizer.shard import NewCharacter
+from crystal_eyes.recognizer.stored import create_stored, open_stored
 
 MOST_FOLDERS = 500  # of a bundle: opening one takes 2 ms a folder, and each enrollment writes the listing of all
 
@@ -50,8 +51,8 @@ def kept(bundle: Bundle, own: Known) -> Kept:
     if own.stored is not None:
         stored = open_stored(bundle)
         assert stored
-        pictures = stored.pictures_of(own.stored)
-        return Kept([name for name, _ in pictures], stored.embeddings_of(own.stored), [data for _, data in pictures])
+        pictures = stored.pictures_of(own)
+        return Kept([name for name, _ in pictures], stored.embeddings_of(own), [data for _, data in pictures])
     assert own.folder
     heads = gallery.Gallery([own.folder])
     return Kept(described(own.folder).get("pictures", []), heads.embeddings, heads.thumbnails)
@@ -59,9 +60,8 @@ def kept(bundle: Bundle, own: Known) -> Kept:
 
 def keep(bundle: Bundle, old: Known | None, character: str, series: str, heads: Kept) -> None:
     """Write an enrolled character, in place of `old` if that is given."""
-    if (old.stored is not None) if old else bundle.many is not None or len(bundle.enrolled) >= MOST_FOLDERS:
-        id = old.stored if old else None
-        new = NewCharacter(character, series, heads.names, heads.embeddings, heads.thumbnails, id)
+    if (old.stored is not None) if old else bundle.many or len(bundle.enrolled) >= MOST_FOLDERS:
+        new = NewCharacter(character, series, heads.names, heads.embeddings, heads.thumbnails, old)
         create_stored(bundle, heads.embeddings.shape[1]).put([new])
     else:
         description = {"character": character, "series": series, "pictures": heads.names}
@@ -72,7 +72,7 @@ def rename(bundle: Bundle, own: Known, character: str) -> None:
     """Give an enrolled character another name."""
     if own.stored is not None:
         if stored := open_stored(bundle):
-            stored.rename(own.stored, character)
+            stored.rename(own, character)
     elif own.folder:
         heads = gallery.Gallery([own.folder])
         _replace(bundle, own.folder, described(own.folder) | {"character": character}, heads.embeddings, heads.thumbnails)
@@ -82,7 +82,7 @@ def drop(bundle: Bundle, own: Known) -> None:
     """Remove an enrolled character; all files are then as they were before, but for those of stored.py."""
     if own.stored is not None:
         if stored := open_stored(bundle):
-            stored.remove(own.stored)
+            stored.remove(own)
     else:
         _switch(bundle, own.folder, None)
         remove_unlisted(bundle.folder)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crystal_eyes.classifiers.expected_points import ExpectedPoints
+from crystal_eyes.recognizer.bundle import CALIBRATION, EXPECTED, Bundle
 
 
 class Line(NamedTuple):
@@ -46,3 +47,13 @@ class EnrolledLogits:
             return Layer((slope * unit).astype(np.float32), np.full(len(means), intercept, np.float32))
         weight, bias = self.expected.layer(means, counts)
         return Layer((self.by_point.slope * weight).astype(np.float32), self.by_point(bias))
+
+
+def read_enrolled_logits(bundle: Bundle) -> EnrolledLogits:
+    """Of a bundle."""
+    calibration = bundle.json(CALIBRATION)
+    line = Line(**calibration["enrolled_logits"])
+    if "enrolled_points" not in calibration:  # written before
+        return EnrolledLogits(line)
+    stored = np.load(bundle.trained / EXPECTED, allow_pickle=False)
+    return EnrolledLogits(line, ExpectedPoints.from_stored(stored), Line(**calibration["enrolled_points"]))

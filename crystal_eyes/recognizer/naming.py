@@ -4,19 +4,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer.answers import LikelySeries, full_name
-from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, EXPECTED, MEANS, REBUILD, Bundle
+from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration, known_probability
 from crystal_eyes.recognizer.characters import Known, characters_of
-from crystal_eyes.recognizer.enrolled_logits import EnrolledLogits, Line
+from crystal_eyes.recognizer.enrolled_logits import read_enrolled_logits
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness, cohort_of
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.stored import Shortlist, open_stored
@@ -84,7 +82,7 @@ class Naming:
         values = bundle.json(CALIBRATION)
         self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
-        self.enrolled_logits = read_enrolled_logits(bundle, values)
+        self.enrolled_logits = read_enrolled_logits(bundle)
         # of the enrolled characters
         self.layer = self.enrolled_logits.layer(np.concatenate(plain), self._counts)
         built = values.get("enrolled_unlikeness")
@@ -119,7 +117,7 @@ class Naming:
         logits, labels = evidence.logits, len(self.characters) + len(stored.known)
         if self.stored:
             own = self._logits_of_stored(embeddings, stored)
-            logits = np.concatenate([logits, own, self.enrolled_logits.by_cosine(stored.others)], axis=1)
+            logits = np.concatenate([logits, own, stored.others], axis=1)
 
         def by_kind(method: str, values: np.ndarray) -> np.ndarray:
             color, line = (getattr(calibration, method)(values) for calibration in (self.color, self.line))
@@ -193,8 +191,8 @@ class Naming:
         place = reference - len(self.gallery_labels)
         number = int(np.searchsorted(named.stored.starts, place, side="right")) - 1
         its = named.stored.known[number]
-        assert self.stored and its.stored is not None
-        pictures = self.stored.pictures_of(its.stored)
+        assert self.stored
+        pictures = self.stored.pictures_of(its)
         place -= int(named.stored.starts[number])
         return pictures[place][1] if place < len(pictures) else b""  # changed meanwhile
 
@@ -245,15 +243,6 @@ def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:
         return heads @ references.T
     # without BLAS, whose idle threads keep spinning on the networks' cores: 62 ms per picture instead of 45 on two cores
     return np.einsum("nd,md->nm", heads, references)
-
-
-def read_enrolled_logits(bundle: Bundle, calibration: dict[str, Any]) -> EnrolledLogits:
-    """Of a bundle with this contents of calibration.json."""
-    line = Line(**calibration["enrolled_logits"])
-    if "enrolled_points" not in calibration:  # written before
-        return EnrolledLogits(line)
-    stored = np.load(bundle.trained / EXPECTED, allow_pickle=False)
-    return EnrolledLogits(line, ExpectedPoints.from_stored(stored), Line(**calibration["enrolled_points"]))
 
 
 def mean_embedding(embeddings: np.ndarray) -> np.ndarray:

@@ -19,13 +19,15 @@ import numpy as np
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.progress import track
-from crystal_eyes.recognizer.bundle import ENCODER, MANY, Bundle, OutdatedError, read_bundle, write_listing
+from crystal_eyes.recognizer.bundle import ENCODER, MANY, OutdatedError, read_bundle, write_listing
 from crystal_eyes.recognizer.enrolled_files import count_enrolled, described, listed_files, remove_unlisted, write_character
+from crystal_eyes.recognizer.enrolled_logits import read_enrolled_logits
 from crystal_eyes.recognizer.enrollment import locked
 from crystal_eyes.recognizer.gallery import Gallery, decoded
 from crystal_eyes.recognizer.places import LISTING, RELEASED, has_listing, released_folder, user_folder
 from crystal_eyes.recognizer.recognizer import Recognizer
-from crystal_eyes.recognizer.stored import NewCharacter, StoredCharacters, empty_store
+from crystal_eyes.recognizer.shard import NewCharacter, Shard, empty_shard
+from crystal_eyes.recognizer.stored import encoder_of, shard_name
 
 AT_ONCE = 32  # characters that are embedded again together
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -66,29 +68,29 @@ def renew(folder: Path) -> int:
             heads = Gallery([old])
             embeddings = recognizer.embed([np.asarray(heads.picture(row)) for row in range(len(heads.characters))])
             files += listed_files(write_character(bundle, described(old), embeddings, heads.thumbnails))
-        source: dict[str, Any] = {"source": {"encoder": bundle.base.listing["files"][ENCODER]}}
+        source: dict[str, Any] = {"source": {"encoder": encoder_of(bundle.base)}}
         count = len(bundle.enrolled)
-        if bundle.many:
-            many, further = _renew_stored(bundle, recognizer)
-            source[MANY] = many.name
-            count += further
+        for number, one in enumerate(bundle.many):
+            old_shard, many = Shard(one), folder / shard_name(encoder_of(bundle.base), number)
+            _renew_shard(old_shard, many, recognizer)
+            source[MANY] = [*source.get(MANY, []), many.name]
+            count += len(old_shard)
         replace(bundle, listing=bundle.listing | source).relist(files)
         remove_unlisted(folder)
-        if bundle.many:
-            shutil.rmtree(bundle.many, ignore_errors=True)
+        for one in bundle.many:
+            shutil.rmtree(one, ignore_errors=True)
         return count
 
 
-def _renew_stored(bundle: Bundle, recognizer: Recognizer) -> tuple[Path, int]:
-    """The folder with the further enrolled characters of a bundle, embedded again, and their number.
-
-    Interrupted, it goes on where it was.
-    """
-    assert bundle.many
-    old = StoredCharacters(bundle.many)
-    folder = empty_store(bundle, old.dimensions)
-    new = StoredCharacters(folder)
-    known = list(old.known())[len(new) :]  # both are in the order in which they were added
+def _renew_shard(old: Shard, folder: Path, recognizer: Recognizer) -> None:
+    """Write the characters of a shard, embedded again, to a folder. Interrupted, it goes on where it was."""
+    base = recognizer.bundle
+    if (folder / Shard.DATABASE).is_file():
+        new = Shard(folder)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        new = empty_shard(folder, encoder_of(base), old.dimensions)
+    known, logits = list(old.known())[len(new) :], read_enrolled_logits(base)  # both are in the order in which they were added
     for start in track(range(0, len(known), AT_ONCE), -(-len(known) // AT_ONCE), "embed enrolled characters again", "batches"):
         again = []
         for one in known[start : start + AT_ONCE]:
@@ -96,8 +98,7 @@ def _renew_stored(bundle: Bundle, recognizer: Recognizer) -> tuple[Path, int]:
             embeddings = recognizer.embed([np.asarray(decoded(data)) for _, data in pictures])
             names, thumbnails = [name for name, _ in pictures], [data for _, data in pictures]
             again.append(NewCharacter(one.character, one.series, names, embeddings, thumbnails))
-        new.put(again)
-    return folder, len(new)
+        new.put(again, logits)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def known_by_same_picture(naming: Naming, embedding: np.ndarray, picture: Image.
             return naming.known[naming.gallery_labels[row]]
     stored = naming.stored
     for one in stored.near(embedding, SIMILAR) if stored else ():
-        for _, thumbnail in stored.pictures_of(one.stored or 0) if stored else ():
+        for _, thumbnail in stored.pictures_of(one) if stored else ():
             if is_duplicate(sides, difference_hash(_small(decoded(thumbnail))), SAME_BITS):
                 return one
     return None

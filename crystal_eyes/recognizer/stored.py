@@ -1,64 +1,33 @@
-"""The gallery of a bundle with many enrolled characters: one database and the search of vectors.py, instead of folders.
+"""The gallery of a bundle with many enrolled characters: one or several shards, which are searched as if they were one.
 
-characters.db    the characters, embeddings and pictures of their heads: one transaction a change
-embeddings.int8  a row for each character: its mean embedding
-sketches.bin     its signs
-
-Opening it reads none of this, and adding a character writes that character only. To name a head, the characters with the
-nearest means are searched, and those are compared as all others are, with their heads in full precision.
+A shard (shard.py) is a folder with a database and an index. New characters go to the last one until it is full; shards that were
+filled on other machines are added by adopting.py. To name a head, all shards are searched for the characters with the largest
+logits by their rows, and those are compared as all others are, with their heads in full precision. The answer does not depend on
+which character is in which shard.
 """
 
-import hashlib
 import os
-import sqlite3
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from crystal_eyes import vectors
 from crystal_eyes.errors import UserError
-from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.recognizer.answers import full_name
 from crystal_eyes.recognizer.bundle import ENCODER, MANY, Bundle
 from crystal_eyes.recognizer.characters import Known, characters_of, named, spellings
-from crystal_eyes.recognizer.gallery import decoded, from_stored
-from crystal_eyes.vector_store import VectorStore
-from crystal_eyes.vectors import nearest
+from crystal_eyes.recognizer.enrolled_logits import EnrolledLogits, read_enrolled_logits
+from crystal_eyes.recognizer.shard import Found, NewCharacter, Shard, empty_shard
 
-COMPARED = 256  # characters that are compared in full with a head
+COMPARED, NEAREST = 256, 64  # characters that are compared in full with a head: by their logits, and by cosine
+SEARCHED = 0.25  # share of all characters that are compared with a head by their rows, at least vectors.CANDIDATES
 ATTEMPTS = 10  # to search while characters are added
-AT_ONCE = 10_000  # names that are read together
-SCHEMA = """
-CREATE TABLE characters (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL UNIQUE, character TEXT NOT NULL, series TEXT NOT NULL,
-    whole TEXT NOT NULL, line INTEGER NOT NULL, heads INTEGER NOT NULL, embeddings BLOB NOT NULL, UNIQUE (character, series)
-);
-CREATE INDEX characters_by_whole ON characters (whole);
-CREATE TABLE pictures (
-    id INTEGER PRIMARY KEY, character INTEGER NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL, thumbnail BLOB NOT NULL
-);
-CREATE INDEX pictures_of_character ON pictures (character);
-CREATE INDEX pictures_by_digest ON pictures (digest);
-CREATE TABLE seen (
-    character TEXT NOT NULL, series TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (character, series)
-) WITHOUT ROWID;
-"""
-
-
-@dataclass(frozen=True)
-class NewCharacter:
-    """A character as it is written."""
-
-    character: str
-    series: str
-    names: Sequence[str]  # n, of the pictures of its heads
-    embeddings: np.ndarray  # float32 [n, d], unit length
-    thumbnails: Sequence[bytes]  # n, WebP
-    id: int | None = None  # of the stored character that it replaces
-    seen: bytes | None = None  # digest of what it was made from
+FULL = 1_000_000  # characters of a shard, from which the next one is begun
 
 
 @dataclass(frozen=True)
@@ -71,113 +40,124 @@ class Shortlist:
     starts: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # int [characters]: first reference of each
     among: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))  # [n, characters]: whom a head is compared with
     only_line: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))  # [characters]: all heads are line art or gray
-    others: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # [n, m]: cosines to further means
+    others: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # [n, m]: logits of further ones; or -inf
 
 
-class StoredCharacters(VectorStore):
-    """An open gallery of enrolled characters."""
+class StoredCharacters:
+    """The open gallery of a bundle's enrolled characters. Reading is safe from several threads, one process may change it.
 
-    DATABASE, SCHEMA, FORMAT, NAME = "characters.db", SCHEMA, 1, "gallery of enrolled characters"
-    REMEDY = "restore it, or remove its folder and enroll the characters again"
+    What another process writes into its shards is seen at once; a shard that it begins, when the bundle is opened anew.
+    """
 
-    def __init__(self, folder: Path, threads: int | None = None):
-        """threads: of a search; None: one per core."""
-        super().__init__(folder)
+    def __init__(self, bundle: Bundle, threads: int | None = None):
+        """threads: of a search; None: one per core. Raises UserError: a shard is damaged or of another encoder."""
+        self.bundle, encoder = bundle, encoder_of(bundle)
+        self.shards = [Shard(folder) for folder in bundle.many]
+        for shard in self.shards:
+            if shard.encoder != encoder:
+                raise UserError(
+                    f"{shard.folder} was made with the encoder {shard.encoder[:12]}, this bundle has {encoder[:12]}: use the "
+                    "bundle it was made with, or remove that folder and enroll its characters again"
+                )
         self._pool = ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)))
 
     def __len__(self) -> int:
-        state = self.state()
-        return state.rows - len(state.dead)
+        return sum(len(shard) for shard in self.shards)
 
     def __bool__(self) -> bool:
         """An empty one too: whether there is one is what is asked."""
         return True
 
+    @cached_property
+    def _logits(self) -> EnrolledLogits:
+        return read_enrolled_logits(self.bundle)
+
+    def _shard(self, one: Known) -> tuple[Shard, int]:
+        """The shard of a stored character, and its id there."""
+        assert one.stored is not None
+        return next(shard for shard in self.shards if shard.folder == one.folder), one.stored
+
     def named(self, character: str, series: str | None) -> list[Known]:
         """Like characters.named, of the stored ones."""
         spelled = {one for text in (character, full_name(character, series or "")) for one in spellings(text)}
         marks = ",".join("?" * len(spelled))
-        where = f"character IN ({marks}) OR whole IN ({marks})"
-        return named(list(self._known(where, [*spelled, *spelled])), character, series)
+        where, values = f"character IN ({marks}) OR whole IN ({marks})", [*spelled, *spelled]
+        return named([one for shard in self.shards for one in shard.known_where(where, values)], character, series)
 
     def known(self) -> Iterator[Known]:
-        """All stored characters, in the order in which they were added."""
-        last = 0
-        while some := list(self._known("id > ? ORDER BY id LIMIT ?", (last, AT_ONCE))):
-            yield from some
-            last = some[-1].stored or 0
+        """All stored characters, in the order in which they were added to their shards."""
+        for shard in self.shards:
+            yield from shard.known()
 
-    def _known(self, where: str, values: Sequence[Any]) -> Iterator[Known]:
-        for id, character, series, heads in self.query(
-            f"SELECT id, character, series, heads FROM characters WHERE {where}", values
-        ):
-            yield Known(character, series, self.folder, heads=heads, stored=id)
-
-    def embeddings_of(self, id: int) -> np.ndarray:
+    def embeddings_of(self, one: Known) -> np.ndarray:
         """float32 [n, d] of a character's heads."""
-        ((blob,),) = self.query("SELECT embeddings FROM characters WHERE id = ?", (id,))
-        return self._heads(blob)
+        shard, id = self._shard(one)
+        return shard.embeddings_of(id)
 
-    def pictures_of(self, id: int) -> list[tuple[str, bytes]]:
+    def pictures_of(self, one: Known) -> list[tuple[str, bytes]]:
         """(name, WebP) of each of a character's heads."""
-        return self.query("SELECT name, thumbnail FROM pictures WHERE character = ? ORDER BY id", (id,))
-
-    def _heads(self, blob: bytes) -> np.ndarray:
-        return from_stored(np.frombuffer(blob, np.float16).reshape(-1, self.dimensions))
+        shard, id = self._shard(one)
+        return shard.pictures_of(id)
 
     def having(self, thumbnail: bytes) -> tuple[str, str] | None:
-        """(character, series) of the character that has this very picture of a head."""
-        found = self.query(
-            "SELECT characters.character, series FROM pictures JOIN characters ON characters.id = pictures.character "
-            "WHERE digest = ? LIMIT 1",
-            (digest(thumbnail),),
-        )
-        return (found[0][0], found[0][1]) if found else None
+        """(character, series) of a character that has this very picture of a head."""
+        return next((found for shard in self.shards if (found := shard.having(thumbnail))), None)
 
     def was_seen(self, character: str, series: str, made_from: bytes) -> bool:
         """Whether a character was made from just this before, with whatever result."""
-        return bool(
-            self.query("SELECT 1 FROM seen WHERE (character, series, digest) = (?, ?, ?)", (character, series, made_from))
-        )
+        return any(shard.was_seen(character, series, made_from) for shard in self.shards)
 
     # searching
 
     def shortlist(self, embeddings: np.ndarray, leave_out: Callable[[str], bool] = lambda _: False) -> Shortlist:
-        """The characters with the nearest means to heads float32 [n, d], COMPARED a head; of fewer, all.
+        """The characters with the largest logits for heads float32 [n, d], COMPARED a head, and the NEAREST by cosine, which
+        verdicts need; more of them if the last ones are equal.
 
         leave_out: whether the character with this full name is not compared.
         Each head is compared with its own ones only, so that its answer does not depend on the other heads.
         """
         for _ in range(ATTEMPTS):
-            state = self.state()
-            stored, signs = self.vectors.open(state.rows)
-            found = [nearest(stored, signs, one, state.dead, self._pool) for one in embeddings]
-            first = [rows[:COMPARED] for rows, _ in found]
-            rows = np.unique(np.concatenate(first)) if found else np.zeros(0, int)
-            lines = self._lines(rows.tolist())
-            if self.state() is state or len(lines) == len(rows):
+            states = [shard.state() for shard in self.shards]
+            points = [shard.points(state, self._logits) for shard, state in zip(self.shards, states)]
+            means = [shard.means(state) for shard, state in zip(self.shards, states)]
+            searched = max(vectors.CANDIDATES, int(SEARCHED * len(self)))
+            first, rest = [], []
+            for one in embeddings:
+                places, logits = vectors.nearest(points, one, self._pool, searched)
+                mine = np.union1d(_first(places, logits, COMPARED), _first(*vectors.nearest(means, one, self._pool), NEAREST))
+                first.append(mine)
+                rest.append(logits[~np.isin(places, mine)])
+            places = np.unique(np.concatenate(first)) if first else np.zeros(0, int)
+            lines = self._found(places, np.cumsum([0, *(state.rows for state in states)]))
+            unchanged = all(shard.state() is state for shard, state in zip(self.shards, states))
+            if unchanged or len(lines) == len(places):
                 break
-        lines = [line for line in lines if not leave_out(full_name(line[2], line[3]))]
+        lines = [line for line in lines if not leave_out(str(line.known))]
         if not lines:
             return Shortlist(among=np.zeros((len(embeddings), 0), bool), others=np.zeros((len(embeddings), 0), np.float32))
-        heads = [self._heads(line[5]) for line in lines]
-        counts = np.array([len(one) for one in heads])
-        means = np.stack([one.mean(axis=0) for one in heads])
-        means /= np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
-        places = np.array([line[0] for line in lines])
-        most = max(len(cosines) for _, cosines in found)
-        others = np.full((len(found), max(0, most - COMPARED)), -np.inf, np.float32)
-        for row, (_, cosines) in enumerate(found):
-            others[row, : len(cosines) - COMPARED if len(cosines) > COMPARED else 0] = cosines[COMPARED:]
+        sizes = np.array([len(line.embeddings) for line in lines])
+        of_heads = np.stack([line.embeddings.mean(axis=0) for line in lines])
+        of_heads /= np.linalg.norm(of_heads, axis=1, keepdims=True).clip(1e-12)
+        others = np.full((len(rest), max(map(len, rest))), -np.inf, np.float32)
+        for row, values in enumerate(rest):
+            others[row, : len(values)] = values
+        among = np.array([line.place for line in lines])
         return Shortlist(
-            [Known(line[2], line[3], self.folder, heads=len(one), stored=line[1]) for line, one in zip(lines, heads)],
-            means.astype(np.float32),
-            np.concatenate(heads),
-            np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(int),
-            np.stack([np.isin(places, one) for one in first]),
-            np.array([bool(line[4]) for line in lines]),
+            [line.known for line in lines],
+            of_heads.astype(np.float32),
+            np.concatenate([line.embeddings for line in lines]),
+            np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int),
+            np.stack([np.isin(among, one) for one in first]),
+            np.array([line.only_line for line in lines]),
             others,
         )
+
+    def _found(self, places: np.ndarray, starts: np.ndarray) -> list[Found]:
+        """The characters at these places, by name: in the same order whichever shard they are in. starts: of the shards."""
+        lines: list[Found] = []
+        for shard, start, end in zip(self.shards, starts, starts[1:]):
+            lines += shard.found(places[(places >= start) & (places < end)] - start, int(start))
+        return sorted(lines, key=lambda line: (line.known.character, line.known.series))
 
     def near(self, embedding: np.ndarray, similarity: float) -> list[Known]:
         """The characters with a head at least this similar to an embedding, float32 [d], among those of its shortlist."""
@@ -187,101 +167,85 @@ class StoredCharacters(VectorStore):
         most = np.maximum.reduceat(found.embeddings @ embedding, found.starts)
         return [found.known[place] for place in np.argsort(-most, kind="stable") if most[place] >= similarity]
 
-    def _lines(self, rows: Sequence[int]) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = []
-        for start in range(0, len(rows), 1000):
-            some = ",".join(map(str, rows[start : start + 1000]))
-            found += self.query(f"SELECT row, id, character, series, line, embeddings FROM characters WHERE row IN ({some})")
-        return sorted(found, key=lambda line: line[1])
-
     # changing
 
     def put(self, characters: Sequence[NewCharacter], seen: Sequence[tuple[str, str, bytes]] = ()) -> None:
-        """Write characters, new ones or in place of others, all of them or none.
+        """Write characters, new ones or in place of others: those of one shard all or none.
 
-        seen: (character, series, digest) of what no character could be made from.
+        seen: (character, series, digest) of what no character could be made from. Raises UserError, without any change: a new
+        one is there already.
         """
-        with self.transaction() as db:
-            means = [_mean(one.embeddings) for one in characters]
-            rows = self.allocate(np.stack(means)) if means else ()
-            for one, row in zip(characters, rows):
-                if one.id is not None:
-                    self._free(db, one.id)
-                stored = one.embeddings.astype(np.float16)
-                line = all(is_monochrome(decoded(thumbnail)) for thumbnail in one.thumbnails)
-                values = (one.id, int(row), one.character, one.series, full_name(one.character, one.series), line, len(stored))
-                id = db.execute("INSERT INTO characters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, stored.tobytes())).lastrowid
-                db.executemany(
-                    "INSERT INTO pictures (character, name, digest, thumbnail) VALUES (?, ?, ?, ?)",
-                    [(id, name, digest(data), data) for name, data in zip(one.names, one.thumbnails)],
-                )
-            seen = [*seen, *((one.character, one.series, one.seen) for one in characters if one.seen)]
-            db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", seen)
+        new = [one for one in characters if one.old is None]
+        for one in new:
+            values = (one.character, one.series)
+            if any(shard.known_where("(character, series) = (?, ?)", values) for shard in self.shards):
+                raise UserError(f"{full_name(*values)} is already in {self.bundle.folder}: choose another name")
+        for shard in self.shards:
+            if own := [one for one in characters if one.old and one.old.folder == shard.folder]:
+                shard.put(own, self._logits)
+        while new or seen:
+            room = FULL - len(self.shards[-1])
+            if new and room <= 0:
+                self._begin()
+                room = FULL
+            self.shards[-1].put(new[:room], self._logits, seen)
+            new, seen = new[room:], ()
 
-    def rename(self, id: int, character: str) -> None:
-        with self.transaction() as db:
-            _forget_seen(db, id)
-            ((series,),) = db.execute("SELECT series FROM characters WHERE id = ?", (id,)).fetchall()
-            values = (character, full_name(character, series), id)
-            db.execute("UPDATE characters SET character = ?, whole = ? WHERE id = ?", values)
+    def _begin(self) -> None:
+        """Begin a shard."""
+        folder = next_folder(self.bundle)
+        shard = empty_shard(folder, encoder_of(self.bundle), self.shards[-1].dimensions)
+        self.bundle = self.bundle.use_many([folder.name])
+        self.shards.append(shard)
 
-    def remove(self, id: int) -> None:
-        with self.transaction() as db:
-            _forget_seen(db, id)
-            self._free(db, id)
+    def rename(self, one: Known, character: str) -> None:
+        shard, id = self._shard(one)
+        self._forget_seen(one)
+        shard.rename(id, character)
 
-    def _free(self, db: sqlite3.Connection, id: int) -> None:
-        db.execute("INSERT INTO free SELECT row FROM characters WHERE id = ?", (id,))
-        db.execute("DELETE FROM characters WHERE id = ?", (id,))
-        db.execute("DELETE FROM pictures WHERE character = ?", (id,))
+    def remove(self, one: Known) -> None:
+        shard, id = self._shard(one)
+        self._forget_seen(one)
+        shard.remove([id])
 
-
-def _forget_seen(db: sqlite3.Connection, id: int) -> None:
-    """Whoever enrolls from the same pictures again means it."""
-    key = "(SELECT character, series FROM characters WHERE id = ?)"
-    db.execute(f"DELETE FROM seen WHERE (character, series) IN {key}", (id,))
+    def _forget_seen(self, one: Known) -> None:
+        for shard in self.shards:
+            shard.forget_seen(one.character, one.series)
 
 
-def _mean(embeddings: np.ndarray) -> np.ndarray:
-    """float32 [d], of the heads as they are stored."""
-    mean = embeddings.astype(np.float16).astype(np.float32).mean(axis=0)
-    return mean / max(float(np.linalg.norm(mean)), 1e-12)
-
-
-def digest(thumbnail: bytes) -> bytes:
-    return hashlib.blake2b(thumbnail, digest_size=16).digest()
+def _first(places: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """So many of the first places, and those whose values are equal to the last one's. values: largest first."""
+    return places if len(places) <= count else places[values >= values[count - 1]]
 
 
 def open_stored(bundle: Bundle, threads: int | None = None) -> StoredCharacters | None:
     """The gallery of a bundle's enrolled characters; None: it has none. Raises UserError: it is of another encoder."""
-    if bundle.many is None:
-        return None
-    stored, encoder = StoredCharacters(bundle.many, threads), encoder_of(bundle)
-    if stored.encoder != encoder:
-        raise UserError(
-            f"{bundle.many} was made with the encoder {stored.encoder[:12]}, this bundle has {encoder[:12]}: use the bundle it "
-            "was made with, or remove that folder and enroll its characters again"
-        )
-    return stored
+    return StoredCharacters(bundle, threads) if bundle.many else None
 
 
 def create_stored(bundle: Bundle, dimensions: int) -> StoredCharacters:
     """The gallery of a bundle's enrolled characters, made where there is none. dimensions: of an embedding."""
-    if bundle.many is None:
-        bundle = bundle.use_many(empty_store(bundle, dimensions).name)
-    found = open_stored(bundle)
-    assert found
-    return found
+    if not bundle.many:
+        folder = next_folder(bundle)
+        empty_shard(folder, encoder_of(bundle), dimensions)
+        bundle = bundle.use_many([folder.name])
+    return StoredCharacters(bundle)
 
 
-def empty_store(bundle: Bundle, dimensions: int) -> Path:
-    """The folder of a gallery for the encoder of a bundle, which its listing does not name yet; made where there is none."""
-    encoder = encoder_of(bundle)
-    folder = bundle.folder / f"{MANY}-{encoder[:12]}"
-    folder.mkdir(exist_ok=True)
-    if not (folder / StoredCharacters.DATABASE).is_file():
-        StoredCharacters.write_empty(folder, encoder, dimensions)
+def next_folder(bundle: Bundle, before: int = 0) -> Path:
+    """The folder of a shard to come, which its listing does not name yet. before: so many others come before it.
+
+    What an interrupted process left there is removed.
+    """
+    names = [shard_name(encoder_of(bundle), number) for number in range(len(bundle.many) + before + 1)]
+    folder = [bundle.folder / name for name in names if bundle.folder / name not in bundle.many][before]
+    shutil.rmtree(folder, ignore_errors=True)
     return folder
+
+
+def shard_name(encoder: str, number: int) -> str:
+    """encoder: its digest; number: of shards before it."""
+    return f"{MANY}-{encoder[:12]}{f'-{number + 1}' if number else ''}"
 
 
 def encoder_of(bundle: Bundle) -> str:

@@ -70,7 +70,7 @@ def describe(folder: Path, bundle: Bundle, sizes: Mapping[str, int]) -> list[str
         whom = "1 enrolled character and its pictures" if own == 1 else f"{own} enrolled characters and their pictures"
         lines.append(f"{folder} shows every visitor {whom}")
     if further := count_enrolled(bundle) - own:
-        lines.append(f"{folder} is without the {further:,} characters in {bundle.many}: they are too many for a browser")
+        lines.append(f"{folder} is without {further:,} characters enrolled into {bundle.folder}: too many for a browser")
     return lines
 
 

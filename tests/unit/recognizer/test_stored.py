@@ -18,7 +18,8 @@ from crystal_eyes.recognizer.calibration import known_probability
 from crystal_eyes.recognizer.enrolled_files import count_enrolled, enrolled_characters
 from crystal_eyes.recognizer.enrollment import enroll, remove, rename
 from crystal_eyes.recognizer.gallery import thumbnail
-from crystal_eyes.recognizer.stored import NewCharacter, create_stored, open_stored
+from crystal_eyes.recognizer.shard import NewCharacter
+from crystal_eyes.recognizer.stored import create_stored, open_stored
 from tests.runs import draw_head
 
 WHOM = {"Nova": 9, "Stella": 10, "Luna": 11, "Sol": 12}
@@ -101,17 +102,13 @@ def test_many_characters_are_searched_as_if_each_were_compared(folder, monkeypat
     answers = naming(queries, line)
     for row, query in enumerate(queries):
         logits = list(naming.evidence(query[None]).logits[0])
-        means = np.stack([one.embeddings.astype(np.float16).astype(np.float32).mean(axis=0) for one in characters])
-        order = np.argsort(-(means / np.linalg.norm(means, axis=1, keepdims=True)) @ query)
-        compared = set(order[: stored.COMPARED].tolist())  # the others have a logit by their cosine alone
         p_values, shares = [], []
         cohort = np.sort(naming.means[: naming.trained] @ query)[::-1][:10].mean()
-        for number, one in enumerate(characters):
+        for one in characters:
             heads = one.embeddings.astype(np.float16).astype(np.float32)
             mean = heads.mean(axis=0) / np.linalg.norm(heads.mean(axis=0))
             layer = naming.enrolled_logits.layer(heads.mean(axis=0)[None], np.array([len(heads)]))
-            by_point = float(layer.weight[0] @ query + layer.bias[0])
-            logits.append(by_point if number in compared else float(naming.enrolled_logits.by_cosine(mean @ query)))
+            logits.append(float(layer.weight[0] @ query + layer.bias[0]))
             p, share = naming.enrolled_unlikeness(
                 (mean @ query)[None], (heads @ query)[None], cohort[None], line[row : row + 1]
             )
@@ -168,8 +165,10 @@ def test_an_open_recognizer_knows_at_once_what_another_process_stores(folder, da
 def test_a_change_that_fails_changes_nothing(folder):
     gallery = create_stored(read_bundle(folder), 16)
     gallery.put(made_up(3, 16))
+    with pytest.raises(UserError, match="C0 .S0. is already in"):
+        gallery.put(made_up(5, 16, seed=1)[::-1])
     with pytest.raises(Exception, match="UNIQUE"):
-        gallery.put(made_up(5, 16, seed=1))  # the first three names are taken
+        gallery.put([*made_up(5, 16)[3:], made_up(4, 16, seed=1)[3]])
     assert len(gallery) == 3 and enrolled(folder) == [("C0", 1), ("C1", 2), ("C2", 3)]
     assert len(gallery.shortlist(np.eye(16, dtype=np.float32)[:1]).known) == 3
 
@@ -178,7 +177,7 @@ def test_a_copy_of_a_bundle_has_the_stored_characters_too(folder, tmp_path):
     gallery = create_stored(read_bundle(folder), 16)
     gallery.put(made_up(30, 16))
     copy_bundle(folder, tmp_path / "copy")
-    gallery.remove(1)
+    gallery.remove(next(gallery.known()))
     assert (count_enrolled(read_bundle(folder)), count_enrolled(read_bundle(tmp_path / "copy"))) == (29, 30)
     Recognizer.load(tmp_path / "copy", threads=1)
 
@@ -187,7 +186,7 @@ def test_stored_characters_of_another_encoder_are_one_line(folder):
     create_stored(read_bundle(folder), 16).put(made_up(3, 16))
     gallery = open_stored(read_bundle(folder))
     assert gallery
-    gallery.db.execute("UPDATE meta SET value = 'another' WHERE key = 'encoder'")
+    gallery.shards[0].db.execute("UPDATE meta SET value = 'another' WHERE key = 'encoder'")
     with pytest.raises(UserError, match="was made with the encoder another, this bundle has"):
         Recognizer.load(folder, threads=1)
 

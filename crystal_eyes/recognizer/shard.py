@@ -1,0 +1,255 @@
+"""One folder of enrolled characters: a database and the search of vectors.py, instead of a folder for each. See stored.py.
+
+characters.db    the characters, embeddings and pictures of their heads: one transaction a change
+embeddings.int8, sketches.bin               a row for each character: its mean embedding
+points-embeddings.int8, points-sketches.bin the direction of its weights in the layer of enrolled_logits.py
+points.f32                                  the length of its weights, and its bias
+
+Opening it reads none of this, and adding a character writes that character only. Shards of format 1 have no points: the logits
+of their characters are estimated by the cosine to the mean.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crystal_eyes.errors import UserError
+from crystal_eyes.image_stats import is_monochrome
+from crystal_eyes.recognizer.answers import full_name
+from crystal_eyes.recognizer.characters import Known
+from crystal_eyes.recognizer.enrolled_logits import EnrolledLogits, Line
+from crystal_eyes.recognizer.gallery import decoded, from_stored
+from crystal_eyes.vector_store import State, VectorStore
+from crystal_eyes.vectors import Part, Vectors, mapped, write_rows
+
+POINTS, LENGTHS = "points-", "points.f32"  # prefix of two files; a file
+AT_ONCE = 1000  # rows or names that are read together
+SCHEMA = """
+CREATE TABLE characters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL UNIQUE, character TEXT NOT NULL, series TEXT NOT NULL,
+    whole TEXT NOT NULL, line INTEGER NOT NULL, heads INTEGER NOT NULL, embeddings BLOB NOT NULL, UNIQUE (character, series)
+);
+CREATE INDEX characters_by_whole ON characters (whole);
+CREATE TABLE pictures (
+    id INTEGER PRIMARY KEY, character INTEGER NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL, thumbnail BLOB NOT NULL
+);
+CREATE INDEX pictures_of_character ON pictures (character);
+CREATE INDEX pictures_by_digest ON pictures (digest);
+CREATE TABLE seen (
+    character TEXT NOT NULL, series TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (character, series)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class NewCharacter:
+    """A character as it is written."""
+
+    character: str
+    series: str
+    names: Sequence[str]  # n, of the pictures of its heads
+    embeddings: np.ndarray  # float32 [n, d], unit length
+    thumbnails: Sequence[bytes]  # n, WebP
+    old: Known | None = None  # the stored character that it replaces
+    seen: bytes | None = None  # digest of what it was made from
+
+
+class Found(NamedTuple):
+    """A character as it is compared with a head."""
+
+    place: int  # among all that were searched
+    known: Known
+    only_line: bool  # all heads are line art or gray
+    embeddings: np.ndarray  # float32 [n, d], unit length
+
+
+class Shard(VectorStore):
+    """An open folder of enrolled characters."""
+
+    DATABASE, SCHEMA, FORMAT, OLDEST, NAME = "characters.db", SCHEMA, 2, 1, "gallery of enrolled characters"
+    REMEDY = "restore it, or remove its folder and enroll the characters again"
+
+    def __len__(self) -> int:
+        state = self.state()
+        return state.rows - len(state.dead)
+
+    def __bool__(self) -> bool:
+        """An empty one too: whether there is one is what is asked."""
+        return True
+
+    def known(self) -> Iterator[Known]:
+        """Its characters, in the order in which they were added."""
+        last = 0
+        while some := self.known_where("id > ? ORDER BY id LIMIT ?", (last, AT_ONCE)):
+            yield from some
+            last = some[-1].stored or 0
+
+    def known_where(self, where: str, values: Sequence[Any]) -> list[Known]:
+        found = self.query(f"SELECT id, character, series, heads FROM characters WHERE {where}", values)
+        return [Known(character, series, self.folder, heads=heads, stored=id) for id, character, series, heads in found]
+
+    def embeddings_of(self, id: int) -> np.ndarray:
+        """float32 [n, d] of a character's heads."""
+        ((blob,),) = self.query("SELECT embeddings FROM characters WHERE id = ?", (id,))
+        return self._heads(blob)
+
+    def pictures_of(self, id: int) -> list[tuple[str, bytes]]:
+        """(name, WebP) of each of a character's heads."""
+        return self.query("SELECT name, thumbnail FROM pictures WHERE character = ? ORDER BY id", (id,))
+
+    def _heads(self, blob: bytes) -> np.ndarray:
+        return from_stored(np.frombuffer(blob, np.float16).reshape(-1, self.dimensions))
+
+    def having(self, thumbnail: bytes) -> tuple[str, str] | None:
+        """(character, series) of the character that has this very picture of a head."""
+        found = self.query(
+            "SELECT characters.character, series FROM pictures JOIN characters ON characters.id = pictures.character "
+            "WHERE digest = ? LIMIT 1",
+            (digest(thumbnail),),
+        )
+        return (found[0][0], found[0][1]) if found else None
+
+    def was_seen(self, character: str, series: str, made_from: bytes) -> bool:
+        """Whether a character was made from just this before, with whatever result."""
+        return bool(
+            self.query("SELECT 1 FROM seen WHERE (character, series, digest) = (?, ?, ?)", (character, series, made_from))
+        )
+
+    def means(self, state: State) -> Part:
+        """What is searched by the cosine to the means. Raises OSError: damaged."""
+        return Part(*self.vectors.open(state.rows), state.dead)
+
+    def points(self, state: State, logits: EnrolledLogits) -> Part:
+        """What is searched by logits. Raises OSError: damaged."""
+        if self.format == 1:
+            return Part(*self.vectors.open(state.rows), state.dead, *logits.by_cosine)
+        scale, bias = mapped(self.folder / LENGTHS, np.dtype(np.float32), state.rows, 2).T
+        return Part(*self._points().open(state.rows), state.dead, scale, bias)
+
+    def _points(self) -> Vectors:
+        return Vectors(self.folder, self.dimensions, POINTS)
+
+    def found(self, rows: np.ndarray, first: int) -> list[Found]:
+        """The characters in these rows. first: place of row 0."""
+        found: list[Found] = []
+        for start in range(0, len(rows), AT_ONCE):
+            some = ",".join(map(str, rows[start : start + AT_ONCE].tolist()))
+            for row, id, character, series, line, blob in self.query(
+                f"SELECT row, id, character, series, line, embeddings FROM characters WHERE row IN ({some})"
+            ):
+                heads = self._heads(blob)
+                known = Known(character, series, self.folder, heads=len(heads), stored=id)
+                found.append(Found(first + row, known, bool(line), heads))
+        return found
+
+    # changing
+
+    def put(
+        self, characters: Sequence[NewCharacter], logits: EnrolledLogits, seen: Sequence[tuple[str, str, bytes]] = ()
+    ) -> None:
+        """Write characters, new ones or in place of others of this shard, all of them or none. seen: see StoredCharacters."""
+        with self.transaction() as db:
+            for one, row in zip(characters, self._write_rows(characters, logits)):
+                id = one.old.stored if one.old else None
+                if id is not None:
+                    self._free(db, id)
+                stored = one.embeddings.astype(np.float16)
+                line = all(is_monochrome(decoded(thumbnail)) for thumbnail in one.thumbnails)
+                values = (id, int(row), one.character, one.series, full_name(one.character, one.series), line, len(stored))
+                id = db.execute("INSERT INTO characters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, stored.tobytes())).lastrowid
+                db.executemany(
+                    "INSERT INTO pictures (character, name, digest, thumbnail) VALUES (?, ?, ?, ?)",
+                    [(id, name, digest(data), data) for name, data in zip(one.names, one.thumbnails)],
+                )
+            seen = [*seen, *((one.character, one.series, one.seen) for one in characters if one.seen)]
+            db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", seen)
+
+    def _write_rows(self, characters: Sequence[NewCharacter], logits: EnrolledLogits) -> np.ndarray:
+        """int [n]: the rows of these characters."""
+        if not characters:
+            return np.zeros(0, int)
+        counts = np.array([len(one.embeddings) for one in characters])
+        # of the heads as they are stored
+        means = np.stack([one.embeddings.astype(np.float16).astype(np.float32).mean(axis=0) for one in characters])
+        rows = self.allocate(means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12))
+        if self.format > 1:
+            layer = logits.layer(means, counts)
+            lengths = np.linalg.norm(layer.weight, axis=1).clip(1e-12)
+            self._points().write(rows, layer.weight / lengths[:, None])
+            write_rows(self.folder / LENGTHS, rows, np.stack([lengths, layer.bias], axis=1).astype(np.float32))
+        return rows
+
+    def rename(self, id: int, character: str) -> None:
+        with self.transaction() as db:
+            ((series,),) = db.execute("SELECT series FROM characters WHERE id = ?", (id,)).fetchall()
+            values = (character, full_name(character, series), id)
+            db.execute("UPDATE characters SET character = ?, whole = ? WHERE id = ?", values)
+
+    def remove(self, ids: Sequence[int]) -> None:
+        with self.transaction() as db:
+            for id in ids:
+                self._free(db, id)
+
+    def forget_seen(self, character: str, series: str) -> None:
+        """Whoever enrolls from the same pictures again means it."""
+        if self.query("SELECT 1 FROM seen WHERE (character, series) = (?, ?)", (character, series)):
+            with self.transaction() as db:
+                db.execute("DELETE FROM seen WHERE (character, series) = (?, ?)", (character, series))
+
+    def _free(self, db: sqlite3.Connection, id: int) -> None:
+        db.execute("INSERT INTO free SELECT row FROM characters WHERE id = ?", (id,))
+        db.execute("DELETE FROM characters WHERE id = ?", (id,))
+        db.execute("DELETE FROM pictures WHERE character = ?", (id,))
+
+    # beside others
+
+    @contextmanager
+    def _beside(self, other: "Shard") -> Iterator[None]:
+        """Context: queries see the tables of another shard as `other`."""
+        self.query("ATTACH ? AS other", (str(other.folder / other.DATABASE),))
+        try:
+            yield
+        finally:
+            self.query("DETACH other")
+
+    def also_in(self, other: "Shard") -> list[tuple[Known, bool]]:
+        """Its characters that another shard has too, and whether with the same heads."""
+        with self._beside(other):
+            found = self.query(
+                "SELECT mine.id, mine.character, mine.series, mine.heads, mine.embeddings = theirs.embeddings "
+                "FROM characters mine JOIN other.characters theirs "
+                "ON (mine.character, mine.series) = (theirs.character, theirs.series)"
+            )
+        return [(Known(one, series, self.folder, heads=heads, stored=id), bool(same)) for id, one, series, heads, same in found]
+
+    def require_complete(self) -> None:
+        """Raise UserError: a file is missing, is shorter than it has to be, or is damaged."""
+        try:
+            ((found,),) = self.query("PRAGMA quick_check(1)")
+            problem = None if found == "ok" else f"{self.folder / self.DATABASE} ({found})"
+        except sqlite3.DatabaseError as error:
+            problem = f"{self.folder / self.DATABASE} ({error})"
+        try:
+            self.means(self.state())
+            self.points(self.state(), EnrolledLogits(Line(1.0, 0.0)))
+        except OSError as error:
+            problem = problem or f"{error.filename} ({error.strerror})"
+        if problem:
+            raise UserError(f"the {self.NAME} {self.folder} is not complete: {problem}: copy it again")
+
+
+def digest(thumbnail: bytes) -> bytes:
+    return hashlib.blake2b(thumbnail, digest_size=16).digest()
+
+
+def empty_shard(folder: Path, encoder: str, dimensions: int) -> Shard:
+    """A new shard in a folder that is made. encoder: digest of the encoder; dimensions: of its embeddings."""
+    folder.mkdir(parents=True)
+    Shard.write_empty(folder, encoder, dimensions)
+    return Shard(folder)
