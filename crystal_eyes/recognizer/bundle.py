@@ -11,8 +11,8 @@ gallery.*, thumbnails.bin   reference heads
 calibration.json  temperatures and calibration scores, separately for color and line art
 README.md         the model card
 enrolled/ID/      one folder per character that was added later
-many-ID/          where they are many: the further ones, see stored.py; several folders where they are millions; without digests,
-                  as each has transactions of its own
+many-ID/          where they are many: the further ones, see stored.py; of millions, several folders. Without digests, as each
+                  has transactions of its own
 
 The characters that a user enrolls into the released bundle have a listing of their own, in the user's folder: it names only the
 files in `enrolled`, and with `"trained": "released"` the bundle whose other files they share.

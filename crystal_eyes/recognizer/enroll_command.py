@@ -7,6 +7,7 @@ from typing import Any
 from crystal_eyes.console import say_error, say_line
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import enrollment, enrollment_file
+from crystal_eyes.recognizer.adopting import adopt, can_be_adopted
 from crystal_eyes.recognizer.bundle import Bundle
 from crystal_eyes.recognizer.text import count_of, enrolled_lines
 
@@ -31,6 +32,10 @@ def change(options: Any, folder: Path, shown: Path, pictures: Sequence[Path]) ->
 
     shown: the bundle as the user calls it. Raises UserError: nothing was changed.
     """
+    if options.file and can_be_adopted(options.file):
+        if options.head:
+            raise UserError(f"--head is about pictures, and {options.file} is a bundle, whose heads were found before")
+        return _adopt(options.file, folder, shown)
     if options.file and (options.file.is_dir() or options.file.suffix.lower() in TABLES):
         return _enroll_dataset(options.file, folder, shown, options.head)
     if options.file:
@@ -82,6 +87,13 @@ def _enroll_dataset(dataset: Path, folder: Path, shown: Path, head: bool) -> int
     before = f", {report.unchanged:,} were there before" if report.unchanged else ""
     say_line(f"{report.added:,} characters were added to {shown} from {count_of(report.heads)}{before}")
     return 1 if report.left_out else 0
+
+
+def _adopt(source: Path, folder: Path, shown: Path) -> int:
+    found = adopt(folder, source)
+    before = f", {found.before:,} were there before" if found.before else ""
+    say_line(f"{found.characters:,} characters were added to {shown} from {source}, {count_of(found.heads)}{before}")
+    return 0
 
 
 def write_file(bundle: Bundle, file: Path) -> None:

@@ -94,6 +94,9 @@ class Shard(VectorStore):
         found = self.query(f"SELECT id, character, series, heads FROM characters WHERE {where}", values)
         return [Known(character, series, self.folder, heads=heads, stored=id) for id, character, series, heads in found]
 
+    def count_heads(self) -> int:
+        return int(self.query("SELECT total(heads) FROM characters")[0][0])
+
     def embeddings_of(self, id: int) -> np.ndarray:
         """float32 [n, d] of a character's heads."""
         ((blob,),) = self.query("SELECT embeddings FROM characters WHERE id = ?", (id,))

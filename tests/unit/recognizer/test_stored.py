@@ -165,7 +165,7 @@ def test_an_open_recognizer_knows_at_once_what_another_process_stores(folder, da
 def test_a_change_that_fails_changes_nothing(folder):
     gallery = create_stored(read_bundle(folder), 16)
     gallery.put(made_up(3, 16))
-    with pytest.raises(UserError, match="C0 .S0. is already in"):
+    with pytest.raises(UserError, match="C2 .S2. is already in"):
         gallery.put(made_up(5, 16, seed=1)[::-1])
     with pytest.raises(Exception, match="UNIQUE"):
         gallery.put([*made_up(5, 16)[3:], made_up(4, 16, seed=1)[3]])
