@@ -92,7 +92,10 @@ def _enroll_dataset(dataset: Path, folder: Path, shown: Path, head: bool) -> int
 def _adopt(source: Path, folder: Path, shown: Path) -> int:
     found = adopt(folder, source)
     before = f", {found.before:,} were there before" if found.before else ""
-    say_line(f"{found.characters:,} characters were added to {shown} from {source}, {count_of(found.heads)}{before}")
+    if found.characters:
+        say_line(f"{found.characters:,} characters were added to {shown} from {count_of(found.heads)} of {source}{before}")
+    else:
+        say_line(f"nothing was added to {shown}: all {found.before:,} characters of {source} were there before")
     return 0
 
 

@@ -177,15 +177,16 @@ class Shard(VectorStore):
         """int [n]: the rows of these characters."""
         if not characters:
             return np.zeros(0, int)
-        counts = np.array([len(one.embeddings) for one in characters])
         # of the heads as they are stored
         means = np.stack([one.embeddings.astype(np.float16).astype(np.float32).mean(axis=0) for one in characters])
         rows = self.allocate(means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12))
         if self.format > 1:
-            layer = logits.layer(means, counts)
-            lengths = np.linalg.norm(layer.weight, axis=1).clip(1e-12)
-            self._points().write(rows, layer.weight / lengths[:, None])
-            write_rows(self.folder / LENGTHS, rows, np.stack([lengths, layer.bias], axis=1).astype(np.float32))
+            # one by one: the last bits do not depend on who is written together
+            layers = [logits.layer(mean[None], np.array([len(one.embeddings)])) for mean, one in zip(means, characters)]
+            weight, bias = np.concatenate([one.weight for one in layers]), np.concatenate([one.bias for one in layers])
+            lengths = np.linalg.norm(weight, axis=1).clip(1e-12)
+            self._points().write(rows, weight / lengths[:, None])
+            write_rows(self.folder / LENGTHS, rows, np.stack([lengths, bias], axis=1).astype(np.float32))
         return rows
 
     def rename(self, id: int, character: str) -> None:
