@@ -1,11 +1,13 @@
 """What many enrolled characters cost, and whether they are found: python benchmarks/recognizer/enrolled.py [characters ...]
 
-Characters and heads are drawn like those of the released bundle (benchmarks/collection/heads.py), three heads a character, and
-kept in a copy of it: in the gallery of many, or with --folders in a folder each, as few enrolled characters are. The answers
-for 100 heads of them and 25 of strangers are compared with those of a naive naming that scores every character. CPU time is
-printed beside wall-clock time, which other processes lengthen.
+Characters and heads are drawn like those of the released bundle (benchmarks/collection/heads.py), three heads each, or with
+--mixed 1 to 5, and kept in a copy of it: in the gallery of many, with --shards N in so many shards, or with --folders in a folder
+each, as few enrolled characters are. The answers for 100 heads of them and 25 of strangers are compared with those of a naive
+naming that scores every character. CPU time is printed beside wall-clock time, which other processes lengthen. 1,000,000
+characters take 17 GB of the temporary folder (TMPDIR).
 """
 
+import argparse
 import io
 import json
 import resource
@@ -22,16 +24,18 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.collection.heads import Population
-from crystal_eyes.recognizer import gallery
+from crystal_eyes.progress import track
+from crystal_eyes.recognizer import gallery, stored
 from crystal_eyes.recognizer.bundle import CHARACTER, ENROLLED, copy_bundle, read_bundle, write_listing
 from crystal_eyes.recognizer.enrollment import QUALITY, SIDE, HeadCrop, enroll
-from crystal_eyes.recognizer.naming import Naming, mean_embedding
+from crystal_eyes.recognizer.naming import Naming
 from crystal_eyes.recognizer.places import released_folder
 from crystal_eyes.recognizer.recognizer import CANDIDATES, Recognizer
-from crystal_eyes.recognizer.stored import NewCharacter, create_stored
+from crystal_eyes.recognizer.shard import NewCharacter
+from crystal_eyes.recognizer.stored import create_stored
 
 EXAMPLE = next((Path(__file__).resolve().parents[2] / "crystal_eyes/web/examples").glob("1 *.webp"))
-HEADS, AT_ONCE, QUERIES, STRANGERS = 3, 2000, 100, 25
+HEADS, MOST, AT_ONCE, QUERIES, STRANGERS = 3, 5, 2000, 100, 25
 
 
 def timed(what: str, work: Callable[[], Any], times: int = 1) -> Any:
@@ -46,22 +50,26 @@ def timed(what: str, work: Callable[[], Any], times: int = 1) -> Any:
     return found
 
 
-def fill(folder: Path, population: Population, count: int, thumbnail: bytes) -> np.ndarray:
-    """Enroll so many characters as enrollment writes them; returns their means, float16 [count, d]."""
-    stored, means = create_stored(read_bundle(folder), 512), np.empty((count, 512), np.float16)
-    start, cpu = time.monotonic(), time.process_time()
-    for first in range(0, count, AT_ONCE):
+def fill(folder: Path, population: Population, count: int, thumbnail: bytes, mixed: bool) -> np.ndarray:
+    """Enroll so many characters as enrollment writes them; returns the centers of QUERIES of them, float32 [QUERIES, d]."""
+    gallery, start, cpu = create_stored(read_bundle(folder), 512), time.monotonic(), time.process_time()
+    asked, centers = np.random.default_rng(1).integers(0, count, QUERIES), []
+    for first in track(range(0, count, AT_ONCE), -(-count // AT_ONCE), "enroll", f"x {AT_ONCE} characters"):
         numbers = range(first, min(first + AT_ONCE, count))
-        heads = population.heads_of(np.repeat(population.characters(len(numbers)), HEADS, axis=0)).reshape(-1, HEADS, 512)
-        new = [NewCharacter(f"C{n}", f"S{n % 1000}", ["head.png"] * HEADS, its,
-                            [thumbnail + (HEADS * n + at).to_bytes(8, "little") for at in range(HEADS)])  # pictures that differ
-               for n, its in zip(numbers, heads)]  # fmt: skip
-        stored.put(new)
-        means[first : first + len(numbers)] = [mean_embedding(its.astype(np.float16).astype(np.float32)) for its in heads]
-    size = sum(path.stat().st_size for path in stored.folder.iterdir())
-    print(f"{count:,} characters: written in {time.monotonic() - start:.0f} s ({time.process_time() - cpu:.0f} s CPU), "
-          f"{size / count / HEADS:.0f} bytes a head, of them {len(thumbnail)} its picture", flush=True)  # fmt: skip
-    return means
+        drawn = population.characters(len(numbers))
+        centers.append(drawn[asked[(asked >= first) & (asked < first + AT_ONCE)] - first])
+        new = []
+        for n, its in zip(numbers, population.heads_of(np.repeat(drawn, MOST, axis=0)).reshape(-1, MOST, 512)):
+            heads = 1 + n % MOST if mixed else HEADS
+            pictures = [thumbnail + (MOST * n + at).to_bytes(8, "little") for at in range(heads)]  # that differ
+            new.append(NewCharacter(f"C{n}", f"S{n % 1000}", ["head.png"] * heads, its[:heads], pictures))
+        gallery.put(new)
+    size = sum(path.stat().st_size for shard in gallery.shards for path in shard.folder.iterdir())
+    heads = sum(shard.count_heads() for shard in gallery.shards)
+    print(f"{count:,} characters in {len(gallery.shards)} shards: written in {time.monotonic() - start:.0f} s "
+          f"({time.process_time() - cpu:.0f} s CPU), {size / heads:.0f} bytes a head, of them {len(thumbnail)} its picture; "
+          f"{size / 1e9:.1f} GB", flush=True)  # fmt: skip
+    return np.concatenate(centers)
 
 
 def fill_folders(folder: Path, population: Population, count: int, thumbnail: bytes) -> None:
@@ -75,17 +83,35 @@ def fill_folders(folder: Path, population: Population, count: int, thumbnail: by
     print(f"{count:,} characters in folders", flush=True)
 
 
-def compare(naming: Naming, means: np.ndarray, queries: np.ndarray) -> None:
+def every_logit(naming: Naming, queries: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """float32 [queries, characters]: logits of all stored characters from their heads, and their names."""
+    assert naming.stored
+    logits, names = np.empty((len(queries), len(naming.stored)), np.float32), []
+    for shard in naming.stored.shards:
+        rows = list(range(0, shard.state().rows, AT_ONCE))
+        for start in track(rows, len(rows), "score every character", f"x {AT_ONCE}"):
+            found = shard.found(np.arange(start, min(start + AT_ONCE, shard.state().rows)), 0)
+            means, counts = (
+                np.stack([one.embeddings.mean(axis=0) for one in found]),
+                np.array([one.known.heads for one in found]),
+            )
+            layer = naming.enrolled_logits.layer(means, counts)
+            logits[:, len(names) : len(names) + len(found)] = queries @ layer.weight.T + layer.bias
+            names += [one.known.character for one in found]
+    return logits, names
+
+
+def compare(naming: Naming, queries: np.ndarray) -> None:
     """Against a naming that scores every character: candidates, and the probability of the first."""
     first, all_five, off = 0, 0, []
-    for query in queries:
+    stored, stored_names = every_logit(naming, queries)
+    for query, its in zip(queries, stored):
         named = naming(query[None], np.zeros(1, bool))
         logits = naming.evidence(query[None]).logits[0]
-        to_means = np.concatenate([means[at : at + 50_000].astype(np.float32) @ query for at in range(0, len(means), 50_000)])
-        every = naming.color.probabilities(np.concatenate([logits, naming.enrolled_logits(to_means[None])[0]])[None])[0]
+        every = naming.color.probabilities(np.concatenate([logits, its])[None])[0]
         nobody = 1 - float(named.probabilities.sum() + named.others.sum())
         best = np.argsort(-every, kind="stable")[:CANDIDATES]
-        names = [naming.characters[at][0] if at < len(logits) else f"C{at - len(logits)}" for at in best]
+        names = [naming.characters[at][0] if at < len(logits) else stored_names[at - len(logits)] for at in best]
         mine = np.argsort(-named.probabilities[0], kind="stable")[:CANDIDATES]
         found = [naming.who(named, label).character for label in mine]
         first += found[0] == names[0]
@@ -97,7 +123,7 @@ def compare(naming: Naming, means: np.ndarray, queries: np.ndarray) -> None:
     )  # fmt: skip
 
 
-def measure(count: int, in_folders: bool) -> None:
+def measure(count: int, in_folders: bool, shards: int, mixed: bool) -> None:
     released = released_folder()
     assert released
     population = Population(released, 1000)
@@ -106,11 +132,13 @@ def measure(count: int, in_folders: bool) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "bundle"
         copy_bundle(released, folder)
-        means = None
+        centers = None
         if in_folders:
             fill_folders(folder, population, count, picture)
         else:
-            means = fill(folder, population, count, picture)
+            stored.FULL = -(-count // shards)
+            centers = fill(folder, population, count, picture, mixed)
+            stored.FULL = count + 1
         recognizer = timed("open", lambda: Recognizer.load(folder, 1))
         strange = population.heads_of(population.characters(STRANGERS))
         naming, heads = recognizer.naming, iter(np.tile(strange, (10, 1)))
@@ -118,12 +146,16 @@ def measure(count: int, in_folders: bool) -> None:
         out = io.BytesIO()
         Image.effect_noise((128, 128), 90).convert("RGB").save(out, "PNG")
         timed("enroll one more", lambda: enroll(folder, "One more", "", [HeadCrop("head.png", out.getvalue())]))
-        if means is not None:
-            near = means[np.random.default_rng(1).integers(0, count, QUERIES)].astype(np.float32)
-            compare(naming, means, np.concatenate([population.heads_of(near), strange]))
+        if centers is not None:
+            compare(Naming(read_bundle(folder), 1), np.concatenate([population.heads_of(centers), strange]))
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    for one in [text for text in given if text.isdecimal()] or ("10000", "100000"):
-        measure(int(one), "--folders" in given)
+    arguments = argparse.ArgumentParser(description="What many enrolled characters cost, and whether they are found")
+    arguments.add_argument("characters", nargs="*", type=int, default=[10_000, 100_000])
+    arguments.add_argument("--shards", type=int, default=1)
+    arguments.add_argument("--mixed", action="store_true")
+    arguments.add_argument("--folders", action="store_true")
+    given = arguments.parse_args()
+    for one in given.characters:
+        measure(one, given.folders, given.shards, given.mixed)

@@ -1,9 +1,9 @@
 """The gallery of a bundle with many enrolled characters: one or several shards, which are searched as if they were one.
 
 A shard (shard.py) is a folder with a database and an index. New characters go to the last one until it is full; adopting.py
-adds shards that were filled on other machines. To name a head, all shards are searched for the characters with the largest logits by
-their rows, and those are compared as all others are, with their heads in full precision. The answer does not depend on which
-character is in which shard.
+adds shards that were filled on other machines. To name a head, all shards are searched for the characters with the largest
+logits by their rows, and those are compared as all others are, with their heads in full precision. The answer does not depend
+on which character is in which shard.
 """
 
 import os

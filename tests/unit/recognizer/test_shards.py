@@ -202,7 +202,7 @@ def test_what_can_not_be_put_together_is_one_line_and_changes_nothing(folder, ma
     database = tmp_path / "short" / "characters.db"
     data = database.read_bytes()
     database.write_bytes(data[: len(data) // 2])
-    refused(tmp_path / "short", "copy it again")
+    refused(tmp_path / "short", "characters.db can't be read")
     database.write_bytes(data[: len(data) // 2] + bytes(4096) + data[len(data) // 2 + 4096 :])
     refused(tmp_path / "short", "copy it again")
     database.write_bytes(data)
