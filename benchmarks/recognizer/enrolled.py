@@ -1,9 +1,9 @@
 """What many enrolled characters cost, and whether they are found: python benchmarks/recognizer/enrolled.py [characters ...]
 
 Characters and heads are drawn like those of the released bundle (benchmarks/collection/heads.py), three heads each, or with
---mixed 1 to 5, and kept in a copy of it: in the gallery of many, with --shards N in so many shards, or with --folders in a folder
-each, as few enrolled characters are. The answers for 100 heads of them and 25 of strangers are compared with those of a naive
-naming that scores every character. CPU time is printed beside wall-clock time, which other processes lengthen. 1,000,000
+--mixed 1 to 5, and kept in a copy of it: in the gallery of many, with --shards N in so many shards, or with --folders in a
+folder each, as few enrolled characters are. The answers for 100 heads of them and 25 of strangers are compared with those of a
+naive naming that scores every character. CPU time is printed beside wall-clock time, which other processes lengthen. 1,000,000
 characters take 17 GB of the temporary folder (TMPDIR).
 """
 
@@ -86,7 +86,7 @@ def fill_folders(folder: Path, population: Population, count: int, thumbnail: by
 def every_logit(naming: Naming, queries: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """float32 [queries, characters]: logits of all stored characters from their heads, and their names."""
     assert naming.stored
-    logits, names = np.empty((len(queries), len(naming.stored)), np.float32), []
+    logits, names = np.empty((len(queries), len(naming.stored)), np.float32), list[str]()
     for shard in naming.stored.shards:
         rows = list(range(0, shard.state().rows, AT_ONCE))
         for start in track(rows, len(rows), "score every character", f"x {AT_ONCE}"):
@@ -104,8 +104,8 @@ def every_logit(naming: Naming, queries: np.ndarray) -> tuple[np.ndarray, list[s
 def compare(naming: Naming, queries: np.ndarray) -> None:
     """Against a naming that scores every character: candidates, and the probability of the first."""
     first, all_five, off = 0, 0, []
-    stored, stored_names = every_logit(naming, queries)
-    for query, its in zip(queries, stored):
+    of_stored, stored_names = every_logit(naming, queries)
+    for query, its in zip(queries, of_stored):
         named = naming(query[None], np.zeros(1, bool))
         logits = naming.evidence(query[None]).logits[0]
         every = naming.color.probabilities(np.concatenate([logits, its])[None])[0]

@@ -61,34 +61,33 @@ def adopt(folder: Path, source: Path) -> Adopted:
                     f"{source} was made with the encoder {encoder[:12]}, {folder} has {encoder_of(bundle)[:12]}: enroll its "
                     "characters from their pictures"
                 )
-        try:
-            before = [one for shard in shards for one in _known_before(bundle, shard, source)]  # as copying takes long
+        try:  # before they are copied, which takes long
+            before = {shard.folder: _known_before(bundle, shard, source) for shard in shards}
         except sqlite3.DatabaseError as error:
             raise UserError(f"{source} is damaged ({error}): copy it again") from None
+        total = sum(map(len, shards)) + (len(other.enrolled) if other else 0)
+        if not total:
+            raise UserError(f"no character was enrolled into {source}: give another bundle")
+        shards = [shard for shard in shards if len(before[shard.folder]) < len(shard)]
         new = list(_in_folders(bundle, other, source)) if other else []
-        if not new and not any(map(len, shards)):
-            raise UserError(f"no character was enrolled into {source} that {folder} lacks")
         with _parts(bundle, len(shards) + 1) as parts:
             copy_stores({shard.folder: part for shard, part in zip(shards, parts)}, _copy)
             copies = [Shard(part) for part in parts[: len(shards)]]
-            for copy in track(copies, len(copies), "check", "galleries"):
+            for copy in track(copies, len(copies), "check", "galleries") if copies else ():
                 copy.require_complete()
                 copy.remove([one.stored for one in _known_before(bundle, copy, source) if one.stored is not None])
             if new:
                 copies.append(empty_shard(parts[-1], encoder_of(bundle), new[0].embeddings.shape[1]))
                 copies[-1].put(new, read_enrolled_logits(bundle))
-            heads = [(len(copy), copy.count_heads()) for copy in copies]
+            count, heads = sum(map(len, copies)), sum(copy.count_heads() for copy in copies)
+            names: list[str] = []
             for copy in copies:
                 copy.close()
-            names: list[str] = []
-            for copy in (copy for copy, (count, _) in zip(copies, heads) if count):
                 names.append(next_folder(bundle, len(names)).name)
                 copy.folder.rename(folder / names[-1])
             if names:
                 bundle.use_many(names)
-    count = sum(one for one, _ in heads)
-    enrolled = len(other.enrolled) if other else 0
-    return Adopted(count, sum(one for _, one in heads), len(before) + enrolled - len(new))
+    return Adopted(count, heads, total - count)
 
 
 def _known_before(bundle: Bundle, shard: Shard, source: Path) -> list[Known]:

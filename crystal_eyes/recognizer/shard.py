@@ -30,6 +30,7 @@ from crystal_eyes.vectors import Part, Vectors, mapped, write_rows
 
 POINTS, LENGTHS = "points-", "points.f32"  # prefix of two files; a file
 AT_ONCE = 1000  # rows or names that are read together
+BLOCK = 8  # rows that are computed together
 SCHEMA = """
 CREATE TABLE characters (
     id INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL UNIQUE, character TEXT NOT NULL, series TEXT NOT NULL,
@@ -181,9 +182,14 @@ class Shard(VectorStore):
         means = np.stack([one.embeddings.astype(np.float16).astype(np.float32).mean(axis=0) for one in characters])
         rows = self.allocate(means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12))
         if self.format > 1:
-            # one by one: the last bits do not depend on who is written together
-            layers = [logits.layer(mean[None], np.array([len(one.embeddings)])) for mean, one in zip(means, characters)]
-            weight, bias = np.concatenate([one.weight for one in layers]), np.concatenate([one.bias for one in layers])
+            # in blocks of one size, with BLAS the last bits of a row depend on the number of rows
+            padding = -len(means) % BLOCK
+            padded = np.pad(means, ((0, padding), (0, 0)))
+            counts = np.array([len(one.embeddings) for one in characters] + [1] * padding)
+            blocks = [slice(start, start + BLOCK) for start in range(0, len(padded), BLOCK)]
+            layers = [logits.layer(padded[block], counts[block]) for block in blocks]
+            weight = np.concatenate([one.weight for one in layers])[: len(means)]
+            bias = np.concatenate([one.bias for one in layers])[: len(means)]
             lengths = np.linalg.norm(weight, axis=1).clip(1e-12)
             self._points().write(rows, weight / lengths[:, None])
             write_rows(self.folder / LENGTHS, rows, np.stack([lengths, bias], axis=1).astype(np.float32))
