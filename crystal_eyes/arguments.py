@@ -57,9 +57,7 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one.add_argument("--series", help="series that the character comes from; needed if several characters have the name")
     one.add_argument("--remove", action="store_true", help="remove the enrolled character")
     one.add_argument("--rename", metavar="NEW", help="give the enrolled character another name")
-    many = (
-        "add the characters of a file that --to wrote, of a dataset (a folder per character, a table), or of another bundle"
-    )
+    many = "add the characters of a file that --to wrote, of a dataset (a folder per character, a table), or of another bundle"
     one.add_argument("--from", dest="file", metavar="FILE", type=plain_path, help=many)
     one.add_argument("--to", metavar="FILE", type=plain_path, help="write the enrolled characters to a new file")
     copy = "new folder for a changed copy of the bundle (default: change the bundle, or your part of the released one)"
