@@ -44,14 +44,18 @@ class ExpectedPoints:
         ratios, directions = np.linalg.eigh(white @ among @ white)
         return cls(white @ directions, np.maximum(AMONG * ratios, LEAST), center)
 
+    def points(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """float [characters, d]: where the points of these characters are expected, in the coordinates of `matrix`. Like layer."""
+        evidence = self.ratios * np.asarray(counts)[:, None]
+        return (means - self.center) @ self.matrix * (evidence / (evidence + 1))
+
     def layer(self, means: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights float [characters, d] and biases [characters]: how much nearer than to the common mean an embedding is to
         where the points of these characters are expected.
 
         means: float [characters, d], of their heads; counts: int [characters], how many.
         """
-        evidence = self.ratios * np.asarray(counts)[:, None]
-        points = (means - self.center) @ self.matrix * (evidence / (evidence + 1))
+        points = self.points(means, counts)
         weight = points @ self.matrix.T
         return SCALE * weight, SCALE * (-0.5 * (points**2).sum(axis=1) - weight @ self.center)
 

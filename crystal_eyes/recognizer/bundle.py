@@ -7,8 +7,10 @@ classifier.onnx   embedding -> one logit per character: one linear layer, whiche
 characters.json   [character, series, original name, training heads], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
 expected.npy      float16 [d + 2, d]: where the points of enrolled characters are expected (classifiers/expected_points.py)
+line.npy          float16 [d, d]: how heads in line art or gray vary (classifiers/line_noise.py); bundles whose classifier is lda
 gallery.*, thumbnails.bin   reference heads
-calibration.json  temperatures and calibration scores, separately for color and line art
+calibration.json  temperatures and calibration scores, separately for color and line art; with line.npy, also what it adds to each
+                  character's bias
 README.md         the model card
 enrolled/ID/      one folder per character that was added later
 many-ID/          where they are many: the further ones, see stored.py; of millions, several folders. Without digests, as each
@@ -39,6 +41,7 @@ OLDEST = 2  # that is read: its characters.json has only character and series
 DETECTOR, ENCODER, CLASSIFIER = "detector.onnx", "encoder.onnx", "classifier.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
 EXPECTED = "expected.npy"  # bundles of before have none
+LINE_NOISE = "line.npy"  # bundles of before, and of other classifiers than lda, have none
 ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
 MANY = "many"  # entry of the listing: the names of the folders of further enrolled characters; one name in those of before
 REBUILD = "rebuild or re-download the bundle"
@@ -85,6 +88,10 @@ class Bundle:
     def many(self) -> list[Path]:
         """The folders of the further enrolled characters, in the order in which they were begun."""
         return [self.folder / name for name in many_names(self.listing)]
+
+    def has(self, name: str) -> bool:
+        """Whether it has one of the trained files that not every bundle has."""
+        return name in (self.base or self).listing["files"]
 
     def json(self, name: str) -> Any:
         """The contents of one of the trained files."""

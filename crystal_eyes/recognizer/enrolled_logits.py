@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crystal_eyes.classifiers.expected_points import ExpectedPoints
-from crystal_eyes.recognizer.bundle import CALIBRATION, EXPECTED, Bundle
+from crystal_eyes.classifiers.line_noise import LineNoise
+from crystal_eyes.recognizer.bundle import CALIBRATION, EXPECTED, LINE_NOISE, Bundle
 
 
 class Line(NamedTuple):
@@ -20,10 +21,11 @@ class Line(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """embeddings @ weight.T + bias are the logits of c characters."""
+    """embeddings @ weight.T + bias are the logits of c characters; adapted embeddings and line_bias, in line art or gray."""
 
     weight: np.ndarray  # float32 [c, d]
     bias: np.ndarray  # float32 [c]
+    line_bias: np.ndarray  # float32 [c]
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,18 @@ class EnrolledLogits:
     by_cosine: Line
     expected: ExpectedPoints | None = None
     by_point: Line = Line(1.0, 0.0)  # from the layer of `expected`
+    line_noise: LineNoise | None = None  # of the same `expected`; None: heads in line art or gray are named as colored ones
 
     def layer(self, means: np.ndarray, counts: np.ndarray) -> Layer:
         """means: float32 [c, d] of so many unit-length embeddings each (counts: int [c])."""
         if self.expected is None:
             slope, intercept = self.by_cosine
             unit = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
-            return Layer((slope * unit).astype(np.float32), np.full(len(means), intercept, np.float32))
+            constant = np.full(len(means), intercept, np.float32)
+            return Layer((slope * unit).astype(np.float32), constant, constant)
         weight, bias = self.expected.layer(means, counts)
-        return Layer((self.by_point.slope * weight).astype(np.float32), self.by_point(bias))
+        line = bias if self.line_noise is None else bias + self.line_noise.bias_changes(means, counts)
+        return Layer((self.by_point.slope * weight).astype(np.float32), self.by_point(bias), self.by_point(line))
 
 
 def read_enrolled_logits(bundle: Bundle) -> EnrolledLogits:
@@ -55,5 +60,8 @@ def read_enrolled_logits(bundle: Bundle) -> EnrolledLogits:
     line = Line(**calibration["enrolled_logits"])
     if "enrolled_points" not in calibration:  # written before
         return EnrolledLogits(line)
-    stored = np.load(bundle.trained / EXPECTED, allow_pickle=False)
-    return EnrolledLogits(line, ExpectedPoints.from_stored(stored), Line(**calibration["enrolled_points"]))
+    expected = ExpectedPoints.from_stored(np.load(bundle.trained / EXPECTED, allow_pickle=False))
+    noise = None
+    if bundle.has(LINE_NOISE):
+        noise = LineNoise.from_stored(expected, np.load(bundle.trained / LINE_NOISE, allow_pickle=False))
+    return EnrolledLogits(line, expected, Line(**calibration["enrolled_points"]), noise)

@@ -14,7 +14,7 @@ from crystal_eyes.recognizer.answers import LikelySeries, full_name
 from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration, known_probability
 from crystal_eyes.recognizer.characters import Known, characters_of
-from crystal_eyes.recognizer.enrolled_logits import read_enrolled_logits
+from crystal_eyes.recognizer.enrolled_logits import Layer, read_enrolled_logits
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness, cohort_of
 from crystal_eyes.recognizer.gallery import Gallery
 from crystal_eyes.recognizer.stored import Shortlist, open_stored
@@ -83,6 +83,10 @@ class Naming:
         self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
         self.enrolled_logits = read_enrolled_logits(bundle)
+        changes = values["line_bias_changes"] if self.enrolled_logits.line_noise else np.zeros(self.trained)
+        self._line_bias_changes = np.array(changes, np.float32)  # [trained]
+        if len(self._line_bias_changes) != self.trained:
+            raise UserError(f"{bundle.trained}: its files contain different numbers of characters: {REBUILD}")
         # of the enrolled characters
         self.layer = self.enrolled_logits.layer(np.concatenate(plain), self._counts)
         built = values.get("enrolled_unlikeness")
@@ -98,11 +102,13 @@ class Naming:
             self.gallery.embeddings[trained], self.gallery_labels[trained], self.means[: self.trained]
         )
 
-    def evidence(self, embeddings: np.ndarray) -> Evidence:
-        """Evidence on n heads of embeddings float32 [n, d], unit length."""
-        logits = self._classifier.run(None, {"embeddings": embeddings})[0]
+    def evidence(self, embeddings: np.ndarray, monochrome: np.ndarray) -> Evidence:
+        """Evidence on n heads. Like __call__."""
+        adapted = self._adapted(embeddings, monochrome)
+        logits = self._classifier.run(None, {"embeddings": adapted})[0]
+        logits = logits + monochrome[:, None] * self._line_bias_changes
         to_means = cosines(embeddings, self.means)
-        added = cosines(embeddings, self.layer.weight) + self.layer.bias
+        added = logits_of(self.layer, adapted, monochrome)
         return Evidence(np.concatenate([logits, added], axis=1), to_means, cosines(embeddings, self.gallery.embeddings))
 
     def __call__(self, embeddings: np.ndarray, monochrome: np.ndarray) -> Named:
@@ -110,14 +116,14 @@ class Naming:
 
         embeddings: float32 [n, d], unit length; monochrome: bool [n], whether each head is line art or gray.
         """
-        evidence = self.evidence(embeddings)
+        evidence = self.evidence(embeddings, monochrome)
         unlikeness = self.unlikeness(self._of_trained(evidence))
-        stored = self.stored.shortlist(embeddings, self._is_trained) if self.stored else NONE_STORED
+        adapted = self._adapted(embeddings, monochrome)
+        stored = self.stored.shortlist(embeddings, adapted, self._is_trained) if self.stored else NONE_STORED
         enrolled = self._enrolled(evidence, embeddings, stored)
         logits, labels = evidence.logits, len(self.characters) + len(stored.known)
         if self.stored:
-            own = self._logits_of_stored(embeddings, stored)
-            logits = np.concatenate([logits, own, stored.others], axis=1)
+            logits = np.concatenate([logits, *self._logits_of_stored(adapted, monochrome, stored)], axis=1)
 
         def by_kind(method: str, values: np.ndarray) -> np.ndarray:
             color, line = (getattr(calibration, method)(values) for calibration in (self.color, self.line))
@@ -141,13 +147,27 @@ class Naming:
         others = probabilities[:, labels:].sum(axis=1)
         return Named(probabilities[:, :labels], to_gallery, unlikeness, p_values, shares, stored, others)
 
-    def _logits_of_stored(self, embeddings: np.ndarray, stored: Shortlist) -> np.ndarray:
-        """float32 [n, characters]; -inf for those that a head is not compared with."""
+    def _adapted(self, embeddings: np.ndarray, monochrome: np.ndarray) -> np.ndarray:
+        """float32 [n, d]: what layers take instead of embeddings."""
+        noise = self.enrolled_logits.line_noise
+        if noise is None or not monochrome.any():
+            return embeddings
+        adapted = embeddings.copy()
+        adapted[monochrome] = noise.adapted(embeddings[monochrome])
+        return adapted
+
+    def _logits_of_stored(
+        self, adapted: np.ndarray, monochrome: np.ndarray, stored: Shortlist
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """float32 [n, characters], -inf for those that a head is not compared with; and [n, m] of further ones."""
         if stored.embeddings is None:
-            return np.zeros((len(embeddings), 0), np.float32)
+            return np.zeros((len(adapted), 0), np.float32), stored.others
         counts = np.diff(stored.starts, append=len(stored.embeddings))
         layer = self.enrolled_logits.layer(np.add.reduceat(stored.embeddings, stored.starts) / counts[:, None], counts)
-        return np.where(stored.among, cosines(embeddings, layer.weight) + layer.bias, np.float32(-np.inf))
+        logits = np.where(stored.among, logits_of(layer, adapted, monochrome), np.float32(-np.inf))
+        # the rows of further ones hold the biases for colored heads: they count as if changed like those that are compared
+        changes = stored.among @ (layer.line_bias - layer.bias) / stored.among.sum(axis=1).clip(1)
+        return logits, stored.others + (monochrome * changes)[:, None].astype(np.float32)
 
     def _enrolled(self, evidence: Evidence, embeddings: np.ndarray, stored: Shortlist) -> "Compared":
         """How n heads compare with the enrolled characters, those of the bundle's folders and then the stored ones."""
@@ -243,6 +263,11 @@ def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:
         return heads @ references.T
     # without BLAS, whose idle threads keep spinning on the networks' cores: 62 ms per picture instead of 45 on two cores
     return np.einsum("nd,md->nm", heads, references)
+
+
+def logits_of(layer: Layer, adapted: np.ndarray, monochrome: np.ndarray) -> np.ndarray:
+    """float32 [n, c]. adapted: float32 [n, d], those in line art or gray (monochrome: bool [n]) by LineNoise.adapted."""
+    return cosines(adapted, layer.weight) + np.where(monochrome[:, None], layer.line_bias, layer.bias)
 
 
 def mean_embedding(embeddings: np.ndarray) -> np.ndarray:

@@ -109,10 +109,13 @@ class StoredCharacters:
 
     # searching
 
-    def shortlist(self, embeddings: np.ndarray, leave_out: Callable[[str], bool] = lambda _: False) -> Shortlist:
+    def shortlist(
+        self, embeddings: np.ndarray, adapted: np.ndarray, leave_out: Callable[[str], bool] = lambda _: False
+    ) -> Shortlist:
         """The characters with the largest logits for heads float32 [n, d], COMPARED a head, and the NEAREST by cosine, which
         verdicts need; more of them if the last ones are equal.
 
+        adapted: float32 [n, d], what their logits are computed from, by the biases for colored heads (see LineNoise);
         leave_out: whether the character with this full name is not compared.
         Each head is compared with its own ones only, so that its answer does not depend on the other heads.
         """
@@ -122,8 +125,8 @@ class StoredCharacters:
             means = [shard.means(state) for shard, state in zip(self.shards, states)]
             searched = max(vectors.CANDIDATES, int(SEARCHED * len(self)))
             first, rest = [], []
-            for one in embeddings:
-                places, logits = vectors.nearest(points, one, self._pool, searched)
+            for one, asked in zip(embeddings, adapted):
+                places, logits = vectors.nearest(points, asked, self._pool, searched)
                 mine = np.union1d(_first(places, logits, COMPARED), _first(*vectors.nearest(means, one, self._pool), NEAREST))
                 first.append(mine)
                 rest.append(logits[~np.isin(places, mine)])
@@ -161,7 +164,7 @@ class StoredCharacters:
 
     def near(self, embedding: np.ndarray, similarity: float) -> list[Known]:
         """The characters with a head at least this similar to an embedding, float32 [d], among those of its shortlist."""
-        found = self.shortlist(embedding[None])
+        found = self.shortlist(embedding[None], embedding[None])
         if found.embeddings is None:
             return []
         most = np.maximum.reduceat(found.embeddings @ embedding, found.starts)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from crystal_eyes.classifiers.lda import Lda
 from crystal_eyes.encoder.embeddings import embed_sketches
 from crystal_eyes.recognizer.build.by_set import Tested, accuracy_by_set
 from crystal_eyes.recognizer.build.calibrate import calibrate
@@ -14,7 +15,7 @@ from crystal_eyes.recognizer.build.enroll_again import enroll_again, fit_enrolle
 from crystal_eyes.recognizer.build.enrolled_standard import enrolled_called_unknown, fit_enrolled_unlikeness
 from crystal_eyes.recognizer.build.fits import BUNDLE, CALIBRATION, REPORT, Fits
 from crystal_eyes.recognizer.build.inputs import BundleData, BundleInputs, open_inputs
-from crystal_eyes.recognizer.build.labeled_heads import COLOR, LabeledHeads
+from crystal_eyes.recognizer.build.labeled_heads import COLOR, LINE, LabeledHeads
 from crystal_eyes.recognizer.build.measure import measure_known, measure_strangers, measure_verdicts, unlikeness_by_kind
 from crystal_eyes.recognizer.build.model_card import model_card
 from crystal_eyes.recognizer.build.options import BundleOptions
@@ -23,6 +24,7 @@ from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
 SKETCHES = 1000  # made for each of calibration, report and strangers
+LINE_SKETCHES = 2000  # made to learn how heads in line art or gray vary
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,10 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     """Write a bundle to folder, which is replaced. Raises UserError where the inputs don't belong together."""
     data = open_inputs(inputs)
     roles = data.roles
-    fits = Fits(data, options.references, options.fit_all_heads)
+    line = None
+    if isinstance(data.classifier, Lda):  # no other one is told how heads in line art or gray vary
+        line = labeled_heads(data, roles["train"], options.seed, LINE_SKETCHES).of_kind(LINE)
+    fits = Fits(data, options.references, options.fit_all_heads, line)
     known = fits(BUNDLE)
     calibration, report = (labeled_heads(data, roles[role], options.seed) for role in ("calibration", "report"))
     strangers = {part: labeled_heads(data, roles[f"strangers_{part}"], options.seed) for part in ("choose", "report")}
@@ -67,7 +72,7 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     enrolled_unlikeness, enrolled_auroc = fit_enrolled_unlikeness(fewer["choose"], held_out["choose"], shown["choose"])
 
     calibrating, reporting = fits(CALIBRATION), fits(REPORT)
-    unlikeness = Unlikeness.fit(chosen.names, calibrating.evidence(calibration.colored().embeddings), chosen.weights)
+    unlikeness = Unlikeness.fit(chosen.names, calibrating.evidence(calibration.colored()), chosen.weights)
     strange = unlikeness_by_kind(fewer["choose"], chosen, strangers["choose"])
     calibrations = calibrate(calibrating, unlikeness, calibration, strange)
     figures = measure_known(reporting, unlikeness, calibrations, report)
@@ -83,11 +88,11 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     figures |= {f"enrol_{name}": value for name, value in unknown.items()}
 
     # each half of the test heads is measured with the temperature of the other one
-    logits = reporting.evidence(report.colored().embeddings).logits
+    logits = reporting.logits(report.colored())
     temperature = fit_temperature(logits, reporting.labels(report.colored().characters))
     tested = [
-        Tested(calibrating, data.embeddings[roles["calibration"]], roles["calibration"], temperature),
-        Tested(reporting, data.embeddings[roles["report"]], roles["report"], calibrations[COLOR].temperature),
+        Tested(calibrating, calibration[~calibration.sketch], roles["calibration"], temperature),
+        Tested(reporting, report[~report.sketch], roles["report"], calibrations[COLOR].temperature),
     ]
     by_set = accuracy_by_set(data.table, fits.rows[BUNDLE], tested)
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from crystal_eyes.evaluation.top_k import rank_of_truth, top_k_accuracy
 from crystal_eyes.recognizer.build.known import KnownCharacters
+from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
 from crystal_eyes.recognizer.calibration import Calibration
 
 MEASURES = ("top_1", "top_5", "series_top_1")
@@ -19,7 +20,7 @@ class Tested:
     """Heads that a classifier was not fitted on."""
 
     known: KnownCharacters
-    embeddings: np.ndarray  # float32 [n, d]
+    heads: LabeledHeads
     rows: np.ndarray  # int [n]: of the table
     temperature: float  # not fitted on these heads
 
@@ -46,7 +47,7 @@ def accuracy_by_set(table: pd.DataFrame, used: np.ndarray, tested: Iterable[Test
 
 def _answers(one: Tested, truth: np.ndarray, series: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """int [n]: the rank of the truth; float [n]: 1 where the most likely series is right, nan where the truth is unknown."""
-    logits = one.known.classifier.logits(one.embeddings)
+    logits = one.known.logits(one.heads)
     ranks = rank_of_truth(np.argsort(-logits, axis=1, kind="stable")[:, :5], one.known.labels(truth))
     names, of_class = np.unique(series[one.known.names].to_numpy(str), return_inverse=True)
     sums = Calibration(one.temperature).probabilities(logits) @ np.eye(len(names), dtype=np.float32)[of_class]

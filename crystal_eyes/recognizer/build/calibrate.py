@@ -24,7 +24,7 @@ def calibrate(
     for kind in KINDS:
         # a kind without heads is calibrated on the other one
         some = heads.of_kind(kind) if len(heads.of_kind(kind)) else heads
-        evidence = known.evidence(some.embeddings)
+        evidence = known.evidence(some)
         labels = known.labels(some.characters)
         right = evidence.logits.argmax(axis=1) == labels
         own = unlikeness(evidence)

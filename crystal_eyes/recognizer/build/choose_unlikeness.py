@@ -20,7 +20,7 @@ def choose_unlikeness(
     known: without the strangers; heads: of the known characters. A head that is named wrong is as well called unknown.
     """
     heads = heads.colored()
-    familiar, strange = known.evidence(heads.embeddings), known.evidence(strangers.colored().embeddings)
+    familiar, strange = known.evidence(heads), known.evidence(strangers.colored())
     is_right = familiar.logits.argmax(axis=1) == known.labels(heads.characters)
     familiar = familiar[is_right] if is_right.sum() >= MIN_RIGHT else familiar
     right = np.ones(len(familiar.logits), bool)

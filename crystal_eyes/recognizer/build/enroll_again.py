@@ -27,14 +27,14 @@ def enroll_again(known: KnownCharacters, heads: LabeledHeads, strangers: Labeled
     names = chosen_characters(shown)
     new = strangers[np.isin(strangers.characters, names)]
     truth = np.searchsorted(names, new.characters)
-    old_logits, old_truth = known.evidence(heads.embeddings).logits, known.labels(heads.characters)
+    old_logits, old_truth = known.evidence(heads).logits, known.labels(heads.characters)
     old_right = old_logits[np.arange(len(old_truth)), old_truth]
     old_rank = (np.argsort(-old_logits, axis=1, kind="stable") == old_truth[:, None]).argmax(axis=1)
-    best = -np.sort(-known.evidence(new.embeddings).logits, axis=1)[:, :5]
-    say = known.expected.logits
-    said = {count: [say(new.embeddings, *some) for some in _draws(shown, names, count)] for count in COUNTS}
+    best = -np.sort(-known.evidence(new).logits, axis=1)[:, :5]
+    say = known.expected_logits
+    said = {count: [say(new, *some) for some in _draws(shown, names, count)] for count in COUNTS}
     first = next(_draws(shown, names, MAX_HEADS))
-    old_said, new_said = say(heads.embeddings, *first), say(new.embeddings, *first)
+    old_said, new_said = say(heads, *first), say(new, *first)
 
     def ranks(line: Line, expected: np.ndarray) -> np.ndarray:
         """int [n]: how many characters are before the right one for each head of the strangers, at most 5 known ones."""
@@ -85,8 +85,8 @@ def fit_enrolled_logits(known: KnownCharacters, measure: Measure, heads: Labeled
 
     The candidates are raised and lowered copies of the line from what the expected points say to the classifier's logits.
     """
-    evidence = known.evidence(heads.embeddings)
-    line = _fitted_line(known.expected_logits(heads.embeddings), evidence.logits)
+    evidence = known.evidence(heads)
+    line = _fitted_line(known.expected_logits(heads), evidence.logits)
     spread = float(evidence.logits.std())
     lines = [Line(line.slope, line.intercept + spread * lift) for lift in np.linspace(-3, 3, 121).tolist()]
     measured = [(measure(one), one) for one in lines]
@@ -102,7 +102,7 @@ def fit_enrolled_logits(known: KnownCharacters, measure: Measure, heads: Labeled
         chosen = max(fair, key=lambda pair: found(pair[0]))[1]
     else:
         chosen = min(measured, key=lambda pair: loss(pair[0], 5) + loss(pair[0], 1))[1]
-    return EnrolledLogits(_fitted_line(evidence.to_means, evidence.logits), known.expected, chosen)
+    return EnrolledLogits(_fitted_line(evidence.to_means, evidence.logits), known.expected, chosen, known.line_noise)
 
 
 def _fitted_line(values: np.ndarray, logits: np.ndarray) -> Line:

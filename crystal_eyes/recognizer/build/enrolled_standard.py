@@ -37,7 +37,7 @@ def fit_enrolled_unlikeness(
     """
     embeddings = np.concatenate([shown.embeddings, strangers.embeddings])
     characters = np.concatenate([shown.characters, strangers.characters])
-    cohort = cohort_of(known.evidence(embeddings).to_means)
+    cohort = cohort_of(embeddings @ known.means.astype(np.float32).T)
     can_be_shown = np.arange(len(embeddings)) < len(shown)
 
     def enrollments(kind: str) -> dict[int, Enrollments]:
@@ -76,7 +76,7 @@ def enrolled_called_unknown(
     """
     names = chosen_characters(shown)
     new = strangers[np.isin(strangers.characters, names)]
-    evidence = known.evidence(new.embeddings)
+    evidence = known.evidence(new)
     trained, cohort = calibration.p_values(unlikeness(evidence)), cohort_of(evidence.to_means)
     figures = {}
     for count in counts if len(new) else ():

@@ -5,6 +5,7 @@ import numpy as np
 from crystal_eyes.data.catalogue import artworks
 from crystal_eyes.recognizer.build.inputs import BundleData
 from crystal_eyes.recognizer.build.known import KnownCharacters
+from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
 
 BUNDLE, CALIBRATION, REPORT = "bundle", "calibration", "report"
 
@@ -18,8 +19,9 @@ class Fits:
     nearly as many heads as the bundle has.
     """
 
-    def __init__(self, data: BundleData, references: int, all_heads: bool):
-        self._data, self._references = data, references
+    def __init__(self, data: BundleData, references: int, all_heads: bool, line: LabeledHeads | None = None):
+        """line: heads in line art or gray of the training part, see KnownCharacters."""
+        self._data, self._references, self._line = data, references, line
         self._found: dict[bytes, KnownCharacters] = {}
         train = data.roles["train"]
         self.rows = dict.fromkeys((BUNDLE, CALIBRATION, REPORT), train)  # int rows of the table that each is fitted on
@@ -43,7 +45,7 @@ class Fits:
                 print(f"fitting a classifier on {len(rows)} heads of {len(names)} characters{away}", flush=True)
                 classifier = classifier.unfitted()
                 classifier.fit(embeddings, labels)
-            self._found[key] = KnownCharacters(classifier, embeddings, characters, self._references)
+            self._found[key] = KnownCharacters(classifier, embeddings, characters, self._references, self._line)
         return self._found[key]
 
     def rows_without(self, part: str, without: np.ndarray) -> np.ndarray:

@@ -5,22 +5,37 @@ from functools import cached_property
 import numpy as np
 
 from crystal_eyes.classifiers.expected_points import ExpectedPoints
+from crystal_eyes.classifiers.lda import Lda
 from crystal_eyes.classifiers.linear import Linear
+from crystal_eyes.classifiers.line_noise import LineNoise
 from crystal_eyes.encoder.whitening import class_means
+from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
 from crystal_eyes.recognizer.gallery import compact, from_stored, representative
 from crystal_eyes.recognizer.naming import mean_embedding
 from crystal_eyes.recognizer.unlikeness import Evidence
 
 
+LEAST_HEADS = 3  # of a character, for its heads in line art or gray to be compared with their mean
+
+
 class KnownCharacters:
     """A linear classifier, mean embeddings and reference heads of the same characters."""
 
-    def __init__(self, classifier: Linear, embeddings: np.ndarray, characters: np.ndarray, references: int):
+    def __init__(
+        self,
+        classifier: Linear,
+        embeddings: np.ndarray,
+        characters: np.ndarray,
+        references: int,
+        line: LabeledHeads | None = None,
+    ):
         """classifier: fitted on embeddings float32 [n, d] of characters (str [n]), labels in the order of the sorted names.
 
-        references: maximum number of heads per character in the gallery.
+        references: maximum number of heads per character in the gallery; line: heads in line art or gray, of these characters
+        or others, from which it is learned how such heads vary. None: they are named as colored ones.
         """
+        self._line = line
         self.classifier = classifier
         self._embeddings = embeddings
         self.names, labels = np.unique(characters, return_inverse=True)
@@ -36,15 +51,57 @@ class KnownCharacters:
         """Of these characters, as the bundle's file holds it."""
         return ExpectedPoints.from_stored(ExpectedPoints.fit(self._embeddings, self._labels).stored())
 
-    def expected_logits(self, embeddings: np.ndarray) -> np.ndarray:
-        """float32 [n, characters]: what `expected` says of embeddings [n, d]."""
-        return self.expected.logits(embeddings, class_means(self._embeddings, self._labels), np.bincount(self._labels))
+    @cached_property
+    def line_noise(self) -> LineNoise | None:
+        """How heads in line art or gray vary around these characters, as the bundle's file holds it.
 
-    def evidence(self, embeddings: np.ndarray) -> Evidence:
-        """Evidence on n heads of embeddings float32 [n, d]."""
+        None: the classifier's layer is not that of expected points, or there are fewer such heads than dimensions.
+        """
+        if self._line is None or not isinstance(self.classifier, Lda):
+            return None
+        means, counts = self._means_and_counts
+        some = self._line[np.isin(self._line.characters, self.names[counts >= LEAST_HEADS])]
+        if len(some) < max(2, self._embeddings.shape[1]):
+            return None
+        noise = LineNoise.fit(self.expected, some.embeddings - means[self.labels(some.characters)])
+        return LineNoise.from_stored(self.expected, noise.stored())
+
+    @cached_property
+    def line_bias_changes(self) -> np.ndarray:
+        """float32 [characters]: what to add to the classifier's biases for heads in line art or gray, as the bundle holds it."""
+        if self.line_noise is None:
+            return np.zeros(len(self.names), np.float32)
+        return self.line_noise.bias_changes(*self._means_and_counts).round(4)
+
+    @cached_property
+    def _means_and_counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """float [characters, d], not scaled to unit length, and int [characters], of the heads that it was fitted on."""
+        return class_means(self._embeddings, self._labels), np.bincount(self._labels)
+
+    def expected_logits(self, heads: LabeledHeads, means: np.ndarray | None = None, counts: np.ndarray | None = None) -> np.ndarray:
+        """float32 [n, characters]: what `expected` says of heads, by default about these characters.
+
+        means: float [c, d] of so many heads each of other characters (counts: int [c]).
+        """
+        if means is None or counts is None:
+            means, counts = self._means_and_counts
+        said = self.expected.logits(heads.embeddings, means, counts)
+        if self.line_noise is not None and heads.line.any():
+            said[heads.line] = self.line_noise.logits(heads.embeddings[heads.line], means, counts)
+        return said
+
+    def logits(self, heads: LabeledHeads) -> np.ndarray:
+        """float32 [n, characters]: the classifier's."""
+        asked = np.array(heads.embeddings, np.float32)
+        if self.line_noise is not None and heads.line.any():
+            asked[heads.line] = self.line_noise.adapted(asked[heads.line])
+        return self.classifier.logits(asked) + heads.line[:, None] * self.line_bias_changes
+
+    def evidence(self, heads: LabeledHeads) -> Evidence:
+        """Evidence on n heads."""
         # computed from the numbers that the bundle's files hold
         means, gallery = self.means.astype(np.float32), from_stored(self.gallery)
-        return Evidence(self.classifier.logits(embeddings), embeddings @ means.T, embeddings @ gallery.T)
+        return Evidence(self.logits(heads), heads.embeddings @ means.T, heads.embeddings @ gallery.T)
 
     def labels(self, characters: np.ndarray) -> np.ndarray:
         """int [n] of names [n], all of them known."""

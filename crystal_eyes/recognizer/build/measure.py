@@ -27,7 +27,7 @@ def measure_known(
     for name, kind, some in (*groups, ("line_drawn", LINE, heads[heads.line & ~heads.sketch])):
         if not len(some):
             continue
-        evidence, truth = known.evidence(some.embeddings), known.labels(some.characters)
+        evidence, truth = known.evidence(some), known.labels(some.characters)
         ranks = rank_of_truth(np.argsort(-evidence.logits, axis=1, kind="stable")[:, :5], truth)
         figures |= {f"{name}_top_{k}": top_k_accuracy(ranks, k) for k in (1, 3, 5)}
         for when, calibration in (("before", Calibration(1.0)), ("after", calibrations[kind])):
@@ -50,9 +50,9 @@ def measure_strangers(
     for kind in KINDS:
         familiar, strange = heads.of_kind(kind), strangers.of_kind(kind)
         if len(familiar) and len(strange):
-            evidence = known.evidence(familiar.embeddings)
+            evidence = known.evidence(familiar)
             right = evidence.logits.argmax(axis=1) == known.labels(familiar.characters)
-            found = open_set(unlikeness(evidence), right, unlikeness(known.evidence(strange.embeddings)))
+            found = open_set(unlikeness(evidence), right, unlikeness(known.evidence(strange)))
             figures |= {f"{kind}_{name}": value for name, value in found.items()}
             figures[f"{kind}_strangers"] = len(strange)
     return figures
@@ -73,7 +73,7 @@ def measure_verdicts(
     calibration = calibrations[COLOR]
     figures: dict[str, float] = {}
     for name, some in (("strangers", strangers.colored()), ("right", heads.colored())):
-        evidence = known.evidence(some.embeddings)
+        evidence = known.evidence(some)
         own = unlikeness(evidence)
         p, shares = calibration.p_values(own), calibration.stranger_shares(own)
         first = calibration.probabilities(evidence.logits).max(axis=1) * known_probability(p, shares)
@@ -90,4 +90,4 @@ def measure_verdicts(
 
 def unlikeness_by_kind(known: KnownCharacters, unlikeness: Unlikeness, heads: LabeledHeads) -> dict[str, np.ndarray]:
     """float64 [m] of the heads of each kind."""
-    return {kind: unlikeness(known.evidence(heads.of_kind(kind).embeddings)) for kind in KINDS}
+    return {kind: unlikeness(known.evidence(heads.of_kind(kind))) for kind in KINDS}

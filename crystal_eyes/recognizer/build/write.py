@@ -53,6 +53,9 @@ def write_bundle(
     files.write_characters(folder, rows)
     np.save(folder / files.MEANS, known.means, allow_pickle=False)
     np.save(folder / files.EXPECTED, known.expected.stored(), allow_pickle=False)
+    if known.line_noise is not None:
+        np.save(folder / files.LINE_NOISE, known.line_noise.stored(), allow_pickle=False)
+        calibration = calibration | {"line_bias_changes": [round(float(one), 4) for one in known.line_bias_changes]}
     shown = fitted[known.references]
     small = [gallery.thumbnail(one) for one in data.pictures(shown, "make thumbnails")] if thumbnails else [b""] * len(shown)
     gallery.write_thumbnails(folder, known.gallery, data.characters[shown].tolist(), small)
