@@ -60,7 +60,7 @@ def make_bundle(folder: Path, catalogue: Catalogue, encoder: Path) -> Path:
     strange = data.encoder(np.stack([np.asarray(picture.resize((32, 32))) for picture in turned]))
     strangers = LabeledHeads(strange, data.characters[:8], np.zeros(8, bool), np.ones(8, bool))
     unlikeness, _ = choose_unlikeness(known, heads, strangers)
-    scores = unlikeness(known.evidence(strange))
+    scores = unlikeness(known.evidence(strangers))
     calibrations = calibrate(known, unlikeness, heads, {"colour": scores, "line": scores[:4]})
     # so few heads calibrate to next to no certainty, with which candidates would hardly differ
     calibrations = {kind: replace(one, temperature=TEMPERATURES[kind]) for kind, one in calibrations.items()}

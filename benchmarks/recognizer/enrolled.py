@@ -107,7 +107,7 @@ def compare(naming: Naming, queries: np.ndarray) -> None:
     of_stored, stored_names = every_logit(naming, queries)
     for query, its in zip(queries, of_stored):
         named = naming(query[None], np.zeros(1, bool))
-        logits = naming.evidence(query[None]).logits[0]
+        logits = naming.evidence(query[None], np.zeros(1, bool)).logits[0]
         every = naming.color.probabilities(np.concatenate([logits, its])[None])[0]
         nobody = 1 - float(named.probabilities.sum() + named.others.sum())
         best = np.argsort(-every, kind="stable")[:CANDIDATES]

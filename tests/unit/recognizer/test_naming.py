@@ -50,7 +50,7 @@ def softmax(row: np.ndarray, temperature: float) -> list[float]:
 
 def test_the_evidence_is_what_the_files_say(naming, bundle_folder):
     x = unit(6)
-    found = naming.evidence(x)
+    found = naming.evidence(x, np.zeros(6, bool))
     logits = onnxruntime.InferenceSession(bundle_folder / "classifier.onnx").run(None, {"embeddings": x})[0]
     np.testing.assert_allclose(found.logits, logits, atol=1e-5)
     means, references = (np.load(bundle_folder / name).astype(float) for name in ("means.npy", "gallery.npy"))
@@ -62,7 +62,7 @@ def test_the_evidence_is_what_the_files_say(naming, bundle_folder):
 def test_color_and_line_art_have_a_calibration_each(naming, bundle_folder):
     x, line = unit(8), np.array([True, False] * 4)
     values = json.loads((bundle_folder / "calibration.json").read_text())
-    logits = naming.evidence(x).logits
+    logits = naming.evidence(x, line).logits
     found, colored = naming(x, line), naming(x, np.zeros(8, bool))
     for row in range(8):
         kind = "line" if line[row] else "colour"
@@ -81,7 +81,7 @@ def test_color_and_line_art_have_a_calibration_each(naming, bundle_folder):
 def test_the_unlikeness_is_the_one_that_was_calibrated(naming, bundle_folder):
     stored = json.loads((bundle_folder / "calibration.json").read_text())["unlikeness"]
     terms = list(zip(stored["names"], stored["shifts"], stored["scales"], stored["weights"]))
-    some, expected = naming.evidence(unit(5)), np.zeros(5)
+    some, expected = naming.evidence(unit(5), np.zeros(5, bool)), np.zeros(5)
     oracles = {
         "max_logit": lambda e: -e.logits.max(axis=1),
         "mean": lambda e: 1 - e.to_means.max(axis=1),
@@ -116,7 +116,7 @@ def test_an_answer_does_not_depend_on_the_other_heads(naming):
 def test_enrolled_characters_come_after_the_learned_with_a_logit_of_their_mean(naming, with_two, encode):
     more, x = Naming(read_bundle(with_two), 1), unit(5)
     assert more.characters == [*naming.characters, ("Ami", "Isle"), ("Zoe", "")] and more.series["Ami"] == "Isle"
-    before, after = naming.evidence(x), more.evidence(x)
+    before, after = (one.evidence(x, np.zeros(5, bool)) for one in (naming, more))
     np.testing.assert_array_equal(after.logits[:, :8], before.logits)
     np.testing.assert_allclose(after.to_means[:, :8], before.to_means, atol=1e-6)
     for column, character in ((8, 20), (9, 21)):
@@ -135,7 +135,7 @@ def test_enrolled_characters_come_after_the_learned_with_a_logit_of_their_mean(n
 
 def test_each_enrolled_characters_references_are_its_own_heads(with_two, encode):
     more = Naming(read_bundle(with_two), 1)
-    similar = more.evidence(encode(20, 3)).to_gallery
+    similar = more.evidence(encode(20, 3), np.zeros(3, bool)).to_gallery
     rows = np.flatnonzero(np.array(more.gallery.characters) == "Ami")
     np.testing.assert_allclose(np.diagonal(similar[:, rows]), 1, atol=2e-3)
 
@@ -157,7 +157,7 @@ def test_enrolled_logits_of_a_bundle_of_before_are_a_line_of_the_cosine(with_two
     listing = json.loads((old / bundle.LISTING).read_text())
     bundle.write_listing(old, listing["source"], [name for name in listing["files"] if name != bundle.EXPECTED])
     x = unit(5)
-    found = Naming(read_bundle(old), 1).evidence(x)
+    found = Naming(read_bundle(old), 1).evidence(x, np.zeros(5, bool))
     for column, character in ((8, 20), (9, 21)):
         mean = encode(character, 3).astype(float).mean(axis=0)
         cosine = x.astype(float) @ (mean / np.linalg.norm(mean))

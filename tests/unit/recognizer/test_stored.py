@@ -101,7 +101,7 @@ def test_many_characters_are_searched_as_if_each_were_compared(folder, monkeypat
     line = np.arange(20) % 2 == 0
     answers = naming(queries, line)
     for row, query in enumerate(queries):
-        logits = list(naming.evidence(query[None]).logits[0])
+        logits = list(naming.evidence(query[None], line[row : row + 1]).logits[0])
         p_values, shares = [], []
         cohort = np.sort(naming.means[: naming.trained] @ query)[::-1][:10].mean()
         for one in characters:

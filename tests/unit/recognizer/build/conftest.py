@@ -17,4 +17,4 @@ def known() -> KnownCharacters:
 
 @pytest.fixture(scope="session")
 def unlikeness(known) -> Unlikeness:
-    return Unlikeness.fit(("probability", "mean"), known.evidence(heads(0, 10, 6, seed=2).of_kind("colour").embeddings))
+    return Unlikeness.fit(("probability", "mean"), known.evidence(heads(0, 10, 6, seed=2).of_kind("colour")))

@@ -19,7 +19,7 @@ def test_each_set_is_counted_and_measured_by_itself(known):
     )
     rows = np.split(np.arange(len(table)), [len(parts[0])])
     temperatures = (0.5, 2.0)
-    tested = [Tested(known, part.embeddings, own, t) for part, own, t in zip(parts, rows, temperatures)]
+    tested = [Tested(known, part, own, t) for part, own, t in zip(parts, rows, temperatures)]
     used = np.arange(0, len(table), 2)
     found = accuracy_by_set(table, used, tested)
     assert list(found.columns) == list(COLUMNS) and found["set"].tolist() == ["", "set 0", "set 1", "set 2"]
@@ -51,5 +51,5 @@ def test_a_dataset_without_sets_and_series_has_one_line_without_them(known):
     part = heads(0, 10, 2, seed=7)
     table = pd.DataFrame({"character": part.characters, "set": "", "series": ""})
     rows = np.arange(len(table))
-    found = accuracy_by_set(table, rows, [Tested(known, part.embeddings, rows, 1.0)])
+    found = accuracy_by_set(table, rows, [Tested(known, part, rows, 1.0)])
     assert len(found) == 1 and np.isnan(found["series_top_1"][0]) and found["tested"][0] == len(table)

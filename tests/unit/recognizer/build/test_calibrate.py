@@ -11,7 +11,7 @@ def test_each_kind_is_calibrated_on_its_own_heads(known, unlikeness):
     strange = {"colour": np.array([3.0, 1.0]), "line": np.array([9.0, 8.0, 2.0])}
     found = calibrate(known, unlikeness, some, strange)
     for kind in KINDS:
-        mine = known.evidence(some.embeddings[some.line == (kind == "line")])
+        mine = known.evidence(some[some.line == (kind == "line")])
         assert found[kind].known.tolist() == sorted(unlikeness(mine).tolist())
         assert found[kind].strangers.tolist() == sorted(strange[kind].tolist())
         assert 0.02 <= found[kind].temperature <= 50

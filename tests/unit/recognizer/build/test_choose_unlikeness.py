@@ -13,7 +13,7 @@ def test_the_blend_that_is_chosen_has_the_best_auroc_on_colored_heads_that_are_n
     assert tried["+".join(chosen.names)] == max(tried.values()) > 0.8
     right = known.names[known.classifier.logits(familiar.embeddings).argmax(axis=1)] == familiar.characters
     assert not right.all()
-    a, b = known.evidence(familiar.embeddings[~familiar.line & right]), known.evidence(strange.embeddings[~strange.line])
+    a, b = known.evidence(familiar[~familiar.line & right]), known.evidence(strange[~strange.line])
     for name in SCORES:
         wins = [(x < y) + 0.5 * (x == y) for x in SCORES[name](a) for y in SCORES[name](b)]
         assert tried[name] == pytest.approx(sum(wins) / len(wins), abs=2e-3)
@@ -21,7 +21,7 @@ def test_the_blend_that_is_chosen_has_the_best_auroc_on_colored_heads_that_are_n
 
 
 def test_the_weights_of_a_blend_separate_better_than_equal_ones(known):
-    a, b = (known.evidence(one.embeddings) for one in (heads(0, 10, 6, seed=2), heads(20, 26, 6, seed=3)))
+    a, b = (known.evidence(one) for one in (heads(0, 10, 6, seed=2), heads(20, 26, 6, seed=3)))
     equal = Unlikeness.fit(("energy", "crowd", "mean"), a)
     fitted = weighted(equal, a, b)
     assert auroc(fitted(a), fitted(b)) >= auroc(equal(a), equal(b)) and fitted.weights != equal.weights

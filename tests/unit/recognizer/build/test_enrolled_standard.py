@@ -28,16 +28,17 @@ def test_heads_of_other_enrolled_characters_are_called_unknown_about_as_often_as
 
 def test_the_share_called_unknown_is_what_loops_count(known, unlikeness, fitted):
     standard, asked, shown = fitted[0], heads(50, 53, 4, 7), heads(50, 53, 6, 8)
-    trained = Calibration(1.0, np.sort(unlikeness(known.evidence(heads(0, 10, 9, 2).embeddings))))
+    trained = Calibration(1.0, np.sort(unlikeness(known.evidence(heads(0, 10, 9, 2)))))
     found = enrolled_called_unknown(known, unlikeness, trained, standard, asked, shown)
     for count in COUNTS:
         unknown = []
         for draw in range(4):
-            for x, line in zip(asked.embeddings, asked.line):
-                p = [trained.p_values(unlikeness(known.evidence(x[None])))[0]]
+            for row, (x, line) in enumerate(zip(asked.embeddings, asked.line)):
+                evidence = known.evidence(asked[row : row + 1])
+                p = [trained.p_values(unlikeness(evidence))[0]]
                 for name in ("c50", "c51", "c52"):
                     own = drawn_heads(shown, name, count, draw)
-                    similar = np.sort(known.evidence(x[None]).to_means[0])[::-1]
+                    similar = np.sort(evidence.to_means[0])[::-1]
                     distance = {
                         "mean": 1 - x @ mean_embedding(own), "neighbour": 1 - (own @ x).max(),
                         "ahead": similar[:10].mean() - x @ mean_embedding(own),

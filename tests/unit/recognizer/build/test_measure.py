@@ -26,7 +26,7 @@ def test_the_report_is_what_loops_count(known, unlikeness):
             sure = Calibration(temperature).probabilities(logits).max(axis=1)
             assert found[f"{name}_ece_{when}"] == pytest.approx(expected_calibration_error(sure, right), abs=1e-6)
         assert found[f"{name}_mean_confidence"] == pytest.approx(sure.mean(), abs=1e-6)
-        scores = unlikeness(known.evidence(asked.embeddings[mask]))
+        scores = unlikeness(known.evidence(asked[mask]))
         p = [(1 + sum(k >= u for k in mine.known)) / (1 + len(mine.known)) for u in scores]
         for level in (5, 10):
             assert found[f"{name}_called_unknown_at_{level}"] == pytest.approx(np.mean([one <= level / 100 for one in p]))
@@ -51,9 +51,9 @@ def test_strangers_are_reported_by_kind(known, unlikeness):
     found = measure_strangers(known, unlikeness, familiar, strange)
     for kind in KINDS:
         a, b = familiar.of_kind(kind), strange.of_kind(kind)
-        evidence = known.evidence(a.embeddings)
+        evidence = known.evidence(a)
         right = np.array([f"c{row.argmax():02d}" for row in evidence.logits]) == a.characters
-        expected = open_set(unlikeness(evidence), right, unlikeness(known.evidence(b.embeddings)))
+        expected = open_set(unlikeness(evidence), right, unlikeness(known.evidence(b)))
         assert {name: found[f"{kind}_{name}"] for name in expected} == pytest.approx(expected)
         assert found[f"{kind}_strangers"] == len(b.line)
     colored = measure_strangers(known, unlikeness, familiar, heads(20, 26, 6, 7, line=-1))
