@@ -20,7 +20,7 @@ from crystal_eyes.recognizer.gallery import compact
 from crystal_eyes.recognizer.naming import Naming
 from crystal_eyes.web.packing import pack, pack_detector
 
-FORMAT = 2  # of the site's bundle; the page reads one
+FORMAT = 3  # of the site's bundle; the page reads one
 # a wheel has the built page inside the package, a checkout where npm builds it
 FOLDERS = (Path(__file__).parent / "built", Path(__file__).parents[2] / "web" / "dist")
 PAGE, RUNTIME = "index.html", "runtime/ort.wasm.bin"
@@ -103,9 +103,11 @@ def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
     files = {name: pack((bundle.trained / f"{name}.onnx").read_bytes()) for name in ("encoder", "classifier")}
     files["detector"] = pack_detector((bundle.trained / DETECTOR).read_bytes())
     files["means"], files["gallery"] = _npy(compact(naming.means)), _npy(compact(naming.gallery.embeddings))
-    expected = naming.enrolled_logits.expected
-    files["expected"] = _npy(np.zeros((0, naming.means.shape[1]), np.float16) if expected is None else expected.stored())
-    files["enrolled"] = _npy(np.concatenate([naming.layer.weight, naming.layer.bias[:, None]], axis=1))
+    stored = {"expected": naming.enrolled_logits.expected, "line": naming.enrolled_logits.line_noise}
+    for name, one in stored.items():
+        files[name] = _npy(np.zeros((0, naming.means.shape[1]), np.float16) if one is None else one.stored())
+    weight, bias, line_bias = naming.layer
+    files["enrolled"] = _npy(np.concatenate([weight, bias[:, None], line_bias[:, None]], axis=1))
     files["known"] = json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode()
     (site / "bundle").mkdir()
     for name, data in files.items():  # not .gz: some servers announce such a file as encoded, and browsers then unpack it

@@ -24,7 +24,7 @@ from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
 SKETCHES = 1000  # made for each of calibration, report and strangers
-LINE_SKETCHES = 2000  # made to learn how heads in line art or gray vary
+LINE_SKETCHES = 4000  # made to learn how heads in line art or gray vary
 
 
 @dataclass(frozen=True)

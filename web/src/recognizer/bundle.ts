@@ -9,11 +9,11 @@ import { expand, unzip } from "./packing.ts";
 import type { Platt } from "./platt.ts";
 import type { StoredUnlikeness } from "./unlikeness.ts";
 
-export const FORMAT = 2;
+export const FORMAT = 3;
 export const GLUE = "runtime/ort.js";
 export const RUNTIME = "runtime/ort.wasm.bin";
 const MANIFEST = "bundle/manifest.json";
-const PARTS = ["detector", "encoder", "classifier", "means", "gallery", "expected", "enrolled", "known"] as const;
+const PARTS = ["detector", "encoder", "classifier", "means", "gallery", "expected", "line", "enrolled", "known"] as const;
 type PartName = (typeof PARTS)[number];
 
 export interface Manifest {
@@ -39,6 +39,7 @@ export interface Known {
     enrolled_logits: Line; // by cosine
     enrolled_points?: Line; // by where the character's point is expected
     enrolled_unlikeness?: StoredEnrolledUnlikeness;
+    line_bias_changes?: number[]; // by trained character, with the matrix of LineNoise
   };
 }
 
@@ -54,7 +55,8 @@ export interface Bundle {
   means: Matrix;
   gallery: Matrix;
   expected: Matrix; // see EnrolledLogits
-  enrolled: Matrix; // by enrolled character: its weights, then its bias
+  line: Matrix; // see LineNoise
+  enrolled: Matrix; // by enrolled character: its weights, then its bias, then that in line art or gray
   known: Known;
 }
 
@@ -106,6 +108,7 @@ export async function openBundle({ manifest, files }: BundleFiles): Promise<Bund
     means: Matrix.readNpy(await unpacked("means"), "means"),
     gallery: Matrix.readNpy(await unpacked("gallery"), "gallery"),
     expected: Matrix.readNpy(await unpacked("expected"), "expected"),
+    line: Matrix.readNpy(await unpacked("line"), "line"),
     enrolled: Matrix.readNpy(await unpacked("enrolled"), "enrolled"),
     known: JSON.parse(new TextDecoder().decode(await unpacked("known"))) as Known,
   };

@@ -1,18 +1,18 @@
 // The logits of enrolled characters, which the classifier was not trained on: crystal_eyes/recognizer/enrolled_logits.py.
 
+import { SCALE, type LineNoise } from "./lineNoise.ts";
 import type { Matrix } from "./matrix.ts";
-
-const SCALE = 1 / 25; // of crystal_eyes/classifiers/expected_points.py
 
 export interface Line {
   slope: number;
   intercept: number;
 }
 
-/** The logit of a character is the inner product of the head's embedding with weight, plus bias. */
+/** The logit of a character is the inner product of the head's embedding with weight, plus bias. See also LineNoise. */
 export interface Layer {
   weight: Float32Array;
   bias: number;
+  lineBias: number; // in line art or gray
 }
 
 export class EnrolledLogits {
@@ -21,6 +21,7 @@ export class EnrolledLogits {
     private readonly expected: Matrix,
     private readonly byCosine: Line,
     private readonly byPoint: Line,
+    private readonly lineNoise: LineNoise | null = null,
   ) {}
 
   /** Of a character, from the embeddings of its heads. */
@@ -29,7 +30,8 @@ export class EnrolledLogits {
     const columns = mean.length;
     if (!this.expected.rows) {
       const length = lengthOf(mean);
-      return { weight: mean.map((value) => (this.byCosine.slope * value) / length), bias: this.byCosine.intercept };
+      const bias = this.byCosine.intercept;
+      return { weight: mean.map((value) => (this.byCosine.slope * value) / length), bias, lineBias: bias };
     }
     const ratios = this.expected.row(columns);
     const center = this.expected.row(columns + 1);
@@ -45,15 +47,19 @@ export class EnrolledLogits {
       point[column]! *= evidence / (evidence + 1);
       bias -= point[column]! ** 2 / 2;
     }
-    const weight = new Float32Array(columns);
+    const sums = new Float64Array(columns);
     for (let row = 0; row < columns; row++) {
       const directions = this.expected.row(row);
       let sum = 0;
       for (let column = 0; column < columns; column++) sum += point[column]! * directions[column]!;
-      weight[row] = this.byPoint.slope * SCALE * sum;
+      sums[row] = sum;
       bias -= center[row]! * sum;
     }
-    return { weight, bias: this.byPoint.slope * SCALE * bias + this.byPoint.intercept };
+    const { slope, intercept } = this.byPoint;
+    const weight = Float32Array.from(sums, (sum) => slope * SCALE * sum);
+    const change = this.lineNoise ? this.lineNoise.biasChange(point, sums) : 0;
+    bias = slope * SCALE * bias + intercept;
+    return { weight, bias, lineBias: bias + slope * change };
   }
 }
 

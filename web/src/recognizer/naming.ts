@@ -6,6 +6,7 @@ import type { Bundle, Known } from "./bundle.ts";
 import { Calibration, knownProbability } from "./calibration.ts";
 import { cohortOf, EnrolledUnlikeness } from "./enrolled.ts";
 import { EnrolledLogits, lengthOf, meanOf, type Layer } from "./enrolledLogits.ts";
+import { LineNoise } from "./lineNoise.ts";
 import { Matrix } from "./matrix.ts";
 import type { Session } from "./session.ts";
 import { unlikeness, type Evidence } from "./unlikeness.ts";
@@ -34,6 +35,7 @@ export class Naming {
   private readonly gallery: Matrix;
   private readonly color: Calibration;
   private readonly line: Calibration;
+  private readonly lineNoise: LineNoise | null; // null: heads in line art or gray are named as colored ones
   private readonly enrolledLogits: EnrolledLogits;
   private readonly layers: Layer[]; // of the enrolled characters of the bundle
   private ownLayers: Layer[] = [];
@@ -52,10 +54,11 @@ export class Naming {
     this.color = new Calibration(calibration.colour);
     this.line = new Calibration(calibration.line);
     const { enrolled_logits: line, enrolled_points: points } = calibration;
-    this.enrolledLogits = new EnrolledLogits(bundle.expected, line, points ?? line);
+    this.lineNoise = bundle.line.rows ? new LineNoise(bundle.expected, bundle.line) : null;
+    this.enrolledLogits = new EnrolledLogits(bundle.expected, line, points ?? line, this.lineNoise);
     this.layers = Array.from({ length: bundle.enrolled.rows }, (_, row) => {
       const values = bundle.enrolled.row(row);
-      return { weight: values.subarray(0, -1), bias: values.at(-1)! };
+      return { weight: values.subarray(0, -2), bias: values.at(-2)!, lineBias: values.at(-1)! };
     });
     const enrolled = calibration.enrolled_unlikeness;
     this.enrolledUnlikeness = enrolled ? new EnrolledUnlikeness(enrolled) : null;
@@ -82,7 +85,7 @@ export class Naming {
 
   /** The answer for a head. embedding: unit length; monochrome: whether the head is line art or gray. */
   async name(embedding: Float32Array, monochrome: boolean): Promise<Named> {
-    const evidence = await this.evidence(embedding);
+    const evidence = await this.evidence(embedding, monochrome);
     const { trained } = this.known;
     const toTrained = evidence.toMeans.subarray(0, trained);
     const unlike = unlikeness(this.known.calibration.unlikeness, {
@@ -128,14 +131,18 @@ export class Naming {
     return best && { name: best.name, probability: Math.min(1, best.probability) };
   }
 
-  private async evidence(embedding: Float32Array): Promise<Evidence> {
-    const { data } = await this.classifier.run("embeddings", "float32", embedding, [1, embedding.length]);
+  private async evidence(embedding: Float32Array, monochrome: boolean): Promise<Evidence> {
+    const asked = monochrome && this.lineNoise ? this.lineNoise.adapted(embedding) : embedding;
+    const { data } = await this.classifier.run("embeddings", "float32", asked, [1, asked.length]);
     const toMeans = joined(this.means.cosines(embedding), this.ownMeans.cosines(embedding));
     const logits = new Float32Array(toMeans.length);
     logits.set(data);
-    [...this.layers, ...this.ownLayers].forEach(({ weight, bias }, number) => {
-      let sum = bias;
-      for (let column = 0; column < weight.length; column++) sum += weight[column]! * embedding[column]!;
+    if (monochrome && this.lineNoise) {
+      this.known.calibration.line_bias_changes!.forEach((change, label) => (logits[label]! += change));
+    }
+    [...this.layers, ...this.ownLayers].forEach(({ weight, bias, lineBias }, number) => {
+      let sum = monochrome ? lineBias : bias;
+      for (let column = 0; column < weight.length; column++) sum += weight[column]! * asked[column]!;
       logits[data.length + number] = sum;
     });
     return { logits, toMeans, toGallery: joined(this.gallery.cosines(embedding), this.ownGallery.cosines(embedding)) };
