@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 
 from crystal_eyes.classifiers import fitted, registry
+from crystal_eyes.classifiers.expected_points import ExpectedPoints
+from crystal_eyes.classifiers.line_noise import LineNoise
 from crystal_eyes.data.catalogue import Catalogue
 from crystal_eyes.encoder.embeddings import embed_catalogue, embed_sketches, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
@@ -84,3 +86,15 @@ def add_character(folder: Path, name: str, series: str, embeddings: np.ndarray, 
     listing = json.loads((folder / bundle.LISTING).read_text())
     added = [path.relative_to(folder).as_posix() for path in own.iterdir()]
     bundle.write_listing(folder, listing["source"], [*listing["files"], *added])
+
+
+def add_line_noise(folder: Path, seed: int = 0) -> None:
+    """Put made-up noise of line art into a bundle without it."""
+    expected = ExpectedPoints.from_stored(np.load(folder / bundle.EXPECTED))
+    rng, d = np.random.default_rng(seed), len(expected.center)
+    noise = LineNoise.fit(expected, rng.normal(size=(200, d)) @ rng.normal(size=(d, d)) * 0.1)
+    np.save(folder / bundle.LINE_NOISE, noise.stored())
+    listing, values = (json.loads((folder / name).read_text("utf-8")) for name in (bundle.LISTING, bundle.CALIBRATION))
+    values["line_bias_changes"] = rng.normal(size=len(json.loads((folder / bundle.CHARACTERS).read_text("utf-8")))).tolist()
+    (folder / bundle.CALIBRATION).write_text(json.dumps(values), "utf-8")
+    bundle.write_listing(folder, listing["source"], [*listing["files"], bundle.LINE_NOISE])
