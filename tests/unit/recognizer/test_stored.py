@@ -20,6 +20,7 @@ from crystal_eyes.recognizer.enrollment import enroll, remove, rename
 from crystal_eyes.recognizer.gallery import thumbnail
 from crystal_eyes.recognizer.shard import NewCharacter
 from crystal_eyes.recognizer.stored import create_stored, open_stored
+from tests.bundles import add_line_noise
 from tests.runs import draw_head
 
 WHOM = {"Nova": 9, "Stella": 10, "Luna": 11, "Sol": 12}
@@ -85,8 +86,10 @@ def test_answers_are_the_same_whether_characters_are_in_folders_or_stored(folder
         assert found.series.probability == pytest.approx(expected.series.probability, abs=1e-6)
 
 
-@pytest.mark.parametrize("searched", [400, 900])
-def test_many_characters_are_searched_as_if_each_were_compared(folder, monkeypatch, searched):
+@pytest.mark.parametrize(("searched", "line_noise"), [(400, False), (900, False), (900, True)])
+def test_many_characters_are_searched_as_if_each_were_compared(folder, monkeypatch, searched, line_noise):
+    if line_noise:
+        add_line_noise(folder)
     monkeypatch.setattr(vectors, "CANDIDATES", searched)
     monkeypatch.setattr(stored, "COMPARED", 64)
     recognizer = Recognizer.load(folder, threads=1)
@@ -100,6 +103,7 @@ def test_many_characters_are_searched_as_if_each_were_compared(folder, monkeypat
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     line = np.arange(20) % 2 == 0
     answers = naming(queries, line)
+    noise = naming.enrolled_logits.line_noise
     for row, query in enumerate(queries):
         logits = list(naming.evidence(query[None], line[row : row + 1]).logits[0])
         p_values, shares = [], []
@@ -108,7 +112,10 @@ def test_many_characters_are_searched_as_if_each_were_compared(folder, monkeypat
             heads = one.embeddings.astype(np.float16).astype(np.float32)
             mean = heads.mean(axis=0) / np.linalg.norm(heads.mean(axis=0))
             layer = naming.enrolled_logits.layer(heads.mean(axis=0)[None], np.array([len(heads)]))
-            logits.append(float(layer.weight[0] @ query + layer.bias[0]))
+            if noise and line[row]:
+                logits.append(float(layer.weight[0] @ noise.adapted(query[None])[0] + layer.line_bias[0]))
+            else:
+                logits.append(float(layer.weight[0] @ query + layer.bias[0]))
             p, share = naming.enrolled_unlikeness(
                 (mean @ query)[None], (heads @ query)[None], cohort[None], line[row : row + 1]
             )

@@ -11,18 +11,21 @@ import pandas as pd
 import pytest
 
 from crystal_eyes.classifiers import fitted, registry
+from crystal_eyes.classifiers.expected_points import ExpectedPoints
+from crystal_eyes.classifiers.line_noise import LineNoise
 from crystal_eyes.data.catalogue import Catalogue, artworks
 from crystal_eyes.encoder.embeddings import load_heads
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.errors import UserError
 from crystal_eyes.onnx_session import open_session
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.build import write
+from crystal_eyes.recognizer.build import build, write
 from crystal_eyes.recognizer.build.build import BuiltBundle, build_bundle
 from crystal_eyes.recognizer.build.fits import BUNDLE, CALIBRATION, REPORT, Fits
 from crystal_eyes.recognizer.build.inputs import BundleInputs, content_digest, open_inputs
 from crystal_eyes.recognizer.build.options import BundleOptions
-from crystal_eyes.recognizer.bundle import FORMAT, read_bundle
+from crystal_eyes.recognizer.bundle import CALIBRATION as CALIBRATION_FILE
+from crystal_eyes.recognizer.bundle import EXPECTED, FORMAT, LINE_NOISE, read_bundle
 from crystal_eyes.recognizer.unlikeness import BLENDS
 from tests.bundles import make_inputs
 from tests.runs import draw_head
@@ -165,6 +168,34 @@ def test_a_folders_digest_is_of_its_files_names_and_contents(tmp_path):
 def test_any_linear_classifier_can_name(inputs, tmp_path, name):
     done = build_bundle(with_classifier(inputs, tmp_path / name, name), OPTIONS, tmp_path / "bundle")
     assert f"one linear layer ({name})" in card(done) and Recognizer.load(done.folder, 1)
+    # only with the layer of expected points, heads in line art or gray have logits of their own
+    assert read_bundle(done.folder).has(LINE_NOISE) == (done.folder / LINE_NOISE).exists() == (name == "lda")
+
+
+def test_how_line_art_varies_is_learned_from_sketches_of_training_heads(inputs, tmp_path, monkeypatch):
+    """Not from heads that are calibrated or measured with, nor from the characters that serve as unknown ones."""
+    seen = []
+    fit = LineNoise.fit.__func__
+    monkeypatch.setattr(LineNoise, "fit", classmethod(lambda *given: seen.append(len(given[2])) or fit(*given)))
+    options = replace(OPTIONS, fit_all_heads=True)
+    done = build_bundle(with_classifier(inputs, tmp_path / "lda", "lda"), options, tmp_path / "bundle")
+    data = open_inputs(with_classifier(inputs, tmp_path / "again", "lda"))
+    names, train = np.unique(data.characters), data.roles["train"]
+    assert seen[0] <= len(train) < len(data.characters)
+    d = data.embeddings.shape[1]
+    stored, changes = np.load(done.folder / LINE_NOISE), read_bundle(done.folder).json(CALIBRATION_FILE)["line_bias_changes"]
+    assert stored.dtype == np.float16 and stored.shape == (d, d) and len(changes) == len(names)
+    # the changes are those of the characters' points: of all heads
+    expected = ExpectedPoints.from_stored(np.load(done.folder / EXPECTED))
+    heads = [data.embeddings[data.characters == name] for name in names]
+    means, counts = np.stack([one.mean(axis=0) for one in heads]), np.array([len(one) for one in heads])
+    np.testing.assert_allclose(LineNoise.from_stored(expected, stored).bias_changes(means, counts), changes, atol=1e-3)
+
+
+def test_with_fewer_line_art_heads_than_dimensions_a_bundle_names_them_as_colored_ones(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "LINE_SKETCHES", 3)
+    done = build_bundle(with_classifier(inputs, tmp_path / "lda", "lda"), OPTIONS, tmp_path / "bundle")
+    assert not read_bundle(done.folder).has(LINE_NOISE) and Recognizer.load(done.folder, 1)
 
 
 @pytest.mark.parametrize("name", ["faiss", "tip_adapter"])
