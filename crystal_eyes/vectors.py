@@ -114,21 +114,23 @@ class Part(NamedTuple):
 
 
 def nearest(
-    parts: Sequence[Part], query: np.ndarray, pool: ThreadPoolExecutor, candidates: int | None = None
+    parts: Sequence[Part], query: np.ndarray | Sequence[np.ndarray], pool: ThreadPoolExecutor, candidates: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Places int [n] and likenesses float32 [n] of the embeddings most like a query float32 [d], unit length, best first.
+    """Places int [n] and likenesses float32 [n] of the embeddings most like a query float32 [d], or one for each part, best
+    first. Likeness is by the cosine where a query has unit length, else by their product.
 
     A place is a row of the parts, one after the other. Of at most so many candidates (default: CANDIDATES) all are compared
     exactly; of more, as many as that and those that seem to be as near as the last of them: what is found does not depend on
     which part a row is in.
     """
     candidates = candidates or CANDIDATES
+    queries = [query] * len(parts) if isinstance(query, np.ndarray) else query
     starts = np.cumsum([0, *(len(part.stored) for part in parts)])
     dead = np.concatenate([np.zeros(0, int), *(start + part.dead for part, start in zip(parts, starts))])
     if starts[-1] - len(dead) <= candidates:
         places = np.setdiff1d(np.arange(starts[-1]), dead, assume_unique=True)
     else:
-        scores = np.concatenate([_estimates(part, query, pool) for part in parts])
+        scores = np.concatenate([_estimates(part, one, pool) for part, one in zip(parts, queries)])
         scores[dead] = -np.inf
         places = np.flatnonzero(scores >= np.partition(scores, len(scores) - candidates)[-candidates])
     found = np.empty(len(places), np.float32)
@@ -139,7 +141,7 @@ def nearest(
         # not by BLAS, in which the last bits of a row's result depend on the rows beside it
         values = part.stored[rows].astype(np.float32)
         lengths = np.sqrt(np.einsum("nd,nd->n", values, values)).clip(1e-12)
-        cosines = np.einsum("nd,d->n", values, query) / lengths
+        cosines = np.einsum("nd,d->n", values, queries[number]) / lengths
         found[first:end] = _of_rows(part.scale, rows) * cosines + _of_rows(part.bias, rows)
 
     borders = np.searchsorted(places, starts)

@@ -119,11 +119,12 @@ class Naming:
         evidence = self.evidence(embeddings, monochrome)
         unlikeness = self.unlikeness(self._of_trained(evidence))
         adapted = self._adapted(embeddings, monochrome)
-        stored = self.stored.shortlist(embeddings, adapted, self._is_trained) if self.stored else NONE_STORED
+        stored = self.stored.shortlist(embeddings, adapted, monochrome, self._is_trained) if self.stored else NONE_STORED
         enrolled = self._enrolled(evidence, embeddings, stored)
         logits, labels = evidence.logits, len(self.characters) + len(stored.known)
         if self.stored:
-            logits = np.concatenate([logits, *self._logits_of_stored(adapted, monochrome, stored)], axis=1)
+            own = self._logits_of_stored(adapted, monochrome, stored)
+            logits = np.concatenate([logits, own, stored.others], axis=1)
 
         def by_kind(method: str, values: np.ndarray) -> np.ndarray:
             color, line = (getattr(calibration, method)(values) for calibration in (self.color, self.line))
@@ -156,18 +157,13 @@ class Naming:
         adapted[monochrome] = noise.adapted(embeddings[monochrome])
         return adapted
 
-    def _logits_of_stored(
-        self, adapted: np.ndarray, monochrome: np.ndarray, stored: Shortlist
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """float32 [n, characters], -inf for those that a head is not compared with; and [n, m] of further ones."""
+    def _logits_of_stored(self, adapted: np.ndarray, monochrome: np.ndarray, stored: Shortlist) -> np.ndarray:
+        """float32 [n, characters]; -inf for those that a head is not compared with."""
         if stored.embeddings is None:
-            return np.zeros((len(adapted), 0), np.float32), stored.others
+            return np.zeros((len(adapted), 0), np.float32)
         counts = np.diff(stored.starts, append=len(stored.embeddings))
         layer = self.enrolled_logits.layer(np.add.reduceat(stored.embeddings, stored.starts) / counts[:, None], counts)
-        logits = np.where(stored.among, logits_of(layer, adapted, monochrome), np.float32(-np.inf))
-        # the rows of further ones hold the biases for colored heads: they count as if changed like those that are compared
-        changes = stored.among @ (layer.line_bias - layer.bias) / stored.among.sum(axis=1).clip(1)
-        return logits, stored.others + (monochrome * changes)[:, None].astype(np.float32)
+        return np.where(stored.among, logits_of(layer, adapted, monochrome), np.float32(-np.inf))
 
     def _enrolled(self, evidence: Evidence, embeddings: np.ndarray, stored: Shortlist) -> "Compared":
         """How n heads compare with the enrolled characters, those of the bundle's folders and then the stored ones."""

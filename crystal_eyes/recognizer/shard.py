@@ -3,10 +3,11 @@
 characters.db    the characters, embeddings and pictures of their heads: one transaction a change
 embeddings.int8, sketches.bin               a row for each character: its mean embedding
 points-embeddings.int8, points-sketches.bin the direction of its weights in the layer of enrolled_logits.py
-points.f32                                  the length of its weights, and its bias
+points.f32                                  the length of its weights, its bias, and that for heads in line art or gray
 
 Opening it reads none of this, and adding a character writes that character only. Shards of format 1 have no points: the logits
-of their characters are estimated by the cosine to the mean.
+of their characters are estimated by the cosine to the mean. Shards of format 2 have no biases for heads in line art or gray,
+which are searched as colored ones are.
 """
 
 import hashlib
@@ -73,7 +74,7 @@ class Found(NamedTuple):
 class Shard(VectorStore):
     """An open folder of enrolled characters."""
 
-    DATABASE, SCHEMA, FORMAT, OLDEST, NAME = "characters.db", SCHEMA, 2, 1, "gallery of enrolled characters"
+    DATABASE, SCHEMA, FORMAT, OLDEST, NAME = "characters.db", SCHEMA, 3, 1, "gallery of enrolled characters"
     REMEDY = "restore it, or remove its folder and enroll the characters again"
 
     def __len__(self) -> int:
@@ -129,12 +130,22 @@ class Shard(VectorStore):
         """What is searched by the cosine to the means. Raises OSError: damaged."""
         return Part(*self.vectors.open(state.rows), state.dead)
 
-    def points(self, state: State, logits: EnrolledLogits) -> Part:
-        """What is searched by logits. Raises OSError: damaged."""
+    @property
+    def tells_line(self) -> bool:
+        """Whether it can be searched by the logits of heads in line art or gray."""
+        return self.format > 2
+
+    def points(self, state: State, logits: EnrolledLogits, line: bool = False) -> Part:
+        """What is searched by logits. line: of heads in line art or gray, where it can be. Raises OSError: damaged."""
         if self.format == 1:
             return Part(*self.vectors.open(state.rows), state.dead, *logits.by_cosine)
-        scale, bias = mapped(self.folder / LENGTHS, np.dtype(np.float32), state.rows, 2).T
-        return Part(*self._points().open(state.rows), state.dead, scale, bias)
+        scale, *biases = mapped(self.folder / LENGTHS, np.dtype(np.float32), state.rows, self._columns).T
+        return Part(*self._points().open(state.rows), state.dead, scale, biases[line and self.tells_line])
+
+    @property
+    def _columns(self) -> int:
+        """Of points.f32."""
+        return 3 if self.tells_line else 2
 
     def _points(self) -> Vectors:
         return Vectors(self.folder, self.dimensions, POINTS)
@@ -189,10 +200,10 @@ class Shard(VectorStore):
             blocks = [slice(start, start + BLOCK) for start in range(0, len(padded), BLOCK)]
             layers = [logits.layer(padded[block], counts[block]) for block in blocks]
             weight = np.concatenate([one.weight for one in layers])[: len(means)]
-            bias = np.concatenate([one.bias for one in layers])[: len(means)]
+            biases = np.concatenate([np.stack(one[1:], axis=1) for one in layers])[: len(means)]
             lengths = np.linalg.norm(weight, axis=1).clip(1e-12)
             self._points().write(rows, weight / lengths[:, None])
-            write_rows(self.folder / LENGTHS, rows, np.stack([lengths, bias], axis=1).astype(np.float32))
+            write_rows(self.folder / LENGTHS, rows, np.column_stack([lengths, biases]).astype(np.float32)[:, : self._columns])
         return rows
 
     def rename(self, id: int, character: str) -> None:

@@ -110,23 +110,30 @@ class StoredCharacters:
     # searching
 
     def shortlist(
-        self, embeddings: np.ndarray, adapted: np.ndarray, leave_out: Callable[[str], bool] = lambda _: False
+        self,
+        embeddings: np.ndarray,
+        adapted: np.ndarray,
+        monochrome: np.ndarray,
+        leave_out: Callable[[str], bool] = lambda _: False,
     ) -> Shortlist:
         """The characters with the largest logits for heads float32 [n, d], COMPARED a head, and the NEAREST by cosine, which
         verdicts need; more of them if the last ones are equal.
 
-        adapted: float32 [n, d], what their logits are computed from, by the biases for colored heads (see LineNoise);
-        leave_out: whether the character with this full name is not compared.
+        adapted: float32 [n, d], what their logits are computed from; monochrome: bool [n], whether they are in line art or
+        gray; leave_out: whether the character with this full name is not compared.
         Each head is compared with its own ones only, so that its answer does not depend on the other heads.
         """
         for _ in range(ATTEMPTS):
             states = [shard.state() for shard in self.shards]
-            points = [shard.points(state, self._logits) for shard, state in zip(self.shards, states)]
+            points = [
+                [shard.points(state, self._logits, line) for shard, state in zip(self.shards, states)] for line in (False, True)
+            ]
             means = [shard.means(state) for shard, state in zip(self.shards, states)]
             searched = max(vectors.CANDIDATES, int(SEARCHED * len(self)))
             first, rest = [], []
-            for one, asked in zip(embeddings, adapted):
-                places, logits = vectors.nearest(points, asked, self._pool, searched)
+            for one, its, line in zip(embeddings, adapted, monochrome):
+                asked = [its if shard.tells_line else one for shard in self.shards]
+                places, logits = vectors.nearest(points[int(line)], asked, self._pool, searched)
                 mine = np.union1d(_first(places, logits, COMPARED), _first(*vectors.nearest(means, one, self._pool), NEAREST))
                 first.append(mine)
                 rest.append(logits[~np.isin(places, mine)])
@@ -164,7 +171,7 @@ class StoredCharacters:
 
     def near(self, embedding: np.ndarray, similarity: float) -> list[Known]:
         """The characters with a head at least this similar to an embedding, float32 [d], among those of its shortlist."""
-        found = self.shortlist(embedding[None], embedding[None])
+        found = self.shortlist(embedding[None], embedding[None], np.zeros(1, bool))
         if found.embeddings is None:
             return []
         most = np.maximum.reduceat(found.embeddings @ embedding, found.starts)

@@ -15,8 +15,10 @@ from crystal_eyes.recognizer import Recognizer, bundle, enrolled_files
 from crystal_eyes.recognizer.bundle import read_bundle
 from crystal_eyes.recognizer.enrollment import enroll
 from crystal_eyes.recognizer.naming import Naming
+from crystal_eyes.recognizer.stored import create_stored, open_stored
 from tests.bundles import add_line_noise
 from tests.runs import draw_head
+from tests.unit.recognizer.test_stored import made_up
 
 LINE = np.array([True, False] * 3)
 
@@ -109,3 +111,22 @@ def test_changes_of_another_number_of_characters_are_refused(folder):
     bundle.write_listing(folder, listing["source"], list(listing["files"]))
     with pytest.raises(UserError, match="different numbers of characters"):
         Naming(read_bundle(folder), 1)
+
+
+def test_characters_in_a_gallery_of_format_2_are_found_and_compared_in_full(folder, tmp_path):
+    """It has no biases for heads in line art or gray."""
+    newer, older = folder, Path(shutil.copytree(folder, tmp_path / "older"))
+    answers, x = [], unit()
+    for one in (newer, older):
+        stored = create_stored(read_bundle(one), 16)
+        if one is older:
+            stored.shards[0].db.execute("UPDATE meta SET value = 2 WHERE key = 'format'")
+            stored.shards[0].db.commit()
+            stored = open_stored(read_bundle(one))
+        stored.put(made_up(20, 16))
+        answers.append(Naming(read_bundle(one), 1)(x, LINE))
+    assert [one.shards[0].tells_line for one in map(open_stored, map(read_bundle, (newer, older)))] == [True, False]
+    assert answers[0].probabilities.shape[1] == 8 + 1 + 20
+    np.testing.assert_allclose(answers[0].probabilities, answers[1].probabilities, atol=1e-6)
+    sizes = [next(one.glob("many-*/points.f32")).stat().st_size for one in (newer, older)]
+    assert sizes == [20 * 3 * 4, 20 * 2 * 4]
