@@ -45,7 +45,7 @@ class ExpectedPoints:
         return cls(white @ directions, np.maximum(AMONG * ratios, LEAST), center)
 
     def points(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """float [characters, d]: where the points of these characters are expected, in the coordinates of `matrix`. Like layer."""
+        """float [characters, d]: where these characters' points are expected, in coordinates of `matrix`. Like layer."""
         evidence = self.ratios * np.asarray(counts)[:, None]
         return (means - self.center) @ self.matrix * (evidence / (evidence + 1))
 

@@ -1,8 +1,9 @@
 """How heads in line art or gray vary around the point of their character: in other directions than colored heads.
 
-Their logits are those of expected_points.py with another covariance. With coordinates x and points u, a colored head's logit is
-x u - |u|^2 / 2, one in line art or gray has x H u - u H u / 2, where H is the inverse of their covariance. As that is linear too,
-the layers of colored heads serve both: an embedding in line art or gray is mapped first, and each character has a second bias.
+Their logits are those of expected_points.py with another covariance. With coordinates x and points u, a colored head's logit
+is x u - |u|^2 / 2, one in line art or gray has x H u - u H u / 2, where H is the inverse of their covariance. As that is linear
+too, the layers of colored heads serve both: an embedding in line art or gray is mapped first, and each character has a second
+bias.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class LineNoise:
         return (center + mapped).astype(np.float32)
 
     def bias_changes(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """float32 [characters]: what to add to the biases of their layer for heads in line art or gray. Like ExpectedPoints.layer."""
+        """float32 [characters]: what to add to the biases of their layer. means and counts: see ExpectedPoints.layer."""
         points = self.expected.points(means, counts)
         weight = points @ self.expected.matrix.T
         return (SCALE / 2 * (points * (points - weight @ self.matrix.T)).sum(axis=1)).astype(np.float32)

@@ -7,10 +7,10 @@ classifier.onnx   embedding -> one logit per character: one linear layer, whiche
 characters.json   [character, series, original name, training heads], in the order of the logits
 means.npy         float16 [characters, d]: mean embedding of each character's training heads
 expected.npy      float16 [d + 2, d]: where the points of enrolled characters are expected (classifiers/expected_points.py)
-line.npy          float16 [d, d]: how heads in line art or gray vary (classifiers/line_noise.py); bundles whose classifier is lda
+line.npy          float16 [d, d]: how heads in line art or gray vary (classifiers/line_noise.py); where the classifier is lda
 gallery.*, thumbnails.bin   reference heads
-calibration.json  temperatures and calibration scores, separately for color and line art; with line.npy, also what it adds to each
-                  character's bias
+calibration.json  temperatures and calibration scores, separately for color and line art; with line.npy, also what it adds
+                  to the biases
 README.md         the model card
 enrolled/ID/      one folder per character that was added later
 many-ID/          where they are many: the further ones, see stored.py; of millions, several folders. Without digests, as each

@@ -6,15 +6,14 @@ import numpy as np
 
 from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.classifiers.lda import Lda
-from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.classifiers.line_noise import LineNoise
+from crystal_eyes.classifiers.linear import Linear
 from crystal_eyes.encoder.whitening import class_means
 from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
 from crystal_eyes.recognizer.enrolled_unlikeness import EnrolledUnlikeness
 from crystal_eyes.recognizer.gallery import compact, from_stored, representative
 from crystal_eyes.recognizer.naming import mean_embedding
 from crystal_eyes.recognizer.unlikeness import Evidence
-
 
 LEAST_HEADS = 3  # of a character, for its heads in line art or gray to be compared with their mean
 
@@ -68,7 +67,7 @@ class KnownCharacters:
 
     @cached_property
     def line_bias_changes(self) -> np.ndarray:
-        """float32 [characters]: what to add to the classifier's biases for heads in line art or gray, as the bundle holds it."""
+        """float32 [characters]: what heads in line art or gray add to the classifier's biases, as the bundle holds it."""
         if self.line_noise is None:
             return np.zeros(len(self.names), np.float32)
         return self.line_noise.bias_changes(*self._means_and_counts).round(4)
@@ -78,7 +77,9 @@ class KnownCharacters:
         """float [characters, d], not scaled to unit length, and int [characters], of the heads that it was fitted on."""
         return class_means(self._embeddings, self._labels), np.bincount(self._labels)
 
-    def expected_logits(self, heads: LabeledHeads, means: np.ndarray | None = None, counts: np.ndarray | None = None) -> np.ndarray:
+    def expected_logits(
+        self, heads: LabeledHeads, means: np.ndarray | None = None, counts: np.ndarray | None = None
+    ) -> np.ndarray:
         """float32 [n, characters]: what `expected` says of heads, by default about these characters.
 
         means: float [c, d] of so many heads each of other characters (counts: int [c]).
