@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from crystal_eyes import s3_errors
 from crystal_eyes.errors import UserError
 from crystal_eyes.paths import plain_path
 
@@ -23,9 +24,7 @@ PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 CHOSEN = os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT")  # by the user, before limit_patience
 REMEDY = "start it, or set MLFLOW_TRACKING_URI to another store"
 PACKAGE_REMEDY = "pip install 'crystal-eyes[fleet]'"
-S3_REMEDY = (
-    "check that the bucket exists, MLFLOW_S3_ENDPOINT_URL, and the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-)
+S3_ENDPOINTS = ("MLFLOW_S3_ENDPOINT_URL", *s3_errors.ENDPOINTS)  # as MLflow reads them
 SECRETS = (  # in scheme://user:password@host, and among a URI's options
     (re.compile(r"(://[^\s/:@]*:)\S+(?=@)"), r"\1***"),
     (re.compile(r"(?i)\b((?:ssl)?password=)[^&\s'\"]+"), r"\1***"),
@@ -108,8 +107,8 @@ def unusable(error: BaseException | None) -> str | None:
         # others, such as a violated constraint, are bugs
         if library in ("sqlalchemy", "psycopg", "psycopg2") and kinds & {"OperationalError", "InterfaceError"}:
             return f"the database does not answer or refused ({_said(error)}): start it or check its login"
-        if library in ("botocore", "boto3", "s3transfer"):
-            return f"the artifact store can't be used ({_said(error)}): {S3_REMEDY}"
+        if why := s3_errors.reason(error, S3_ENDPOINTS):
+            return f"the artifact store can't be used: {why}"
         if isinstance(error, ImportError) and error.name in ("boto3", "botocore"):
             return f"an artifact store in S3 needs the package {error.name}: {PACKAGE_REMEDY}"
         error = error.__cause__ or error.__context__

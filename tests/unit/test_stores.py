@@ -217,7 +217,7 @@ def test_errors_of_stores_are_told_from_bugs():
     wrapped = RuntimeError("wrapped")
     wrapped.__cause__ = lost
     assert unusable(wrapped) == unusable(lost) and "refused (server closed the connection): start it" in str(unusable(lost))
-    assert "can't be used (no bucket x): check that the bucket exists" in str(unusable(S3UploadFailedError("no bucket x")))
+    assert "can't be used: the storage does not do what was asked (full)" in str(unusable(S3UploadFailedError("full")))
     assert "needs the package boto3" in str(unusable(ModuleNotFoundError("no boto3", name="boto3")))
     bugs = exc.IntegrityError("INSERT", {}, Driver("duplicate key")), ModuleNotFoundError("no x", name="x"), KeyError("x"), None
     assert [unusable(bug) for bug in bugs] == [None] * 4
