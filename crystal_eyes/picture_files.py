@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.images import SUFFIXES
 from crystal_eyes.paths import METADATA, plain_path, walk
 
@@ -20,9 +20,7 @@ class PictureFiles:
     unreadable: list[OSError] = field(default_factory=list)  # folders
 
     def remarks(self) -> list[str]:
-        lines = [
-            f"{error.filename} could not be read ({error.strerror}): its pictures are missing" for error in self.unreadable
-        ]
+        lines = [f"{error.filename} could not be read ({said(error)}): its pictures are missing" for error in self.unreadable]
         if self.metadata:
             files = "1 ._ file" if self.metadata == 1 else f"{self.metadata} ._ files"
             lines.append(f"skipped {files}, which macOS writes beside pictures")

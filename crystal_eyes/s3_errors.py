@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from crystal_eyes.errors import said
+
 VARIABLES = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # the first one that is set counts
 # where clients look for credentials; on a machine of Amazon's also at its own service, which the machine knows
@@ -38,7 +40,7 @@ def reason(error: BaseException, endpoints: tuple[str, ...] = ENDPOINTS) -> str 
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "ClientError" in kinds:
         answer = getattr(error, "response", {}).get("Error", {})
-        return _answered(str(answer.get("Code", "")), first_line(error))
+        return _answered(str(answer.get("Code", "")), said(error))
     if found := PYARROW.search(" ".join(str(error).split())):
         code = found["status"] if found["code"] == "UNKNOWN" and found["status"] else found["code"]
         if "NETWORK" in code or "curlCode" in found["text"]:
@@ -53,12 +55,8 @@ def reason(error: BaseException, endpoints: tuple[str, ...] = ENDPOINTS) -> str 
     if "BotoCoreError" in kinds or (isinstance(error, ValueError) and str(error).startswith("Invalid endpoint")):
         return _unreachable(endpoints)
     if type(error).__module__.split(".")[0] in ("boto3", "s3transfer") and not error.__context__:  # else that says more
-        return _answered("", first_line(error))
+        return _answered("", said(error))
     return None
-
-
-def first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _answered(code: str, text: str) -> str:

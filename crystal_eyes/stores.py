@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from crystal_eyes import s3_errors
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.paths import plain_path
 
 SECONDS = 5.0  # for a server to answer at all
@@ -117,8 +117,7 @@ def unusable(error: BaseException | None) -> str | None:
 
 def _said(error: BaseException) -> str:
     """What a database or a store says, in one line without passwords."""
-    lines = [line.strip() for line in str(getattr(error, "orig", None) or error).splitlines() if line.strip()]
-    return masked(lines[0].removeprefix("connection failed: ")) if lines else type(error).__name__
+    return masked(said(getattr(error, "orig", None) or error).removeprefix("connection failed: "))
 
 
 def _require_path(uri: str, path: Path) -> None:
@@ -148,7 +147,7 @@ def _require_answer(uri: str) -> None:
 def _unreachable(what: str, error: OSError) -> UnreachableError:
     if isinstance(error, TimeoutError):
         return UnreachableError(f"{what} does not answer within {_seconds():g} seconds: {REMEDY}")
-    return UnreachableError(f"{what} can't be reached ({error.strerror or error}): {REMEDY}")
+    return UnreachableError(f"{what} can't be reached ({said(error)}): {REMEDY}")
 
 
 def _seconds() -> float:

@@ -19,6 +19,7 @@ from crystal_eyes.data.same_pictures import THUMBNAIL
 from crystal_eyes.data.selection import inspect_head
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.errors import said
 from crystal_eyes.images import PictureError, fit
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer.finding import find_heads
@@ -126,7 +127,7 @@ def _see(
     try:
         digest = hashlib.sha256(Path(path).read_bytes() + repr(box).encode())
     except OSError as error:
-        return _Seen(f"can't be read: {error.strerror}")
+        return _Seen(f"can't be read: {said(error)}")
     key = digest.hexdigest()[:32].encode()
     if key in known:
         return _Seen("", known[key])

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from crystal_eyes.collection.places import STORED, address, is_stored
 from crystal_eyes.data.storage import Place, StoredFile
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.images import SUFFIXES
 from crystal_eyes.paths import METADATA, plain_path, walk
 
@@ -110,7 +110,7 @@ class Sources:
 
     def remarks(self) -> list[str]:
         """What was not looked at, a line each."""
-        lines = [f"{one.filename} could not be read ({one.strerror}): what the collection has of it is kept"
+        lines = [f"{one.filename} could not be read ({said(one)}): what the collection has of it is kept"
                  for one in self.unreadable]  # fmt: skip
         for suffix, count in sorted(self.skipped.items()):
             if suffix == STORED:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crystal_eyes import s3_errors
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 
 S3 = "s3://"
 PART = re.compile(r"(?P<shard>.+\.parquet)#(?P<offset>\d+)-(?P<length>\d+)", re.DOTALL)
@@ -160,11 +160,11 @@ class Place:
         try:
             return read()
         except OSError as error:
-            raise StorageError(f"{self.path(name)} can't be read: {error.strerror}") from None
+            raise StorageError(f"{self.path(name)} can't be read: {said(error)}") from None
 
 
 def _reason(error: OSError, bucket: str) -> str:
-    if isinstance(error, FileNotFoundError):  # the answer to a request for one file does not say whether it is the bucket that is missing
+    if isinstance(error, FileNotFoundError):  # of a file or of its bucket: the answer does not say which
         from pyarrow.fs import FileType
 
         try:
@@ -173,7 +173,7 @@ def _reason(error: OSError, bucket: str) -> str:
         except OSError:  # the bucket may not be asked for
             pass
         return "it does not exist (any more)"
-    return s3_errors.reason(error) or s3_errors.first_line(error)
+    return s3_errors.reason(error) or said(error)
 
 
 def _content(fs: Any, path: str, offset: int = 0, length: int | None = None) -> bytes:

@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.places import LISTING, RELEASED, released_folder
 from crystal_eyes.vector_store import copy_stores
@@ -198,7 +198,7 @@ def _check(bundle: Bundle, names: Iterable[str]) -> None:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise UserError(f"{path} is missing: {REBUILD}") from None
         except OSError as error:
-            raise UserError(f"{path} can't be read ({error.strerror or error}): check its permissions and the disk") from None
+            raise UserError(f"{path} can't be read ({said(error)}): check its permissions and the disk") from None
         if found != bundle.listing["files"][name]:
             raise UserError(f"{path} was changed after the bundle was written: {REBUILD}")
 

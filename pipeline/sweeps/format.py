@@ -12,7 +12,7 @@ import jsonschema
 import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from pipeline.parameters.declare import convert, value_type
 from pipeline.parameters.steps import Train
 
@@ -51,7 +51,7 @@ def read(path: str | Path) -> SweepFile:
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"config={path} can't be read ({getattr(error, 'strerror', None) or error})") from None
+        raise UserError(f"config={path} can't be read ({said(error)})") from None
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -42,6 +42,8 @@ def by_mlflow(address: str) -> None:
         raise UserError(f"{address}: {line}") from None
 
 
+EVERYTHING = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1",
+              "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}  # fmt: skip
 CLIENTS = [by_boto3, by_pyarrow, by_pyarrow_listing, by_mlflow]
 
 
@@ -80,9 +82,7 @@ def line(server, monkeypatch, tmp_path):
     monkeypatch.setattr(storage, "ATTEMPTS", 1)
 
     def ask(client: Callable[[str], None], address: str, **environment: str) -> str:
-        everything = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": server[0],
-                      "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}  # fmt: skip
-        for name, value in {**everything, **environment}.items():
+        for name, value in {**EVERYTHING, "AWS_ENDPOINT_URL": server[0], **environment}.items():
             monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
         storage._s3.cache_clear()
         with pytest.raises(UserError) as caught:
