@@ -24,6 +24,7 @@ from crystal_eyes.images import PictureError, fit
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer.finding import find_heads
 from crystal_eyes.recognizer.pictures import pixels
+from crystal_eyes.vectors import unit
 
 BATCH = 32  # pictures that are searched, then embedded together
 MAX_BOXES = 8  # that are kept of a picture, to show them
@@ -40,8 +41,7 @@ class Looks:
     @property
     def embeddings(self) -> np.ndarray:
         """float32 [n, d], unit length."""
-        values = self.records["embedding"].astype(np.float32)
-        return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)
+        return unit(self.records["embedding"])
 
 
 @dataclass(frozen=True)

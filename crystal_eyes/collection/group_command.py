@@ -4,7 +4,7 @@ from pathlib import Path
 
 from crystal_eyes.collection.folders import export
 from crystal_eyes.collection.groups import Group, Groups
-from crystal_eyes.console import as_json, say, say_line
+from crystal_eyes.console import as_json, say, say_error, say_line
 from crystal_eyes.errors import UserError
 
 SHOWN = 3  # places of a group that are listed
@@ -26,6 +26,8 @@ def change(
 
 def report(groups: Groups, in_json: bool, to: Path | None, link: bool) -> int:
     """List the groups, and put their pictures into a folder each where one is given. Returns the exit code."""
+    if groups.remark:
+        say_error(groups.remark)
     found = groups.all()
     outliers = groups.outliers
     for one in found:

@@ -7,6 +7,7 @@ import numpy as np
 
 from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.recognizer.bundle import CALIBRATION, EXPECTED, Bundle
+from crystal_eyes.vectors import unit
 
 
 class Line(NamedTuple):
@@ -43,8 +44,7 @@ class EnrolledLogits:
         """means: float32 [c, d] of so many unit-length embeddings each (counts: int [c])."""
         if self.expected is None:
             slope, intercept = self.by_cosine
-            unit = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
-            return Layer((slope * unit).astype(np.float32), np.full(len(means), intercept, np.float32))
+            return Layer((slope * unit(means)).astype(np.float32), np.full(len(means), intercept, np.float32))
         weight, bias = self.expected.layer(means, counts)
         return Layer((self.by_point.slope * weight).astype(np.float32), self.by_point(bias))
 

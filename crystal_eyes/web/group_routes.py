@@ -48,7 +48,8 @@ def group_routes(live: LiveRecognizer, folder: Path, is_private: bool) -> list[R
                     shown = [opened.one(number, recognizer.naming)]
                 else:
                     shown = opened.part((start - 1) * SHOWN, start * SHOWN, recognizer.naming)
-                values = {"count": len(opened), "heads": len(opened.labels), "outliers": int((opened.labels < 0).sum())}
+                values = {"count": len(opened), "heads": len(opened.labels), "outliers": int((opened.labels < 0).sum()),
+                          "remark": opened.remark}  # fmt: skip
         except BusyError:
             return HTMLResponse(rendering.groups_wait(folder), headers=WAIT)
         except UserError as error:
