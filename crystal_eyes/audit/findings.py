@@ -19,6 +19,7 @@ from crystal_eyes.recognizer.thresholds import other_encoder
 
 TINY = 32  # pixels of a head's shorter side: smaller ones show no features
 UNLIKE = 0.6  # cosine: among head crops, a picture without a found head is called none only if it resembles its character less
+REMEDY = "findings of both kinds may be missing or wrong: look at them before you train on the cleaned table"
 SPLIT_ORDER = ("test", "validation", "train", "")  # of near-duplicates in several splits, the first one stays
 
 WRONG, TWO_NAMES, ACROSS, DUPLICATE = "wrong label", "two names", "across splits", "near-duplicate"
@@ -85,7 +86,7 @@ def audit(read: Dataset, detector: Path, encoder: Path, folder: Path) -> Audit:
     table = read.table.sort_values("split", key=lambda splits: splits.map(order), kind="stable").reset_index(drop=True)
     looks = look(table, detector, encoder, folder)
     digest = hashlib.sha256(encoder.read_bytes()).hexdigest()
-    remark = other_encoder("wrong labels and one character", CHOSEN_WITH, digest, "look at the findings before you use them")
+    remark = other_encoder("wrong labels and one character", CHOSEN_WITH, digest, REMEDY)
     findings = [Finding(UNUSABLE, -1, file, "", why=why, removed=True) for file, why in read.left_out]
     return assess(table, [*read.notes, *([remark] if remark else [])], looks, findings)
 

@@ -98,8 +98,9 @@ class Groups:
 
     @property
     def remark(self) -> str | None:
-        """What to know of all groups, one line."""
-        return other_encoder("groups", CHOSEN_WITH, self._storage.encoder, "look at the groups before you use them")
+        """What to know of all groups, one line; None: nothing."""
+        remedy = "most heads may be in no group, or groups hold several characters: look at them before you use them"
+        return other_encoder("groups", CHOSEN_WITH, self._storage.encoder, remedy)
 
     @property
     def outliers(self) -> list[tuple[int, Place]]:

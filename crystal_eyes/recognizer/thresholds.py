@@ -1,4 +1,4 @@
-"""Thresholds that are cosines hold for the encoder that they were chosen with: another one puts other distances between heads."""
+"""Thresholds that are cosines hold for the encoder that they were chosen with: another one sees other distances."""
 
 
 def other_encoder(what: str, chosen_with: str, encoder: str, remedy: str) -> str | None:
@@ -8,4 +8,6 @@ def other_encoder(what: str, chosen_with: str, encoder: str, remedy: str) -> str
     """
     if encoder == chosen_with:
         return None
-    return f"the thresholds for {what} were chosen with the released encoder, not with this bundle's ({encoder[:12]}): {remedy}"
+    return (
+        f"the thresholds for {what} were chosen with the encoder {chosen_with[:12]}, this bundle has {encoder[:12]}: {remedy}"
+    )

@@ -164,7 +164,9 @@ def test_the_command_lists_names_and_enrolls(collection, tmp_path, bundle_folder
     shutil.copytree(bundle_folder, bundle)
     base = ["group", str(collection.folder), "--bundle", str(bundle)]
     assert cli.main([*base, "--json"]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert sum("the thresholds for groups were chosen with the encoder" in one for one in said.err.splitlines()) == 1
     assert len(lines) == CHARACTERS + 1 and lines[-1] == {"group": None, "heads": []}
     number = lines[0]["group"]
     assert cli.main([*base, "--name", str(number), "New One", "--series", "Her Game"]) == 0
