@@ -40,7 +40,10 @@ def find_pictures(given: Sequence[str]) -> PictureFiles:
         else:
             inside = [Path(one) for one in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(one)]
         if not inside and unreadable == len(found.unreadable):
-            what = f"contains no pictures ({', '.join(sorted(SUFFIXES))})" if path.is_dir() else "does not exist"
+            if path.is_dir():
+                what = f"contains no pictures ({', '.join(sorted(SUFFIXES))})"
+            else:
+                what = "matches no file" if glob.has_magic(text) else "does not exist"
             raise UserError(f"{text} {what}: give pictures, folders or patterns")
         paths |= dict.fromkeys(inside)
     found.paths = list(paths)

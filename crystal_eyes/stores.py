@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from crystal_eyes import s3_errors
 from crystal_eyes.errors import UserError, said
@@ -56,8 +56,8 @@ def require_store(uri: str) -> None:
     if is_postgresql(uri):
         with login(uri):
             pass
-    elif kind == "sqlite" and (database := uri.partition(":///")[2].partition("?")[0]):  # not escaped, unlike in other URIs
-        _require_path(uri, Path(database))
+    elif kind == "sqlite" and (database := uri.partition(":///")[2].partition("?")[0]):
+        _require_path(uri, Path(unquote(database)))  # as SQLAlchemy does
     elif kind == "file" or (not kind and "/" in uri):
         _require_path(uri, plain_path(uri))
 

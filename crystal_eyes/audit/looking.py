@@ -76,6 +76,7 @@ def look(table: pd.DataFrame, detector: Path, encoder: Path, folder: Path) -> Lo
     rows = list(zip(table["path"], table["box"]))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, open(path, "ab") as file:
         steps = iter(track(range(len(rows)), len(rows), "look at pictures", "pictures"))
+        next(steps, None)  # starts the clock
         for start in range(0, len(rows), BATCH):
             seen = list(pool.map(see, rows[start : start + BATCH]))
             new = [one for one in seen if one.head is not None]
@@ -91,8 +92,7 @@ def look(table: pd.DataFrame, detector: Path, encoder: Path, folder: Path) -> Lo
                 problems.append(one.problem)
                 if one.record is not None:
                     records[number] = one.record
-                next(steps)
-        next(steps, None)  # says how long it took
+                next(steps, None)  # after the last one it says how long all took
     return Looks(problems, records)
 
 

@@ -93,6 +93,11 @@ class Collection(AbstractContextManager["Collection"]):
             Storage.create(folder, encoder_of(recognizer.bundle), recognizer.embed([]).shape[1]).close()
         return cls(Storage(folder), recognizer)
 
+    @staticmethod
+    def is_new(path: str | Path) -> bool:
+        """Whether open would have to make it; False where only shared storage knows."""
+        return not is_shared(path) and not (plain_path(path) / DATABASE).is_file()
+
     @property
     def folder(self) -> Path:
         """On this machine."""
@@ -151,7 +156,7 @@ class Collection(AbstractContextManager["Collection"]):
     def forget(self, sources: Sequence[str | Path]) -> int:
         """Forget the pictures of files and of folders with all that is below them, whether they exist or not.
 
-        Returns the number of pictures. Raises UserError: another process changes the collection.
+        Returns the number of pictures. Raises UserError: another process changes the collection, or it has nothing of one.
         """
         with self.storage.locked():
             return forget_below(self.storage, [absolute(one) for one in sources])

@@ -62,6 +62,11 @@ class Sources:
             else:
                 self.missing.append(_absolute(path))
 
+    def require(self) -> None:
+        """Raises UserError: something that was given does not exist."""
+        if self.missing:
+            raise missing_error(self.missing[0])
+
     def folders(self) -> Iterator[tuple[Path, list[SourceFile]]]:
         """Folder by folder, the files that can be indexed, by name; each folder once. Counts anew what it skips."""
         self.unreadable.clear()
@@ -126,6 +131,10 @@ class Sources:
 def absolute(given: str | Path) -> Path:
     """A path as a collection keeps it."""
     return Path(given) if is_stored(Path(given)) else _absolute(plain_path(given))
+
+
+def missing_error(path: Path) -> UserError:
+    return UserError(f"{address(path)} does not exist: give folders, pictures, archives or videos")
 
 
 def _absolute(path: str | Path) -> Path:

@@ -159,8 +159,12 @@ def _read(folder: Path) -> Bundle:
     try:
         listing = json.loads((folder / LISTING).read_text("utf-8"))
         version, files = listing["format"], dict(listing["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder} is not a bundle ({LISTING}: {error})") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{folder} is not a bundle: it contains no {LISTING}; give the folder that does") from None
+    except OSError as error:
+        raise UserError(f"{folder / LISTING} can't be read ({said(error)}): check its permissions and the disk") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{folder / LISTING} is damaged or not that of a bundle: {REBUILD}") from None
     if version not in range(OLDEST, FORMAT + 1):
         remedy = REBUILD if version in range(OLDEST) else "update crystal-eyes"
         raise UserError(f"{folder / LISTING} has format {version}, this version reads {OLDEST} to {FORMAT}: {remedy}")

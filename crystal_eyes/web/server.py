@@ -66,7 +66,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:  # OverflowError: not from 0 to 65535
-        raise UserError(f"the web page can't listen on {host}, port {port} ({said(error)}): choose another port") from None
+        place = f"{host}, port {port}"
+        raise UserError(f"the web page can't listen on {place} ({said(error)}): choose another host or port") from None
 
 
 def _names(listening: socket.socket, host: str) -> tuple[str, list[str]]:

@@ -174,6 +174,13 @@ def test_the_command_lists_names_and_enrolls(collection, tmp_path, bundle_folder
     assert "New One, Her Game" in said
     assert cli.main([*base, "--to", str(tmp_path / "sorted")]) == 0
     assert (tmp_path / "sorted" / "New One").is_dir() and "12 pictures" in capsys.readouterr().out
-    for wrong in (["--link"], ["--series", "x"], ["--name", "x", "y"], ["--merge", "1", "--json"], ["--name", "999", "y"]):
+    for wrong in (
+        ["--link"],
+        ["--series", "x"],
+        ["--name", "x", "y"],
+        ["--to", str(collection.folder)],
+        ["--merge", "1", "--json"],
+        ["--name", "999", "y"],
+    ):
         assert cli.main([*base, *wrong]) == 1
         assert len(capsys.readouterr().err.splitlines()) <= 2
