@@ -22,10 +22,11 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.paths import plain_path
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.bundle import ENCODER, Bundle
+from crystal_eyes.recognizer.bundle import Bundle
 from crystal_eyes.recognizer.characters import Known, named, only, search
 from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.pictures import Picture
+from crystal_eyes.recognizer.stored import encoder_of
 from crystal_eyes.vectors import unit
 
 if TYPE_CHECKING:
@@ -229,8 +230,3 @@ class Collection(AbstractContextManager["Collection"]):
                 np.array([head.whole_picture for head in heads], bool),
                 np.array([head.monochrome for head in heads], bool),
             )
-
-
-def encoder_of(bundle: Bundle) -> str:
-    """The digest of a bundle's encoder."""
-    return (bundle.base or bundle).listing["files"][ENCODER]
