@@ -121,24 +121,17 @@ def test_stores_without_a_server_are_looked_for(tmp_path):
     require_store("sqlite://")  # in memory
 
 
-def test_mlflows_own_address_of_a_store_in_a_folder_with_spaces_is_understood(tmp_path, monkeypatch):
-    import mlflow
+def test_mlflows_own_address_of_a_store_in_a_folder_with_spaces_is_understood(tmp_path):
+    from mlflow.utils.file_utils import path_to_local_sqlite_uri  # of the default store in the current folder
 
     folder = tmp_path / "my pictures ☆ 100%"
     folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri("")
-    try:
-        uri = mlflow.get_tracking_uri()
-        with pytest.raises(UnreachableError, match="mlflow.db"):
-            require_store(uri)
-        (folder / "mlflow.db").touch()
-        assert "my%20pictures" in uri
+    uri = path_to_local_sqlite_uri(str(folder / "mlflow.db"))
+    assert "my%20pictures" in uri
+    with pytest.raises(UnreachableError, match="there is no .*/my pictures ☆ 100%/mlflow.db"):
         require_store(uri)
-    finally:
-        mlflow.set_tracking_uri(before)
+    (folder / "mlflow.db").touch()
+    require_store(uri)
 
 
 def test_only_what_the_user_did_not_choose_is_limited(monkeypatch):
