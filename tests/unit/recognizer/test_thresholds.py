@@ -15,7 +15,7 @@ from crystal_eyes.recognizer.thresholds import other_encoder
         (grouping.CHOSEN_WITH, "grouping.py: ALIKE, LIKENESS", "benchmarks/collection/groups.py"),
         (
             labels.CHOSEN_WITH,
-            "labels.py: MARGIN, ONE; findings.py: UNLIKE",
+            "labels.py: MARGIN, ONE; look at findings.py: UNLIKE, too",
             "benchmarks/audit/labels.py and benchmarks/audit/run.py",
         ),
     ],
