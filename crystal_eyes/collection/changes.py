@@ -183,9 +183,7 @@ def forget_below(storage: Storage, paths: Sequence[Path]) -> int:
         unknown = {path: None for path in unknown if path not in above | one_by_one}
         files += [one.id for name, one in known.items() if above or folder / name in one_by_one]
     if unknown:
-        raise UserError(
-            f"the collection has nothing of {address(next(iter(unknown)))}: give files or folders that were indexed"
-        )
+        raise UserError(f"the collection has nothing of {address(next(iter(unknown)))}: give what was indexed")
     return forget(storage, files)
 
 

@@ -75,7 +75,7 @@ def test_a_folder_without_pictures_is_said_and_what_was_never_indexed_is_not_for
     (tmp_path / "nothing here").mkdir()
     collection.add([folder, tmp_path / "nothing here"], said.append)
     assert said == [f"{tmp_path}/nothing here contains no pictures, archives or videos"]
-    with pytest.raises(UserError, match="the collection has nothing of .*/typo: give files or folders that were indexed"):
+    with pytest.raises(UserError, match="the collection has nothing of .*/typo: give what was indexed"):
         collection.forget([folder, tmp_path / "typo"])
     assert len(collection) == 6
     assert collection.forget([folder / "1.png", folder / "1.png"]) == 1
