@@ -9,7 +9,7 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import enrollment, enrollment_file
 from crystal_eyes.recognizer.adopting import adopt, can_be_adopted
 from crystal_eyes.recognizer.bundle import Bundle
-from crystal_eyes.recognizer.text import enrolled_lines
+from crystal_eyes.recognizer.text import count_of, enrolled_lines
 
 TABLES = (".csv", ".tsv", ".parquet")  # suffixes of tables that --from takes
 
