@@ -11,7 +11,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.paths import plain_path
 from crystal_eyes.stores import UnreachableError, require_store, unusable
 
@@ -46,7 +46,7 @@ def local_path(value: str) -> Path:
     except Exception as error:  # each store has its own exceptions
         if found := unusable(error):
             raise UnreachableError(f"{value} can't be fetched: {found}") from None
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = said(error)
         raise UserError(f"{value} can't be fetched ({reason}): check in the MLflow UI that it exists") from None
 
 

@@ -12,9 +12,10 @@ from crystal_eyes.arguments import parser
 from crystal_eyes.collection import Collection
 from crystal_eyes.collection.shared.remote import is_shared
 from crystal_eyes.collection.sheet import write_sheet
+from crystal_eyes.collection.sources import Sources
 from crystal_eyes.collection.text import Answers, report_line
 from crystal_eyes.console import as_json, never_fail_on_letters, one_text_line, say, say_error, say_line
-from crystal_eyes.errors import UserError, one_line
+from crystal_eyes.errors import UserError, one_line, said
 from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
@@ -83,7 +84,7 @@ def _answer(options: argparse.Namespace, lines: Callable[[int, Head], list[str]]
         name = str(path)
         if isinstance(heads, Exception):
             failed += 1
-            error = (heads.strerror if isinstance(heads, OSError) else None) or str(heads)
+            error = said(heads)
             say(as_json({"picture": name, "error": error}) if options.json else one_text_line(f"{name}: {error}"))
         elif options.json:
             say(as_json({"picture": name, "heads": [head.as_dict() for head in heads]}))
@@ -207,6 +208,8 @@ def index(options: argparse.Namespace) -> int:
         with Collection.open(options.into) as collection:
             say_line(f"{collection.forget(options.sources):,} pictures forgotten, {len(collection):,} heads left")
         return 0
+    if Collection.is_new(options.into):
+        Sources(options.sources).require()  # before an empty collection is made
     with Collection.open(options.into, _recognizer(options), create=True) as collection:
         report = collection.add(options.sources, say_error, True, options.address if is_on_cluster else None)
         say_line(report_line(report, len(collection)))

@@ -8,6 +8,12 @@ class UserError(Exception):
     """Something the user can fix. The text is one line that names the thing and what is wrong with it."""
 
 
+def said(error: BaseException) -> str:
+    """What an error says, in one line: the system's words without number and file, else its first line, else its kind."""
+    lines = [line.strip() for line in str(getattr(error, "strerror", None) or error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
 FULL = ("no space left on device", "database or disk is full", "os error 28")  # how SQLite, safetensors and others say it
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 
 WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\\w")  # a drive letter, or a network share
 METADATA = "._"  # begins the names of files in which macOS keeps what other file systems can't
@@ -37,7 +37,7 @@ def plain_path(text: str | Path) -> Path:
     except PermissionError:  # it exists, but in a folder that can't be searched
         return path
     except OSError as error:  # a name that is too long
-        raise UserError(f"{given[:80]!r} is not a path: {error.strerror}") from None
+        raise UserError(f"{given[:80]!r} is not a path: {said(error)}") from None
     if found:
         return path
     if os.name != "nt" and WINDOWS.match(given):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.images import SUFFIXES
 from crystal_eyes.paths import METADATA, plain_path, walk
 
@@ -20,9 +20,7 @@ class PictureFiles:
     unreadable: list[OSError] = field(default_factory=list)  # folders
 
     def remarks(self) -> list[str]:
-        lines = [
-            f"{error.filename} could not be read ({error.strerror}): its pictures are missing" for error in self.unreadable
-        ]
+        lines = [f"{error.filename} could not be read ({said(error)}): its pictures are missing" for error in self.unreadable]
         if self.metadata:
             files = "1 ._ file" if self.metadata == 1 else f"{self.metadata} ._ files"
             lines.append(f"skipped {files}, which macOS writes beside pictures")
@@ -42,7 +40,10 @@ def find_pictures(given: Sequence[str]) -> PictureFiles:
         else:
             inside = [Path(one) for one in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(one)]
         if not inside and unreadable == len(found.unreadable):
-            what = f"contains no pictures ({', '.join(sorted(SUFFIXES))})" if path.is_dir() else "does not exist"
+            if path.is_dir():
+                what = f"contains no pictures ({', '.join(sorted(SUFFIXES))})"
+            else:
+                what = "matches no file" if glob.has_magic(text) else "does not exist"
             raise UserError(f"{text} {what}: give pictures, folders or patterns")
         paths |= dict.fromkeys(inside)
     found.paths = list(paths)

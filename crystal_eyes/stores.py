@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from crystal_eyes.errors import UserError
+from crystal_eyes import s3_errors
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.paths import plain_path
 
 SECONDS = 5.0  # for a server to answer at all
@@ -23,9 +24,7 @@ PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 CHOSEN = os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT")  # by the user, before limit_patience
 REMEDY = "start it, or set MLFLOW_TRACKING_URI to another store"
 PACKAGE_REMEDY = "pip install 'crystal-eyes[fleet]'"
-S3_REMEDY = (
-    "check that the bucket exists, MLFLOW_S3_ENDPOINT_URL, and the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-)
+S3_ENDPOINTS = ("MLFLOW_S3_ENDPOINT_URL", *s3_errors.ENDPOINTS)  # as MLflow reads them
 SECRETS = (  # in scheme://user:password@host, and among a URI's options
     (re.compile(r"(://[^\s/:@]*:)\S+(?=@)"), r"\1***"),
     (re.compile(r"(?i)\b((?:ssl)?password=)[^&\s'\"]+"), r"\1***"),
@@ -57,8 +56,8 @@ def require_store(uri: str) -> None:
     if is_postgresql(uri):
         with login(uri):
             pass
-    elif kind == "sqlite" and (database := uri.partition(":///")[2].partition("?")[0]):  # not escaped, unlike in other URIs
-        _require_path(uri, Path(database))
+    elif kind == "sqlite" and (database := uri.partition(":///")[2].partition("?")[0]):
+        _require_path(uri, Path(unquote(database)))  # as SQLAlchemy does
     elif kind == "file" or (not kind and "/" in uri):
         _require_path(uri, plain_path(uri))
 
@@ -108,8 +107,8 @@ def unusable(error: BaseException | None) -> str | None:
         # others, such as a violated constraint, are bugs
         if library in ("sqlalchemy", "psycopg", "psycopg2") and kinds & {"OperationalError", "InterfaceError"}:
             return f"the database does not answer or refused ({_said(error)}): start it or check its login"
-        if library in ("botocore", "boto3", "s3transfer"):
-            return f"the artifact store can't be used ({_said(error)}): {S3_REMEDY}"
+        if why := s3_errors.reason(error, S3_ENDPOINTS):
+            return f"the artifact store can't be used: {why}"
         if isinstance(error, ImportError) and error.name in ("boto3", "botocore"):
             return f"an artifact store in S3 needs the package {error.name}: {PACKAGE_REMEDY}"
         error = error.__cause__ or error.__context__
@@ -118,8 +117,7 @@ def unusable(error: BaseException | None) -> str | None:
 
 def _said(error: BaseException) -> str:
     """What a database or a store says, in one line without passwords."""
-    lines = [line.strip() for line in str(getattr(error, "orig", None) or error).splitlines() if line.strip()]
-    return masked(lines[0].removeprefix("connection failed: ")) if lines else type(error).__name__
+    return masked(said(getattr(error, "orig", None) or error).removeprefix("connection failed: "))
 
 
 def _require_path(uri: str, path: Path) -> None:
@@ -149,7 +147,7 @@ def _require_answer(uri: str) -> None:
 def _unreachable(what: str, error: OSError) -> UnreachableError:
     if isinstance(error, TimeoutError):
         return UnreachableError(f"{what} does not answer within {_seconds():g} seconds: {REMEDY}")
-    return UnreachableError(f"{what} can't be reached ({error.strerror or error}): {REMEDY}")
+    return UnreachableError(f"{what} can't be reached ({said(error)}): {REMEDY}")
 
 
 def _seconds() -> float:

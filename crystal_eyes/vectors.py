@@ -91,7 +91,7 @@ def in_8_bits(embeddings: np.ndarray) -> np.ndarray:
 
 
 def unit(stored: np.ndarray) -> np.ndarray:
-    """float32 [n, d], unit length, of int8 [n, d]."""
+    """float32 [n, d], unit length, of directions [n, d] of any length and type; what is zero stays zero."""
     embeddings = stored.astype(np.float32)
     embeddings /= np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))[:, None].clip(1e-12)
     return embeddings

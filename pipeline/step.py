@@ -105,6 +105,7 @@ class one_line_errors:
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not below nohup
             signal.signal(signal.SIGHUP, _interrupt)
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs, with tracebacks, what it also raises
+        logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)  # each start and end of it
         if isinstance(sys.stdout, io.TextIOWrapper):  # else a log would show a step's lines only at its end
             sys.stdout.reconfigure(line_buffering=True)
 

@@ -1,5 +1,6 @@
 """What an audit reports of a dataset, and which rows stay in its cleaned table."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crystal_eyes.audit.labels import LabelCheck, check_labels, should_be_one
+from crystal_eyes.audit.labels import CHOSEN_WITH, LabelCheck, check_labels, should_be_one
 from crystal_eyes.audit.looking import GIVEN, Looks, look
 from crystal_eyes.data.layouts import Dataset
 from crystal_eyes.data.options import DUPLICATE_BITS
 from crystal_eyes.data.same_pictures import is_flat, same_elsewhere
 from crystal_eyes.data.selection import near_duplicates
+from crystal_eyes.recognizer.thresholds import other_encoder
 
 TINY = 32  # pixels of a head's shorter side: smaller ones show no features
 UNLIKE = 0.6  # cosine: among head crops, a picture without a found head is called none only if it resembles its character less
+REMEDY = "findings of both kinds may be missing or wrong: look at them before you train on the cleaned table"
 SPLIT_ORDER = ("test", "validation", "train", "")  # of near-duplicates in several splits, the first one stays
 
 WRONG, TWO_NAMES, ACROSS, DUPLICATE = "wrong label", "two names", "across splits", "near-duplicate"
@@ -82,8 +85,10 @@ def audit(read: Dataset, detector: Path, encoder: Path, folder: Path) -> Audit:
     order = {split: place for place, split in enumerate(SPLIT_ORDER)}
     table = read.table.sort_values("split", key=lambda splits: splits.map(order), kind="stable").reset_index(drop=True)
     looks = look(table, detector, encoder, folder)
+    digest = hashlib.sha256(encoder.read_bytes()).hexdigest()
+    remark = other_encoder("wrong labels and one character", CHOSEN_WITH, digest, REMEDY)
     findings = [Finding(UNUSABLE, -1, file, "", why=why, removed=True) for file, why in read.left_out]
-    return assess(table, read.notes, looks, findings)
+    return assess(table, [*read.notes, *([remark] if remark else [])], looks, findings)
 
 
 def assess(table: pd.DataFrame, notes: list[str], looks: Looks, findings: list[Finding]) -> Audit:

@@ -11,8 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crystal_eyes.vectors import unit
+
 CHUNK = 2048  # heads at a time: likenesses are [CHUNK, characters]
-# for the released encoder, MARGIN chosen on characters that only selected its epoch (benchmarks/audit/labels.py)
+# sha256 of the encoder that MARGIN and ONE were chosen with; another release needs them chosen again
+CHOSEN_WITH = "651f2f9e57f04a51e8e14c24b3122d31bd624594896c2cf174f8e285d3c1ce53"
+# MARGIN chosen on characters that only selected its epoch (benchmarks/audit/labels.py)
 MARGIN = 0.15  # cosine: how much more a head resembles another character than its own from which its label is probably wrong
 DOUBT, STEEPNESS = 0.1, 20.0  # in the second round, a head counts half where the other character is ahead by DOUBT
 TYPICAL = 0.8  # of the mean likeness of a character's heads: from here on a character is suggested
@@ -52,7 +56,7 @@ def _compare(embeddings: np.ndarray, labels: np.ndarray, weights: np.ndarray) ->
     """(likeness to its own character without itself [n], best other label [n], likeness to that [n]); see LabelCheck."""
     count = int(labels.max()) + 1 if len(labels) else 0
     sums = _sums(embeddings * weights[:, None], labels, count)
-    means = _unit(sums)
+    means = unit(sums)
     own, other, best = (np.zeros(len(labels), kind) for kind in (np.float32, np.int64, np.float32))
     for start in range(0, len(labels), CHUNK):
         part = slice(start, start + CHUNK)
@@ -60,7 +64,7 @@ def _compare(embeddings: np.ndarray, labels: np.ndarray, weights: np.ndarray) ->
         others = sums[mine] - heads * weights[part, None]
         # what is left of a sum of one head is rounding
         alone = np.linalg.norm(others, axis=1) < 1e-5
-        own[part] = np.where(alone, 0, np.einsum("nd,nd->n", _unit(others), heads))
+        own[part] = np.where(alone, 0, np.einsum("nd,nd->n", unit(others), heads))
         likeness = heads @ means.T
         likeness[np.arange(len(mine)), mine] = -np.inf
         other[part] = likeness.argmax(axis=1)
@@ -79,7 +83,7 @@ def should_be_one(embeddings: np.ndarray, labels: np.ndarray, weights: np.ndarra
     count = int(labels.max()) + 1 if len(labels) else 0
     sums = _sums(embeddings * weights[:, None], labels, count)
     means = sums / np.maximum(np.bincount(labels, weights, minlength=count), 1e-6)[:, None].astype(np.float32)
-    directions, several = _unit(sums), np.bincount(labels, minlength=count) > 1
+    directions, several = unit(sums), np.bincount(labels, minlength=count) > 1
     found = []
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
@@ -96,7 +100,3 @@ def _sums(values: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     sums = np.zeros((count, values.shape[1]), np.float32)
     np.add.at(sums, labels, values)
     return sums
-
-
-def _unit(values: np.ndarray) -> np.ndarray:
-    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)

@@ -19,10 +19,12 @@ from crystal_eyes.data.same_pictures import THUMBNAIL
 from crystal_eyes.data.selection import inspect_head
 from crystal_eyes.detector.runtime import HeadDetector
 from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.errors import said
 from crystal_eyes.images import PictureError, fit
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer.finding import find_heads
 from crystal_eyes.recognizer.pictures import pixels
+from crystal_eyes.vectors import unit
 
 BATCH = 32  # pictures that are searched, then embedded together
 MAX_BOXES = 8  # that are kept of a picture, to show them
@@ -39,8 +41,7 @@ class Looks:
     @property
     def embeddings(self) -> np.ndarray:
         """float32 [n, d], unit length."""
-        values = self.records["embedding"].astype(np.float32)
-        return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)
+        return unit(self.records["embedding"])
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def look(table: pd.DataFrame, detector: Path, encoder: Path, folder: Path) -> Lo
     rows = list(zip(table["path"], table["box"]))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, open(path, "ab") as file:
         steps = iter(track(range(len(rows)), len(rows), "look at pictures", "pictures"))
+        next(steps, None)  # starts the clock
         for start in range(0, len(rows), BATCH):
             seen = list(pool.map(see, rows[start : start + BATCH]))
             new = [one for one in seen if one.head is not None]
@@ -90,8 +92,7 @@ def look(table: pd.DataFrame, detector: Path, encoder: Path, folder: Path) -> Lo
                 problems.append(one.problem)
                 if one.record is not None:
                     records[number] = one.record
-                next(steps)
-        next(steps, None)  # says how long it took
+                next(steps, None)  # after the last one it says how long all took
     return Looks(problems, records)
 
 
@@ -126,7 +127,7 @@ def _see(
     try:
         digest = hashlib.sha256(Path(path).read_bytes() + repr(box).encode())
     except OSError as error:
-        return _Seen(f"can't be read: {error.strerror}")
+        return _Seen(f"can't be read: {said(error)}")
     key = digest.hexdigest()[:32].encode()
     if key in known:
         return _Seen("", known[key])

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crystal_eyes.collection.places import Place
+from crystal_eyes.collection.places import Place, address
 from crystal_eyes.collection.sources import SourceFile
 from crystal_eyes.collection.storage import MONOCHROME, WHOLE_PICTURE, Storage
+from crystal_eyes.errors import UserError
 
 AT_ONCE = 500  # files that are forgotten in one transaction
 DIGESTS = 100_000  # that are read at once
@@ -170,12 +171,19 @@ def forget(storage: Storage, files: Sequence[int]) -> int:
 
 
 def forget_below(storage: Storage, paths: Sequence[Path]) -> int:
-    """Forget these files, and those in and below these folders. Returns the number of pictures."""
+    """Forget these files, and those in and below these folders. Returns the number of pictures. Raises UserError, without
+    forgetting anything: the collection has nothing of one of them.
+    """
     files: list[int] = []
+    unknown = dict.fromkeys(paths)
     for folder in known_folders(storage):
         known = known_files(storage, folder)
-        is_below = any(folder.is_relative_to(path) for path in paths)
-        files += [one.id for name, one in known.items() if is_below or folder / name in paths]
+        above = {path for path in paths if folder.is_relative_to(path)}
+        one_by_one = {folder / name for name in known} & set(paths)
+        unknown = {path: None for path in unknown if path not in above | one_by_one}
+        files += [one.id for name, one in known.items() if above or folder / name in one_by_one]
+    if unknown:
+        raise UserError(f"the collection has nothing of {address(next(iter(unknown)))}: give what was indexed")
     return forget(storage, files)
 
 

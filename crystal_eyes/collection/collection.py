@@ -22,10 +22,11 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.paths import plain_path
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.bundle import ENCODER, Bundle
+from crystal_eyes.recognizer.bundle import Bundle
 from crystal_eyes.recognizer.characters import Known, named, only, search
 from crystal_eyes.recognizer.finding import FoundHead
 from crystal_eyes.recognizer.pictures import Picture
+from crystal_eyes.recognizer.stored import encoder_of
 from crystal_eyes.vectors import unit
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ class Collection(AbstractContextManager["Collection"]):
             Storage.create(folder, encoder_of(recognizer.bundle), recognizer.embed([]).shape[1]).close()
         return cls(Storage(folder), recognizer)
 
+    @staticmethod
+    def is_new(path: str | Path) -> bool:
+        """Whether open would have to make it; False where only shared storage knows."""
+        return not is_shared(path) and not (plain_path(path) / DATABASE).is_file()
+
     @property
     def folder(self) -> Path:
         """On this machine."""
@@ -151,7 +157,7 @@ class Collection(AbstractContextManager["Collection"]):
     def forget(self, sources: Sequence[str | Path]) -> int:
         """Forget the pictures of files and of folders with all that is below them, whether they exist or not.
 
-        Returns the number of pictures. Raises UserError: another process changes the collection.
+        Returns the number of pictures. Raises UserError: another process changes the collection, or it has nothing of one.
         """
         with self.storage.locked():
             return forget_below(self.storage, [absolute(one) for one in sources])
@@ -224,8 +230,3 @@ class Collection(AbstractContextManager["Collection"]):
                 np.array([head.whole_picture for head in heads], bool),
                 np.array([head.monochrome for head in heads], bool),
             )
-
-
-def encoder_of(bundle: Bundle) -> str:
-    """The digest of a bundle's encoder."""
-    return (bundle.base or bundle).listing["files"][ENCODER]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from crystal_eyes.collection.groups import Group
 from crystal_eyes.collection.opening import read_head
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer import enrollment
 from crystal_eyes.recognizer.changeable import changeable
@@ -35,7 +35,7 @@ def enroll_group(found: Group, known: Sequence[Known], bundle: str) -> list[str]
             try:
                 head = read_head(found.places[row], found.boxes[row], bool(found.whole_picture[row]))
             except (PictureError, OSError) as error:
-                lines.append(f"left out {found.places[row]}: {getattr(error, 'strerror', None) or error}")
+                lines.append(f"left out {found.places[row]}: {said(error)}")
                 continue
             heads.append(HeadCrop(str(found.places[row]), _png(head)))
         with changeable(bundle) as changed:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from crystal_eyes.collection.folders import export
 from crystal_eyes.collection.groups import Group, Groups
-from crystal_eyes.console import as_json, say, say_line
+from crystal_eyes.collection.storage import DATABASE
+from crystal_eyes.console import as_json, say, say_error, say_line
 from crystal_eyes.errors import UserError
 
 SHOWN = 3  # places of a group that are listed
@@ -26,6 +27,10 @@ def change(
 
 def report(groups: Groups, in_json: bool, to: Path | None, link: bool) -> int:
     """List the groups, and put their pictures into a folder each where one is given. Returns the exit code."""
+    if to and (to / DATABASE).exists():
+        raise UserError(f"{to} is a collection: choose another folder for the pictures")
+    if groups.remark:
+        say_error(groups.remark)
     found = groups.all()
     outliers = groups.outliers
     for one in found:
@@ -49,6 +54,7 @@ def _line(one: Group) -> str:
     who = one.name and f"{one.name}, {one.series}" if one.series else one.name
     if not who:
         series = f", {one.suggested_series}" if one.suggested_series else ""
-        who = f"perhaps {one.suggestion}{series} ({one.probability:.0%})"
+        sure = "less than 1%" if one.probability < 0.01 else f"{one.probability:.0%}"
+        who = f"perhaps {one.suggestion}{series} ({sure})"
     some = ", ".join(str(place) for place in one.places[:SHOWN])
     return f"group {one.number}: {len(one.heads)} heads, {who}: {some}{', ...' if len(one.places) > SHOWN else ''}"

@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 
 NEIGHBORS = 30  # links of a head
+# sha256 of the encoder that ALIKE and LIKENESS were chosen with; another release needs them chosen again
+CHOSEN_WITH = "651f2f9e57f04a51e8e14c24b3122d31bd624594896c2cf174f8e285d3c1ce53"
 # chosen on characters that no encoder was trained on, among others (benchmarks/collection/groups.py)
 LINKS = 2  # for each head of the smaller group, links in either direction count twice this often
 ALIKE = 0.64  # cosine: mean over all pairs of heads from which two groups are one in the first stage

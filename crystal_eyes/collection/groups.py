@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crystal_eyes.collection.decisions import Named, decide, decided, head_key, rename
-from crystal_eyes.collection.grouping import group
+from crystal_eyes.collection.grouping import CHOSEN_WITH, group
 from crystal_eyes.collection.places import Place
 from crystal_eyes.errors import UserError
 from crystal_eyes.names import normalize_name, normalize_text
 from crystal_eyes.recognizer.naming import Naming, mean_embedding
+from crystal_eyes.recognizer.thresholds import other_encoder
 
 if TYPE_CHECKING:
     from crystal_eyes.collection.collection import Collection
@@ -94,6 +95,12 @@ class Groups:
 
     def __len__(self) -> int:
         return int(self.labels.max(initial=-1)) + 1
+
+    @property
+    def remark(self) -> str | None:
+        """What to know of all groups, one line; None: nothing."""
+        remedy = "most heads may be in no group, or groups hold several characters: look at them before you use them"
+        return other_encoder("groups", CHOSEN_WITH, self._storage.encoder, remedy)
 
     @property
     def outliers(self) -> list[tuple[int, Place]]:

@@ -22,7 +22,7 @@ from crystal_eyes.collection.looking import Part, digest_of_file, found, look_in
 from crystal_eyes.collection.opening import read_picture
 from crystal_eyes.collection.places import address, is_stored
 from crystal_eyes.collection.results import Report, Results
-from crystal_eyes.collection.sources import SourceFile, Sources
+from crystal_eyes.collection.sources import SourceFile, Sources, missing_error
 from crystal_eyes.collection.storage import Storage
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
@@ -157,7 +157,7 @@ class Indexing:
             elif below:
                 self._keep(path, below, "does not exist")
             else:
-                raise UserError(f"{address(path)} does not exist: give folders, pictures, archives or videos")
+                raise missing_error(path)
 
     def _find_gone(self, visited: set[Path]) -> None:
         """Note the files of folders that are gone. A folder that was given and is gone or empty as a whole is kept: it may be
@@ -171,6 +171,8 @@ class Indexing:
                 self._gone = [id for id in self._gone if id not in kept]
                 self._keep(root, below, "holds none of its files any more")
                 continue
+            if not below and root not in self._with_files and root not in unreadable:
+                self.say(f"{address(root)} contains no pictures, archives or videos")
             for folder in below:
                 if folder not in visited and not any(folder.is_relative_to(one) for one in unreadable):
                     self._gone += [file.id for file in known_files(self.storage, folder).values()]

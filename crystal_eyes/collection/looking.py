@@ -14,7 +14,7 @@ from crystal_eyes.collection.changes import Change, KnownFile, NewHead
 from crystal_eyes.collection.places import address, is_stored
 from crystal_eyes.collection.sources import SourceFile
 from crystal_eyes.data.storage import Place, StorageError
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer.embedding import EmbeddedHeads
@@ -62,7 +62,7 @@ def look_into(part: Part, copied: Callable[[Change], bool]) -> Looked:
 
 def unread(file: SourceFile, error: OSError) -> Change:
     """Nothing more is written of a file: the next run tries again."""
-    return Change(file, None, is_picture=False, unread=error.strerror or str(error))
+    return Change(file, None, is_picture=False, unread=said(error))
 
 
 def unchanged(file: SourceFile, known: KnownFile) -> Change:

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crystal_eyes.collection.opening import thumbnail
 from crystal_eyes.collection.searching import Match, percent
+from crystal_eyes.errors import said
 from crystal_eyes.images import PictureError
 
 CELL, CAPTION, GAP = 160, 22, 8  # pixels
@@ -38,7 +39,7 @@ def write_sheet(path: Path, rows: Sequence[SheetRow]) -> list[str]:
             try:
                 picture = thumbnail(match.place, match.box, CELL)
             except (PictureError, OSError) as error:
-                missing.append(f"{match.place}: {getattr(error, 'strerror', None) or error}")
+                missing.append(f"{match.place}: {said(error)}")
             line.append((picture, f"{number}: {percent(match.likeness)}", VERDICTS[match.verdict]))
         cells += [line[start : start + IN_A_ROW + 1] for start in range(0, len(line), IN_A_ROW + 1)]
     across = max((len(line) for line in cells), default=1)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from crystal_eyes.collection.places import STORED, address, is_stored
 from crystal_eyes.data.storage import Place, StoredFile
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.images import SUFFIXES
 from crystal_eyes.paths import METADATA, plain_path, walk
 
@@ -62,6 +62,11 @@ class Sources:
             else:
                 self.missing.append(_absolute(path))
 
+    def require(self) -> None:
+        """Raises UserError: something that was given does not exist."""
+        if self.missing:
+            raise missing_error(self.missing[0])
+
     def folders(self) -> Iterator[tuple[Path, list[SourceFile]]]:
         """Folder by folder, the files that can be indexed, by name; each folder once. Counts anew what it skips."""
         self.unreadable.clear()
@@ -110,7 +115,7 @@ class Sources:
 
     def remarks(self) -> list[str]:
         """What was not looked at, a line each."""
-        lines = [f"{one.filename} could not be read ({one.strerror}): what the collection has of it is kept"
+        lines = [f"{one.filename} could not be read ({said(one)}): what the collection has of it is kept"
                  for one in self.unreadable]  # fmt: skip
         for suffix, count in sorted(self.skipped.items()):
             if suffix == STORED:
@@ -126,6 +131,10 @@ class Sources:
 def absolute(given: str | Path) -> Path:
     """A path as a collection keeps it."""
     return Path(given) if is_stored(Path(given)) else _absolute(plain_path(given))
+
+
+def missing_error(path: Path) -> UserError:
+    return UserError(f"{address(path)} does not exist: give folders, pictures, archives or videos")
 
 
 def _absolute(path: str | Path) -> Path:

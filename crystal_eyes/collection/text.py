@@ -8,6 +8,7 @@ from crystal_eyes.collection.results import Report
 from crystal_eyes.collection.searching import Match, percent
 from crystal_eyes.collection.sheet import SheetRow
 from crystal_eyes.console import as_json, one_text_line, say
+from crystal_eyes.errors import said
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer.text import count_of, place
 
@@ -61,7 +62,7 @@ class Answers:
         try:
             searched = self._collection.search(path, self._top)
         except (PictureError, OSError) as problem:
-            error = getattr(problem, "strerror", None) or str(problem)
+            error = said(problem)
             say(as_json({"picture": str(path), "error": error}) if self._in_json else one_text_line(f"{path}: {error}"))
             return False
         if self._in_json:

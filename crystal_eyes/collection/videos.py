@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.images import PictureError, require_usable
 
 EXTRA = "pip install 'crystal-eyes[video]'"
@@ -57,7 +57,7 @@ def frames(path: Path, after: float = -1.0) -> Iterator[Frame]:
             if end < 0.9 * length - 2:  # a file that was cut off is no error to FFmpeg
                 raise UserError(f"{path} is damaged: it ends after {end:.0f} of {length:.0f} seconds")
     except (av.error.FFmpegError, ValueError, PictureError) as error:
-        raise UserError(f"{path} can't be read as a video to its end: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(f"{path} can't be read as a video to its end: {said(error)}") from None
 
 
 def _chosen(decoded: Iterator[Any], after: float) -> Generator[Frame, None, float | None]:

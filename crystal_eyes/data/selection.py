@@ -12,6 +12,7 @@ from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.data.options import SelectionOptions
 from crystal_eyes.data.same_pictures import THUMBNAIL, same_elsewhere, thumbnail
 from crystal_eyes.data.stable_number import stable_number
+from crystal_eyes.errors import said
 from crystal_eyes.image_stats import HASH_SIDE, hashes_of_sides, is_monochrome
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.progress import track
@@ -38,7 +39,7 @@ def inspect_head(path: str, box: LabeledBox | None) -> Inspection:
     except PictureError as error:
         return Inspection(str(error))
     except OSError as error:
-        return Inspection(f"can't be read: {error.strerror}")
+        return Inspection(f"can't be read: {said(error)}")
     return Inspection("", *picture.size, is_monochrome(picture), hashes_of_sides(picture), thumbnail(picture))
 
 

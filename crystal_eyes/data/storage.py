@@ -11,21 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crystal_eyes.errors import UserError
+from crystal_eyes import s3_errors
+from crystal_eyes.errors import UserError, said
 
 S3 = "s3://"
 PART = re.compile(r"(?P<shard>.+\.parquet)#(?P<offset>\d+)-(?P<length>\d+)", re.DOTALL)
 CONNECT_SECONDS, REQUEST_SECONDS, ATTEMPTS = 10, 60, 3
-# (what S3 answers, what to do about it)
-REMEDIES = (
-    ("no_such_bucket|nosuchbucket|bucket does not exist", "the bucket does not exist"),
-    ("access_denied|forbidden|credential|invalid_?access_?key|signature",
-     "access is denied: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"),
-    ("network_connection|curlcode|timeout", "the storage does not answer: check AWS_ENDPOINT_URL and the network"),
-    ("http status 400", "the storage refuses the request: set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
-     "AWS_DEFAULT_REGION"),
-    ("301|permanentredirect|moved", "the bucket is in another region: set AWS_DEFAULT_REGION"),
-)  # fmt: skip
 
 
 class StorageError(UserError):
@@ -160,7 +151,8 @@ class Place:
         try:
             return ask(_s3(os.getpid()), whole.removeprefix(S3))
         except OSError as error:
-            raise StorageError(f"{whole}: {_reason(error)}") from None
+            bucket = whole.removeprefix(S3).partition("/")[0]
+            raise StorageError(f"{whole}: {_reason(error, bucket)}") from None
         except ValueError as error:  # a name that no bucket can have
             raise StorageError(f"{whole} is not a place in S3: {str(error).splitlines()[0]}") from None
 
@@ -168,15 +160,20 @@ class Place:
         try:
             return read()
         except OSError as error:
-            raise StorageError(f"{self.path(name)} can't be read: {error.strerror}") from None
+            raise StorageError(f"{self.path(name)} can't be read: {said(error)}") from None
 
 
-def _reason(error: OSError) -> str:
-    text = " ".join(str(error).split())
-    for pattern, reason in REMEDIES:
-        if re.search(pattern, text, re.IGNORECASE):
-            return reason
-    return "it does not exist (any more)" if isinstance(error, FileNotFoundError) else text[:200]
+def _reason(error: OSError, bucket: str) -> str:
+    if isinstance(error, FileNotFoundError):  # of a file or of its bucket: the answer does not say which
+        from pyarrow.fs import FileType
+
+        try:
+            if _s3(os.getpid()).get_file_info(bucket).type == FileType.NotFound:
+                return s3_errors.NO_BUCKET
+        except OSError:  # the bucket may not be asked for
+            pass
+        return "it does not exist (any more)"
+    return s3_errors.reason(error) or said(error)
 
 
 def _content(fs: Any, path: str, offset: int = 0, length: int | None = None) -> bytes:

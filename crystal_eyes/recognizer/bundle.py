@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.places import LISTING, RELEASED, released_folder
 from crystal_eyes.vector_store import copy_stores
@@ -166,8 +166,12 @@ def _read(folder: Path) -> Bundle:
     try:
         listing = json.loads((folder / LISTING).read_text("utf-8"))
         version, files = listing["format"], dict(listing["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder} is not a bundle ({LISTING}: {error})") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{folder} is not a bundle: it contains no {LISTING}; give the folder that does") from None
+    except OSError as error:
+        raise UserError(f"{folder / LISTING} can't be read ({said(error)}): check its permissions and the disk") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{folder / LISTING} is damaged or not that of a bundle: {REBUILD}") from None
     if version not in range(OLDEST, FORMAT + 1):
         remedy = REBUILD if version in range(OLDEST) else "update crystal-eyes"
         raise UserError(f"{folder / LISTING} has format {version}, this version reads {OLDEST} to {FORMAT}: {remedy}")
@@ -205,7 +209,7 @@ def _check(bundle: Bundle, names: Iterable[str]) -> None:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise UserError(f"{path} is missing: {REBUILD}") from None
         except OSError as error:
-            raise UserError(f"{path} can't be read ({error.strerror or error}): check its permissions and the disk") from None
+            raise UserError(f"{path} can't be read ({said(error)}): check its permissions and the disk") from None
         if found != bundle.listing["files"][name]:
             raise UserError(f"{path} was changed after the bundle was written: {REBUILD}")
 

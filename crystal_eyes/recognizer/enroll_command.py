@@ -23,6 +23,9 @@ def require_one_task(options: Any) -> None:
         raise UserError(f"{files[0]} is about all characters of a file, and goes with --bundle{also} only")
     if not files and not options.character:
         raise UserError("say whom with --character NAME, or give a file with --from FILE or --to FILE")
+    asked = options.remove or options.rename is not None
+    if options.character and not (asked or options.heads):
+        raise UserError(f"give pictures of {options.character}, or --remove or --rename NEW")
     if (options.remove or options.rename is not None) and (options.heads or (options.remove and options.rename is not None)):
         raise UserError("--remove, --rename NEW and pictures exclude each other: give one of them")
 
@@ -84,8 +87,9 @@ def _enroll_dataset(dataset: Path, folder: Path, shown: Path, head: bool) -> int
     report = enroll_dataset(folder, dataset, head)
     for name, why in report.left_out:
         say_error(f"left out {name}: {why}")
+    heads = "1 head" if report.heads == 1 else f"{report.heads:,} heads"
     before = f", {report.unchanged:,} were there before" if report.unchanged else ""
-    say_line(f"{report.added:,} characters were added to {shown} from {count_of(report.heads)}{before}")
+    say_line(f"{report.added:,} characters were added to {shown} from {heads}{before}")
     return 1 if report.left_out else 0
 
 

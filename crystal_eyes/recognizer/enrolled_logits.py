@@ -8,6 +8,7 @@ import numpy as np
 from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.classifiers.line_noise import LineNoise
 from crystal_eyes.recognizer.bundle import CALIBRATION, EXPECTED, LINE_NOISE, Bundle
+from crystal_eyes.vectors import unit
 
 
 class Line(NamedTuple):
@@ -46,9 +47,8 @@ class EnrolledLogits:
         """means: float32 [c, d] of so many unit-length embeddings each (counts: int [c])."""
         if self.expected is None:
             slope, intercept = self.by_cosine
-            unit = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
             constant = np.full(len(means), intercept, np.float32)
-            return Layer((slope * unit).astype(np.float32), constant, constant)
+            return Layer((slope * unit(means)).astype(np.float32), constant, constant)
         weight, bias = self.expected.layer(means, counts)
         line = bias if self.line_noise is None else bias + self.line_noise.bias_changes(means, counts)
         return Layer((self.by_point.slope * weight).astype(np.float32), self.by_point(bias), self.by_point(line))

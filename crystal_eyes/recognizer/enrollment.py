@@ -199,7 +199,8 @@ def _why_no_head(own: Known, result: Enrollment) -> str:
             "character that has them if it was enrolled under the wrong name"
         )
     if result.left_out and all(why == "already enrolled" for _, why in result.left_out):
-        return f"no new head of {own}: all {len(result.left_out)} pictures are already enrolled"
+        given = "the picture is" if len(result.left_out) == 1 else f"all {len(result.left_out)} pictures are"
+        return f"no new head of {own}: {given} already enrolled"
     why = f" ({result.left_out[0][0]}: {result.left_out[0][1]})" if result.left_out else ""
     return f"no usable head of {own}{why}: each picture must show exactly one head"
 

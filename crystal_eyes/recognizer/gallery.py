@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from crystal_eyes.vectors import in_8_bits
+from crystal_eyes.vectors import in_8_bits, unit
 
 EMBEDDINGS, ROWS, THUMBNAILS = "gallery.npy", "gallery.json", "thumbnails.bin"
 FILES = (EMBEDDINGS, ROWS, THUMBNAILS)
@@ -63,10 +63,7 @@ def compact(embeddings: np.ndarray) -> np.ndarray:
 
 def from_stored(stored: np.ndarray) -> np.ndarray:
     """float32 [n, d] of stored embeddings, float16 or int8 (see compact)."""
-    embeddings = stored.astype(np.float32)
-    if stored.dtype == np.int8:
-        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True).clip(1e-12)
-    return embeddings
+    return unit(stored) if stored.dtype == np.int8 else stored.astype(np.float32)
 
 
 def write(folder: Path, embeddings: np.ndarray, characters: Sequence[str], pictures: Sequence[Image.Image]) -> None:

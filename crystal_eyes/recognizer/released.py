@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer.bundle import ENCODER, MANY, OutdatedError, read_bundle, write_listing
 from crystal_eyes.recognizer.enrolled_files import count_enrolled, described, listed_files, remove_unlisted, write_character
@@ -49,7 +49,7 @@ def released_bundle() -> Path:
             what = f"{count} enrolled {'character' if count == 1 else 'characters'}"
             print(f"the released recognizer has changed: embedded {what} again", file=sys.stderr)
     except OSError as error:  # recognition does not depend on a writable home
-        why = f"they belong to an earlier release and can't be renewed ({error.strerror or error})"
+        why = f"they belong to an earlier release and can't be renewed ({said(error)})"
         print(f"without the enrolled characters in {own}: {why}", file=sys.stderr)
         return released
     return own
@@ -124,7 +124,7 @@ def enrollment_folder() -> Iterator[Path]:
         if error.errno in FULL:
             raise
         raise UserError(
-            f"enrolled characters are kept in {folder}, which can't be written ({error.strerror or error}): make it writable, "
+            f"enrolled characters are kept in {folder}, which can't be written ({said(error)}): make it writable, "
             "or set XDG_DATA_HOME to another folder"
         ) from None
     try:

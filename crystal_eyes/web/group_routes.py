@@ -48,12 +48,13 @@ def group_routes(live: LiveRecognizer, folder: Path, is_private: bool) -> list[R
                     shown = [opened.one(number, recognizer.naming)]
                 else:
                     shown = opened.part((start - 1) * SHOWN, start * SHOWN, recognizer.naming)
-                values = {"count": len(opened), "heads": len(opened.labels), "outliers": int((opened.labels < 0).sum())}
+                count, outliers = len(opened), int((opened.labels < 0).sum())
+                values = {"count": count, "heads": len(opened.labels), "outliers": outliers, "remark": opened.remark}
         except BusyError:
             return HTMLResponse(rendering.groups_wait(folder), headers=WAIT)
         except UserError as error:
             return PlainTextResponse(_sentence(error), 404 if number else 503)
-        pages = max(1, -(-values["count"] // SHOWN))
+        pages = max(1, -(-count // SHOWN))
         return HTMLResponse(
             rendering.groups(folder, shown, page=start, pages=pages, whole=bool(number), can_change=is_private, **values)
         )

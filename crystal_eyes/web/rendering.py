@@ -64,7 +64,7 @@ def found(answer: Found) -> str:
 
 
 def groups(folder: Path, groups: Sequence[Group], **values: Any) -> str:
-    """The page on which groups are named. values: page, pages, count, heads, outliers, whole, can_change."""
+    """The page on which groups are named. values: page, pages, count, heads, outliers, whole, can_change, remark."""
     template = _TEMPLATES.get_template("groups.html")
     return template.render(name=collection_name(folder), groups=groups, changed=0, most=MOST_HEADS, **values)
 

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 from crystal_eyes.collection import Collection
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.recognizer.bundle import Bundle, read_bundle
 from crystal_eyes.recognizer.places import RELEASED
 from crystal_eyes.recognizer.recognizer import bundle_folder
@@ -66,8 +66,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:  # OverflowError: not from 0 to 65535
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"the web page can't listen on {host}, port {port} ({reason}): choose another port") from None
+        place = f"{host}, port {port}"
+        raise UserError(f"the web page can't listen on {place} ({said(error)}): choose another host or port") from None
 
 
 def _names(listening: socket.socket, host: str) -> tuple[str, list[str]]:

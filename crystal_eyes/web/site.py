@@ -18,6 +18,7 @@ from crystal_eyes.recognizer.bundle import CALIBRATION, DETECTOR, ENCODER, Bundl
 from crystal_eyes.recognizer.enrolled_files import count_enrolled
 from crystal_eyes.recognizer.gallery import compact
 from crystal_eyes.recognizer.naming import Naming
+from crystal_eyes.recognizer.stored import encoder_of
 from crystal_eyes.web.packing import pack, pack_detector
 
 FORMAT = 3  # of the site's bundle; the page reads one
@@ -123,7 +124,7 @@ def write_bundle(bundle: Bundle, site: Path) -> dict[str, int]:
     manifest = {
         "kind": KIND,
         "format": FORMAT,
-        "encoder_digest": (bundle.base or bundle).listing["files"][ENCODER],
+        "encoder_digest": encoder_of(bundle),
         "detector": describe_detector(HeadDetector(bundle.trained / DETECTOR)),
         "encoder": {"image_size": encoder.image_size, "embedding_size": encoder.embedding_size},
         "files": sizes | more,

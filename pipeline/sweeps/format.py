@@ -12,7 +12,7 @@ import jsonschema
 import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from pipeline.parameters.declare import convert, value_type
 from pipeline.parameters.steps import Train
 
@@ -50,8 +50,10 @@ def read(path: str | Path) -> SweepFile:
     """Read a sweep file. Raises UserError on whatever W&B would refuse, and on what is not supported here."""
     try:
         text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"config={path} can't be read ({getattr(error, 'strerror', None) or error})") from None
+    except OSError as error:
+        raise UserError(f"config={path} can't be read ({said(error)}): give a sweep file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"config={path} is not a text file in UTF-8: give a sweep file in YAML") from None
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -59,6 +59,7 @@ def names(folder, recognizer) -> list[tuple[str, int]]:
 def test_a_group_is_named_with_one_click_or_typed_and_is_enrolled(visit, window, served, recognizer):  # noqa: F811
     tab = opened(visit, window, served)
     assert tab.locator(".group").count() == CHARACTERS and "12 heads" in tab.inner_text(".hero") and fits(tab)
+    assert "Note that the thresholds for groups were chosen with the encoder" in tab.inner_text(".hero")
     for number in range(2):
         tab.locator(".crops img").nth(number).evaluate("one => one.decode()")  # fails where there is no picture
     suggested = tab.locator(".suggested").first

@@ -46,7 +46,7 @@ def heads(tmp_path_factory):
 def test_a_mistake_is_one_line(project, entry_point, parameters, line):
     output = project.call(entry_point, parameters, code=1)
     assert re.fullmatch(line, output.splitlines()[-1]), output
-    assert "Traceback" not in output and project.runs(entry_point) == []
+    assert "Traceback" not in output and "INFO mlflow" not in output and project.runs(entry_point) == []
 
 
 def test_one_character_only(project, heads):

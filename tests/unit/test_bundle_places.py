@@ -49,7 +49,7 @@ def test_every_way_to_write_a_bundles_path_is_understood(copy, capsys, monkeypat
         ("file:///nowhere/bundle", "does not exist"),
         ("file://server/bundle", "is on another machine (server)"),
         ("head.png", "head.png is not a "),
-        (".", "is not a bundle (bundle.json"),
+        (".", "is not a bundle: it contains no bundle.json; give the folder that does"),
         ("x" * 4000, "is not a path: File name too long"),
     ],
 )

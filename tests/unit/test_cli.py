@@ -133,7 +133,7 @@ def test_a_broken_picture_is_named_the_others_are_answered_and_the_exit_code_is_
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("nowhere.png", "nowhere.png does not exist"), ("*.gif", "does not exist"), ("more", "contains no pictures")],
+    [("nowhere.png", "nowhere.png does not exist"), ("*.gif", "*.gif matches no file"), ("more", "contains no pictures")],
 )
 def test_pictures_that_are_not_there_get_one_line(run, folder, name, says):
     (folder / "more" / "c.png").unlink()

@@ -3,7 +3,14 @@ import os
 
 import pytest
 
-from crystal_eyes.errors import UserError, one_line
+from crystal_eyes.errors import UserError, one_line, said
+
+
+def test_what_an_error_says_is_one_line_without_number_and_file():
+    assert said(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/x")) == "No such file or directory"
+    assert said(OSError("cut off")) == "cut off" and said(ValueError("\n first\nsecond")) == "first"
+    assert said(UserError("x is missing: give it")) == "x is missing: give it"
+    assert said(TimeoutError()) == "TimeoutError"
 
 
 def test_a_users_error_is_its_own_line():

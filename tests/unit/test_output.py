@@ -131,7 +131,7 @@ def test_a_port_that_cannot_be_is_one_line(bundle_folder):
     for port in ("99999", "-1"):
         done = run("serve", "--bundle", bundle_folder, "--port", port)
         lines = done.stderr.decode().splitlines()
-        assert done.returncode == 1 and len(lines) == 1 and "choose another port" in lines[0], lines
+        assert done.returncode == 1 and len(lines) == 1 and "choose another host or port" in lines[0], lines
 
 
 def test_exit_codes(bundle_folder, pictures):

@@ -117,7 +117,7 @@ def test_paths_as_people_write_them(tmp_path, monkeypatch):
         ("x" * 5000, "is not a path: File name too long"),
         ("a\0b", "is not a path"),
         ("~nobody-of-that-name/a.png", "does not exist"),
-        ("[", "does not exist"),
+        ("[", "matches no file"),
         ("", "the path is empty"),
     ],
 )

@@ -121,6 +121,19 @@ def test_stores_without_a_server_are_looked_for(tmp_path):
     require_store("sqlite://")  # in memory
 
 
+def test_mlflows_own_address_of_a_store_in_a_folder_with_spaces_is_understood(tmp_path):
+    from mlflow.utils.file_utils import path_to_local_sqlite_uri  # of the default store in the current folder
+
+    folder = tmp_path / "my pictures ☆ 100%"
+    folder.mkdir()
+    uri = path_to_local_sqlite_uri(str(folder / "mlflow.db"))
+    assert "my%20pictures" in uri
+    with pytest.raises(UnreachableError, match="there is no .*/my pictures ☆ 100%/mlflow.db"):
+        require_store(uri)
+    (folder / "mlflow.db").touch()
+    require_store(uri)
+
+
 def test_only_what_the_user_did_not_choose_is_limited(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "9")
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
@@ -217,7 +230,7 @@ def test_errors_of_stores_are_told_from_bugs():
     wrapped = RuntimeError("wrapped")
     wrapped.__cause__ = lost
     assert unusable(wrapped) == unusable(lost) and "refused (server closed the connection): start it" in str(unusable(lost))
-    assert "can't be used (no bucket x): check that the bucket exists" in str(unusable(S3UploadFailedError("no bucket x")))
+    assert "can't be used: the storage does not do what was asked (full)" in str(unusable(S3UploadFailedError("full")))
     assert "needs the package boto3" in str(unusable(ModuleNotFoundError("no boto3", name="boto3")))
     bugs = exc.IntegrityError("INSERT", {}, Driver("duplicate key")), ModuleNotFoundError("no x", name="x"), KeyError("x"), None
     assert [unusable(bug) for bug in bugs] == [None] * 4

@@ -9,10 +9,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from crystal_eyes.errors import UserError
+from crystal_eyes.s3_errors import reason
 
 ADDRESS = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<prefix>.*[^/])/*")
 EXTRA = "pip install 'crystal-eyes[s3]'"
-DENIED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
 CHANGED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 MISSING = {"NoSuchKey", "404"}
 SECONDS = {"connect_timeout": 5, "read_timeout": 60}
@@ -86,32 +86,21 @@ class Bucket:
     @contextmanager
     def _said(self, expected: set[str] = frozenset()) -> Iterator[list[Any]]:  # type: ignore[assignment]
         """Context: errors of the storage as UserError. expected: codes of answers after which it just ends."""
-        errors = importlib.import_module("botocore.exceptions")
         try:
             yield []
-        except errors.ClientError as error:
-            code = str(error.response.get("Error", {}).get("Code", ""))
-            if code in expected:
+        except Exception as error:  # reason knows which ones are the client's
+            if _code(error) in expected:
                 return
-            if code == "NoSuchBucket":
-                why = f"there is no bucket {self._bucket}: create it, or correct the address"
-            elif code in DENIED:
-                why = f"the storage refuses access ({code}): check the credentials, and what they may do in this bucket"
-            else:
-                why = f"the storage answers {code} ({_first_line(error)}): run it again to go on"
+            if (why := reason(error)) is None:
+                raise
             raise UserError(f"{self.address}: {why}") from None
-        except (errors.NoCredentialsError, errors.PartialCredentialsError, errors.CredentialRetrievalError):
-            remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-            raise UserError(f"{self.address}: there are no credentials for it: {remedy}") from None
-        except (errors.BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no address
-            remedy = "check the network and AWS_ENDPOINT_URL, and run it again to go on"
-            raise UserError(f"{self.address} can't be reached ({_first_line(error)}): {remedy}") from None
+
+
+def _code(error: Exception) -> str:
+    """The code of an answer, empty if the error is not one."""
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
 
 
 def _age(written: datetime, now: str | None) -> float:
     then = parsedate_to_datetime(now) if now else datetime.now(written.tzinfo)
     return (then - written).total_seconds()
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from crystal_eyes.collection.collection import Collection, encoder_of
+from crystal_eyes.collection.collection import Collection
 from crystal_eyes.collection.results import Report
 from crystal_eyes.collection.shared.remote import POINTER, Remote
 from crystal_eyes.collection.storage import Storage
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer
+from crystal_eyes.recognizer.stored import encoder_of
 
 
 class Copy(Storage):

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from crystal_eyes.data.layouts.encodings import decode
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 
 DELIMITERS = ",;\t|"
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
@@ -71,7 +71,7 @@ def _text(path: Path) -> tuple[str, str]:
     except UserError as error:
         raise UserError(f"{path} can't be read as a table ({error}): {REMEDY}") from None
     except OSError as error:
-        raise UserError(f"{path} can't be read as a table ({error.strerror}): {REMEDY}") from None
+        raise UserError(f"{path} can't be read as a table ({said(error)}): {REMEDY}") from None
 
 
 def _delimiter(text: str, known: tuple[str, ...]) -> str:

@@ -141,6 +141,9 @@ def test_a_file_that_is_not_a_sweep(tmp_path, text, message):
 
 
 def test_a_missing_file(tmp_path):
+    (tmp_path / "picture.yaml").write_bytes(b"\x89PNG")
+    with pytest.raises(UserError, match="picture.yaml is not a text file in UTF-8: give a sweep file in YAML"):
+        read(tmp_path / "picture.yaml")
     with pytest.raises(UserError, match="none.yaml can't be read"):
         read(tmp_path / "none.yaml")
 

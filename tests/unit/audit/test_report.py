@@ -147,3 +147,10 @@ def test_the_command_says_what_was_found_and_where(planted, tmp_path, capsys):
     assert "two names" in said and "page.html" in said and "heads are in cleaned.csv" in said
     assert cli.main(["audit", str(tmp_path / "none"), "--output", str(tmp_path / "b"), "--bundle", "released"]) == 1
     assert "does not exist" in capsys.readouterr().err and not (tmp_path / "b").exists()
+
+
+def test_a_bundle_with_another_encoder_than_the_thresholds_is_told_of(planted, tmp_path, bundle_folder, capsys):
+    command = ["audit", str(planted / "heads"), "--output", str(tmp_path / "audit"), "--bundle", str(bundle_folder)]
+    assert cli.main(command) == 0
+    assert "the thresholds for wrong labels and one character were chosen with the encoder" in capsys.readouterr().out
+    assert "thresholds for wrong labels" in (tmp_path / "audit" / "page.html").read_text("utf-8")

@@ -164,7 +164,9 @@ def test_the_command_lists_names_and_enrolls(collection, tmp_path, bundle_folder
     shutil.copytree(bundle_folder, bundle)
     base = ["group", str(collection.folder), "--bundle", str(bundle)]
     assert cli.main([*base, "--json"]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert sum("the thresholds for groups were chosen with the encoder" in one for one in said.err.splitlines()) == 1
     assert len(lines) == CHARACTERS + 1 and lines[-1] == {"group": None, "heads": []}
     number = lines[0]["group"]
     assert cli.main([*base, "--name", str(number), "New One", "--series", "Her Game"]) == 0
@@ -172,6 +174,13 @@ def test_the_command_lists_names_and_enrolls(collection, tmp_path, bundle_folder
     assert "New One, Her Game" in said
     assert cli.main([*base, "--to", str(tmp_path / "sorted")]) == 0
     assert (tmp_path / "sorted" / "New One").is_dir() and "12 pictures" in capsys.readouterr().out
-    for wrong in (["--link"], ["--series", "x"], ["--name", "x", "y"], ["--merge", "1", "--json"], ["--name", "999", "y"]):
+    for wrong in (
+        ["--link"],
+        ["--series", "x"],
+        ["--name", "x", "y"],
+        ["--to", str(collection.folder)],
+        ["--merge", "1", "--json"],
+        ["--name", "999", "y"],
+    ):
         assert cli.main([*base, *wrong]) == 1
         assert len(capsys.readouterr().err.splitlines()) <= 2

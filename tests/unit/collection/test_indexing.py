@@ -71,6 +71,16 @@ def test_a_folder_that_is_gone_as_a_whole_is_kept_until_it_is_forgotten(collecti
     assert collection.forget([folder]) == 6 and len(collection) == 0
 
 
+def test_a_folder_without_pictures_is_said_and_what_was_never_indexed_is_not_forgotten(collection, folder, tmp_path, said):
+    (tmp_path / "nothing here").mkdir()
+    collection.add([folder, tmp_path / "nothing here"], said.append)
+    assert said == [f"{tmp_path}/nothing here contains no pictures, archives or videos"]
+    with pytest.raises(UserError, match="the collection has nothing of .*/typo: give what was indexed"):
+        collection.forget([folder, tmp_path / "typo"])
+    assert len(collection) == 6
+    assert collection.forget([folder / "1.png", folder / "1.png"]) == 1
+
+
 def test_folders_that_were_not_given_are_left_alone(collection, folder, tmp_path):
     other = draw(tmp_path / "other" / "a.png", 7, 0)
     collection.add([folder, other.parent])

@@ -129,3 +129,4 @@ def test_errors_are_one_line(words, error, bundle_folder, tmp_path, capsys, monk
     assert cli.main(words) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if "using " not in line]
     assert len(said) == 1 and error in said[0]
+    assert list(tmp_path.iterdir()) == []

@@ -168,7 +168,7 @@ def test_a_bucket_that_is_gone_in_the_middle_is_one_line_and_the_next_run_goes_o
             empty(client)
 
     with Collection.open(ADDRESS, recognizer, create=True) as collection:
-        with pytest.raises(UserError, match="there is no bucket pictures: create it"):
+        with pytest.raises(UserError, match="the bucket does not exist: create it"):
             collection.add([folder], say)
         client.create_bucket(Bucket="pictures")
         report = collection.add([folder], say)
@@ -235,7 +235,7 @@ def test_damage_and_wrong_addresses_are_one_line(client, folder, recognizer, ano
         Collection.open("s3://pictures/nothing", recognizer)
     with pytest.raises(UserError, match="give s3://BUCKET/FOLDER"):
         Collection.open("s3://pictures", recognizer)
-    with pytest.raises(UserError, match="there is no bucket nowhere"):
+    with pytest.raises(UserError, match="s3://nowhere/x: the bucket does not exist"):
         Collection.open("s3://nowhere/x", recognizer, create=True)
     client.put_object(Bucket="pictures", Key="mine/letter.txt", Body=b"x")
     with pytest.raises(UserError, match="not empty .letter.txt.: choose a new folder"):

@@ -140,7 +140,7 @@ def test_a_dataset_in_s3_is_read_by_its_names_and_changes_with_its_pictures(serv
         listed("s3://nowhere/x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     storage._s3.cache_clear()
-    with pytest.raises(StorageError, match="access is denied: set AWS_ACCESS_KEY_ID"):
+    with pytest.raises(StorageError, match="the storage does not accept the credentials: correct AWS_ACCESS_KEY_ID"):
         listed("s3://heads/all")
 
 

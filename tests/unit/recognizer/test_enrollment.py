@@ -119,7 +119,7 @@ def test_more_heads_are_added_to_an_enrolled_character(folder, new, tmp_path):
     naming = Recognizer.load(folder, threads=1).naming
     assert naming.characters[8:] == [("Nova", "S")] and naming.gallery.characters[16:] == ["Nova"] * 4
     other = shutil.copytree(folder, tmp_path / "other")
-    with pytest.raises(UserError, match="no new head of Nova .S.: all 1 pictures are already enrolled"):
+    with pytest.raises(UserError, match="no new head of Nova .S.: the picture is already enrolled"):
         enroll(folder, "Nova", "S", new[2:3])
     with pytest.raises(UserError, match="too many pictures of Nova .47 in addition to the 4 enrolled before."):
         enroll(folder, "Nova", "S", new[:1] * 47)
