@@ -173,15 +173,17 @@ def test_any_linear_classifier_can_name(inputs, tmp_path, name):
 
 
 def test_how_line_art_varies_is_learned_from_sketches_of_training_heads(inputs, tmp_path, monkeypatch):
-    """Not from heads that are calibrated or measured with, nor from the characters that serve as unknown ones."""
-    seen = []
-    fit = LineNoise.fit.__func__
-    monkeypatch.setattr(LineNoise, "fit", classmethod(lambda *given: seen.append(len(given[2])) or fit(*given)))
+    """Not from heads that are calibrated or measured with."""
+    seen, given = [], []
+    fit, heads_of = LineNoise.fit.__func__, build.labeled_heads
+    monkeypatch.setattr(LineNoise, "fit", classmethod(lambda *some: seen.append(len(some[2])) or fit(*some)))
+    monkeypatch.setattr(build, "labeled_heads", lambda *some: given.append(some) or heads_of(*some))
     options = replace(OPTIONS, fit_all_heads=True)
     done = build_bundle(with_classifier(inputs, tmp_path / "lda", "lda"), options, tmp_path / "bundle")
     data = open_inputs(with_classifier(inputs, tmp_path / "again", "lda"))
-    names, train = np.unique(data.characters), data.roles["train"]
-    assert seen[0] <= len(train) < len(data.characters)
+    names, train, (rows,) = np.unique(data.characters), data.roles["train"], [one[1] for one in given if one[3:] == (4000,)]
+    assert rows.tolist() == train.tolist()
+    assert max(seen) == len(train)
     d = data.embeddings.shape[1]
     stored, changes = np.load(done.folder / LINE_NOISE), read_bundle(done.folder).json(CALIBRATION_FILE)["line_bias_changes"]
     assert stored.dtype == np.float16 and stored.shape == (d, d) and len(changes) == len(names)

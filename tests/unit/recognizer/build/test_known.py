@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 
+from crystal_eyes.classifiers.lda import Lda
+from crystal_eyes.classifiers.line_noise import LineNoise
+from crystal_eyes.recognizer.build.known import KnownCharacters
 from crystal_eyes.recognizer.build.labeled_heads import LabeledHeads
 from tests.unit.recognizer.build.made_up import embeddings, heads
 
@@ -29,3 +32,31 @@ def test_the_figures_are_of_the_numbers_that_the_files_hold(known):
     x, asked = one_head()
     np.testing.assert_array_equal(known.evidence(asked).to_means, x @ known.means.astype(np.float32).T)
     np.testing.assert_array_equal(known.evidence(asked).to_gallery, x @ known.gallery.astype(np.float32).T)
+
+
+def test_line_art_has_logits_of_its_own_learned_from_its_characters_with_three_heads(known):
+    """Not from heads of other characters: these serve as unknown ones."""
+    some, line = heads(0, 10, 6, seed=1), heads(0, 15, 4, seed=2, line=1.1)
+    some = some[(some.characters != "c03") | (np.cumsum(some.characters == "c03") <= 2)]  # two heads
+    lda = Lda(Lda.Options(), 0)
+    lda.fit(some.embeddings, np.unique(some.characters, return_inverse=True)[1])
+    found = KnownCharacters(lda, some.embeddings, some.characters, 3, line)
+    means = {name: some.embeddings[some.characters == name].mean(axis=0) for name in found.names}
+    used = [row for row, name in enumerate(line.characters) if name in means and name != "c03"]
+    residuals = np.stack([line.embeddings[row] - means[line.characters[row]] for row in used])
+    noise = LineNoise.fit(found.expected, residuals)
+    np.testing.assert_allclose(found.line_noise.matrix, noise.matrix, rtol=1e-3, atol=1e-4)
+
+    asked = heads(0, 10, 3, seed=3, line=0.5)
+    counts = np.array([(some.characters == name).sum() for name in found.names])
+    own = found.line_noise.logits(asked.embeddings, np.stack([*means.values()]), counts)
+    expected = np.where(asked.line[:, None], own, lda.logits(asked.embeddings))
+    np.testing.assert_allclose(found.evidence(asked).logits, expected, rtol=5e-3, atol=5e-3)
+    np.testing.assert_allclose(found.expected_logits(asked), expected, rtol=5e-3, atol=5e-3)
+
+    for other in (
+        KnownCharacters(lda, some.embeddings, some.characters, 3, line[:5]),  # too few heads
+        KnownCharacters(known.classifier, some.embeddings, some.characters, 3, line),
+    ):  # not the layer of points
+        assert other.line_noise is None
+        np.testing.assert_array_equal(other.logits(asked), other.classifier.logits(asked.embeddings))
