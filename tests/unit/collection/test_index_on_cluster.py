@@ -246,6 +246,7 @@ def test_pictures_in_s3_are_found_as_in_a_folder(ray_cluster, bucket, indexed, f
     assert write_sheet(tmp_path / "sheet.png", [SheetRow(None, "", [match])]) == []
     draw(bucket / "pictures" / "1.png", 7, 0)
     shutil.rmtree(bucket / "pictures" / "more")
+    time.sleep(2)  # the server looks into the folder once a second
     there, report, _ = indexed("there", place, ray_cluster.address)
     assert (report.added, report.forgotten, report.unchanged) == (1, 2, 4)
     assert there.forget([place]) == 5
