@@ -8,8 +8,8 @@ import sys
 
 # measured: docs/results.md, "Cost of a recognition" and "Collections", 2026-11-28, 2 idle cores
 CORES = 2
-PICTURES_A_SECOND = 47.0  # a folder of pictures of 1000 x 1000 pixels with one head each, on CORES
-SECONDS_A_HEAD = 0.0054  # of embedding one head, on CORES
+PICTURES_A_SECOND = 40.0  # a folder of pictures of 1000 x 1000 pixels with one head each, on CORES
+SECONDS_A_HEAD = 0.0074  # of embedding one head, on CORES
 BYTES_A_HEAD = 777  # of a collection of 1,000,000 heads
 SKETCH_BYTES, EMBEDDING_BYTES = 64, 512  # of these; the rest is the database
 SEARCH = {100_000: 0.011, 1_000_000: 0.061}  # seconds, median, by heads
