@@ -118,8 +118,10 @@ class Naming:
         """
         evidence = self.evidence(embeddings, monochrome)
         unlikeness = self.unlikeness(self._of_trained(evidence))
-        adapted = self._adapted(embeddings, monochrome)
-        stored = self.stored.shortlist(embeddings, adapted, monochrome, self._is_trained) if self.stored else NONE_STORED
+        stored = NONE_STORED
+        if self.stored:
+            adapted = self._adapted(embeddings, monochrome)
+            stored = self.stored.shortlist(embeddings, adapted, monochrome, self._is_trained)
         enrolled = self._enrolled(evidence, embeddings, stored)
         logits, labels = evidence.logits, len(self.characters) + len(stored.known)
         if self.stored:

@@ -27,7 +27,7 @@ from crystal_eyes.recognizer.characters import Known
 from crystal_eyes.recognizer.enrolled_logits import EnrolledLogits, Line
 from crystal_eyes.recognizer.gallery import decoded, from_stored
 from crystal_eyes.vector_store import State, VectorStore
-from crystal_eyes.vectors import Part, Vectors, mapped, write_rows
+from crystal_eyes.vectors import Part, Vectors, mapped, unit, write_rows
 
 POINTS, LENGTHS = "points-", "points.f32"  # prefix of two files; a file
 AT_ONCE = 1000  # rows or names that are read together
@@ -191,7 +191,7 @@ class Shard(VectorStore):
             return np.zeros(0, int)
         # of the heads as they are stored
         means = np.stack([one.embeddings.astype(np.float16).astype(np.float32).mean(axis=0) for one in characters])
-        rows = self.allocate(means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12))
+        rows = self.allocate(unit(means))
         if self.format > 1:
             # in blocks of one size, with BLAS the last bits of a row depend on the number of rows
             padding = -len(means) % BLOCK

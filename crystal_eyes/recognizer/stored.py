@@ -146,15 +146,13 @@ class StoredCharacters:
         if not lines:
             return Shortlist(among=np.zeros((len(embeddings), 0), bool), others=np.zeros((len(embeddings), 0), np.float32))
         sizes = np.array([len(line.embeddings) for line in lines])
-        of_heads = np.stack([line.embeddings.mean(axis=0) for line in lines])
-        of_heads /= np.linalg.norm(of_heads, axis=1, keepdims=True).clip(1e-12)
         others = np.full((len(rest), max(map(len, rest))), -np.inf, np.float32)
         for row, values in enumerate(rest):
             others[row, : len(values)] = values
         among = np.array([line.place for line in lines])
         return Shortlist(
             [line.known for line in lines],
-            of_heads.astype(np.float32),
+            vectors.unit(np.stack([line.embeddings.mean(axis=0) for line in lines])),
             np.concatenate([line.embeddings for line in lines]),
             np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int),
             np.stack([np.isin(among, one) for one in first]),
