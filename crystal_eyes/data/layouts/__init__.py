@@ -15,8 +15,10 @@ from crystal_eyes.data.left_out import LeftOut, as_text
 from crystal_eyes.data.listing import located
 from crystal_eyes.data.names import disambiguate
 from crystal_eyes.errors import UserError
+from crystal_eyes.images import SUFFIXES
 
 LAYOUTS: tuple[Layout, ...] = (shards, danbooru, table, folders)  # the first that recognizes a dataset reads it
+REMEDY = "give a folder with one folder per character, or a table with the columns file and character"
 COLUMNS = [name for name in LabeledPicture._fields if name != "confidence"]
 
 
@@ -42,9 +44,7 @@ def load_dataset(path: str | Path, confidence: float) -> Dataset:
     left_out += [(row.file, f"confidence below {confidence}") for row in found if row.confidence < confidence]
     if not rows:
         why = f" ({len(left_out)} left out, such as {left_out[0][0]}: {left_out[0][1]})" if left_out else ""
-        raise UserError(
-            f"dataset {path} contains no labeled picture{why}: give a folder with one folder per character, or a table"
-        )
+        raise UserError(f"dataset {path} contains no labeled picture{why}: {REMEDY}")
     table = pd.DataFrame(rows, columns=LabeledPicture._fields).drop(columns="confidence")
     table["character"] = disambiguate(table["character"], table["series"], table["set"])
     table["path"] = located(path, table["path"])
@@ -91,5 +91,9 @@ def dataset_files(path: str | Path) -> list[Path]:
 def _layout(path: str | Path) -> tuple[Path, Layout]:
     path = Path(path).expanduser()
     if not path.exists():
-        raise UserError(f"dataset {path} does not exist: give a folder of pictures or a table")
+        raise UserError(f"dataset {path} does not exist: {REMEDY}")
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        raise UserError(f"dataset {path} is one file with the name of a picture: {REMEDY}")
+    if not path.is_file() and not path.is_dir():
+        raise UserError(f"dataset {path} is neither a folder nor a file: {REMEDY}")
     return path, next(layout for layout in LAYOUTS if layout.detect(path))

@@ -293,8 +293,19 @@ def test_a_wrong_table_says_what_is_wrong(tmp_path, text, says):
     fails(put_csv(tmp_path, text, "1.png"), says)
 
 
+@pytest.mark.parametrize("data", [b"a text", b"\x89PNG\r\n\x1a\n\0"])
+def test_a_single_picture_says_what_a_dataset_is(tmp_path, data):
+    (tmp_path / "1.PNG").write_bytes(data)
+    for read in (lambda path: read_dataset(path, 0.85), dataset_files):
+        with pytest.raises(UserError, match="1.PNG is one file with the name of a picture: give a folder with one folder per"):
+            read(tmp_path / "1.PNG")
+
+
+def test_what_is_neither_a_folder_nor_a_file_says_so():
+    fails(Path("/dev/null"), "/dev/null is neither a folder nor a file: give a folder")
+
+
 def test_a_file_that_is_not_a_table_says_so(tmp_path):
-    fails(put(tmp_path, "1.png") / "1.png", "can't be read as a table|no column")
     (tmp_path / "t.parquet").write_bytes(b"PAR1 not really")
     fails(tmp_path / "t.parquet", "can't be read as a table")
 
