@@ -34,7 +34,7 @@ class PictureError(Exception):
 def open_picture(data: bytes) -> Image.Image:
     """The first frame of an encoded picture, upright, 8 bits per channel, mode RGB or RGBA.
 
-    Raises PictureError: empty, not a picture, truncated, no pixels, or more than MAX_PIXELS pixels.
+    Raises PictureError: empty, not a picture, damaged or incomplete, no pixels, or more than MAX_PIXELS pixels.
     """
     if not data:
         raise PictureError("empty file")
@@ -44,8 +44,10 @@ def open_picture(data: bytes) -> Image.Image:
         picture.load()
         return upright(picture)
     except Image.DecompressionBombError:
-        raise PictureError(f"too large: more than {2 * MAX_PIXELS} pixels") from None
+        raise PictureError(f"too large: more than {MAX_PIXELS} pixels") from None
     except Image.UnidentifiedImageError:
+        if _begins_like_a_picture(data):
+            raise PictureError("damaged: its header is incomplete or can't be read") from None
         raise PictureError("not a PNG, JPEG, WebP, AVIF, GIF or BMP picture") from None
     except PictureError:
         raise
@@ -53,6 +55,11 @@ def open_picture(data: bytes) -> Image.Image:
         raise PictureError("too large for the memory of this machine") from None
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError... on damaged files
         raise PictureError(f"damaged: {error}") from None
+
+
+def _begins_like_a_picture(data: bytes) -> bool:
+    """Whether the first bytes are those of one of FORMATS."""
+    return any(accepts is not None and accepts(data[:16]) for _, accepts in map(Image.OPEN.__getitem__, FORMATS))
 
 
 def require_usable(width: int, height: int) -> None:
