@@ -42,6 +42,18 @@ def test_a_missing_permission_names_the_place(number):
     assert one_line(OSError(number, os.strerror(number), "/root/x")).startswith("no permission to access /root/x")
 
 
+def test_a_path_that_can_not_be_used_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path / "file" / "folder", tmp_path / "loop" / "folder", tmp_path / "file", tmp_path / ("x" * 300)):
+        with pytest.raises(OSError) as caught:
+            path.mkdir()
+        assert one_line(caught.value).startswith(f"{path} can't be used (") and "choose another" in one_line(caught.value)
+    with pytest.raises(IsADirectoryError) as caught:
+        tmp_path.write_text("x")
+    assert one_line(caught.value).startswith(f"{tmp_path} can't be used (Is a directory): ")
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), FileNotFoundError(2, "No such file", "x"), MemoryError()])
 def test_an_unexpected_error_keeps_its_traceback(error):
     assert one_line(error) is None
