@@ -120,13 +120,16 @@ def _in_bundle(options: argparse.Namespace, output: Path | None, change: Callabl
     if output:
         if output.exists():
             raise UserError(f"{output} already exists: choose a new folder")
-        part = output.with_name(f"{output.name}.part")
+        part, new = output.with_name(f"{output.name}.part"), [folder for folder in output.parents if not folder.exists()]
         try:
             copy_bundle(source, part)
             code = change(part, output)
             part.rename(output)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+            for empty in new:
+                with suppress(OSError):  # the output is in it
+                    empty.rmdir()
     else:
         try:
             with changeable(given) as folder:

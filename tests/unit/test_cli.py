@@ -181,6 +181,8 @@ def test_a_failed_enrollment_leaves_no_half_written_bundle(run, folder, tmp_path
     out = tmp_path / "bundle"
     code, _, err = run("enroll", "--character", "Character 1", "--output", out, folder / "a.png")
     assert code == 1 and "Character 1 is already in" in err and sorted(tmp_path.iterdir()) == [folder]
+    assert run("enroll", "--character", "Character 1", "--output", tmp_path / "new" / "b" / "x", folder / "a.png")[0] == 1
+    assert sorted(tmp_path.iterdir()) == [folder]  # no empty folders either
     out.mkdir()
     code, _, err = run("enroll", "--character", "Nova", "--output", out, folder / "a.png")
     assert code == 1 and "already exists" in err and not any(out.iterdir())
