@@ -21,6 +21,8 @@ def require_one_task(options: Any) -> None:
     if files and (single or len(files) > 1 or (options.to and options.output)):
         also = "" if options.to else " and --output"
         raise UserError(f"{files[0]} is about all characters of a file, and goes with --bundle{also} only")
+    if options.file and not options.file.exists():
+        raise UserError(f"{options.file} does not exist: give a file that --to wrote, a dataset, or a bundle")
     if not files and not options.character:
         raise UserError("say whom with --character NAME, or give a file with --from FILE or --to FILE")
     asked = options.remove or options.rename is not None
