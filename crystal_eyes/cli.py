@@ -214,7 +214,7 @@ def index(options: argparse.Namespace) -> int:
     if Collection.is_new(options.into):
         Sources(options.sources).require()  # before an empty collection is made
     with Collection.open(options.into, _recognizer(options), create=True) as collection:
-        report = collection.add(options.sources, say_error, True, options.address if is_on_cluster else None)
+        report = collection.add(options.sources, say_error, True, (options.address or "") if is_on_cluster else None)
         say_line(report_line(report, len(collection)))
     return 1 if report.unreadable or report.kept else 0
 
@@ -267,7 +267,7 @@ def _recognizer(options: argparse.Namespace) -> Recognizer:
 def bundle(options: argparse.Namespace) -> Chosen:
     """The bundle to use: --bundle, else as choose_bundle says."""
     try:
-        return choose_bundle(options.bundle or "")
+        return choose_bundle(options.bundle)
     except NoBundleError:
         why = "this installation has no released recognizer"
         raise UserError(f"no bundle: use --bundle FOLDER or set {VARIABLE}; `make main` builds one ({why})") from None

@@ -32,11 +32,11 @@ class Chosen:
         return f"using the released recognizer{own} ({self.how})"
 
 
-def choose_bundle(given: str = "") -> Chosen:
+def choose_bundle(given: str | None = None) -> Chosen:
     """The bundle that was given, else that of the environment variable, else the champion of the MLflow store in this folder,
     else the released one. Raises NoBundleError: there is none; UnreachableError: the store does not answer.
     """
-    if given:
+    if given is not None:
         return Chosen(given, "as given")
     if set_ := os.environ.get(VARIABLE):
         return Chosen(set_, f"set in ${VARIABLE}")

@@ -238,3 +238,35 @@ def test_pictures_that_were_enrolled_are_not_unknown(run, folder, tmp_path):
     (head,) = json.loads(said)["heads"]
     assert head["verdict"] != "unknown" and head["p_value"] == 1.0
     assert head["nearest"][0]["character"] == "Nova" and head["nearest"][0]["similarity"] > 0.99
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["recognize --bundle", "serve --host", "index . --into c --engine ray --address", "audit . --output", "search --in c --name",
+     "index . --into", "enroll --to", "enroll --from", "serve --collection", "group c --to", "search a.png --in c --sheet"],
+)  # fmt: skip
+def test_an_empty_value_is_not_taken_for_the_default(run, folder, option, capsys):
+    name = option.split()[-1]
+    with pytest.raises(SystemExit) as stop:
+        run(*option.split(), "", *(() if option.startswith(("index", "audit", "serve", "group")) else [folder / "a.png"]))
+    says = capsys.readouterr().err.splitlines()[-1]
+    assert stop.value.code == 2 and f"argument {name}" in says and "the value is empty: give one" in says
+
+
+def test_files_that_can_not_be_written_are_refused_before_the_work(run, tmp_path, folder, capsys):
+    (tmp_path / "found.txt").write_text("mine")
+    for arguments, why in (
+        (("search", folder / "a.png", "--in", tmp_path, "--sheet", tmp_path / "found.txt"), "give one that ends in .png"),
+        (("search", folder / "a.png", "--in", tmp_path, "--sheet", tmp_path / "no" / "a.png"), "no is not an existing folder"),
+        (("enroll", "--to", tmp_path / "no" / "a.json"), "no is not an existing folder"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            run(*arguments)
+        assert stop.value.code == 2 and why in capsys.readouterr().err.splitlines()[-1]
+    assert (tmp_path / "found.txt").read_text() == "mine" and sorted(tmp_path.iterdir()) == [tmp_path / "found.txt", folder]
+
+
+def test_a_file_of_characters_that_is_not_there_gets_one_line(run, tmp_path):
+    code, out, err = run("enroll", "--from", tmp_path / "nowhere.json", "--output", tmp_path / "out")
+    assert (code, out) == (1, "") and "nowhere.json does not exist: give a file" in err and len(err.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
