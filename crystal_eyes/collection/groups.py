@@ -166,8 +166,9 @@ class Groups:
         return self.one(numbers[0])
 
     def split(self, heads: list[int]) -> Group:
-        """Take heads out of their group: together they are another character. Raises UserError: they are not in one group, or
-        are all of it.
+        """Take heads, with those in copies of their pictures, out of their group: together they are another character.
+
+        Raises UserError: they are not in one group, or are all of it.
         """
         rows = self._rows(heads[0])
         away = np.isin(self._all.ids[rows], heads)
@@ -175,6 +176,11 @@ class Groups:
             raise UserError(f"the heads are in several groups: split one group at a time, that of head {heads[0]} first")
         if away.all():
             raise UserError(f"these are all heads of group {int(self._all.ids[rows].min())}: leave at least one in it")
+        taken = {self._all.keys[row] for row in rows[away]}
+        away = np.array([self._all.keys[row] in taken for row in rows])
+        if away.all():
+            number = int(self._all.ids[rows].min())
+            raise UserError(f"group {number} holds nothing else than copies of these heads, which are always one character")
         stay = rows[~away]
         if (self.decided[stay] < 0).any():
             known = self.decided[stay][self.decided[stay] >= 0]

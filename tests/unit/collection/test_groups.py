@@ -88,6 +88,22 @@ def test_merged_groups_stay_merged_and_take_a_name_afterwards(collection):
         groups.merge([one.number, three.number])
 
 
+def test_copies_of_a_picture_are_split_off_together_or_not_at_all(collection, tmp_path):
+    shutil.copy(tmp_path / "pictures" / "0 0.png", tmp_path / "pictures" / "0 copy.png")
+    for name in ("7 0.png", "7 1.png"):
+        shutil.copy(tmp_path / "pictures" / "1 0.png", tmp_path / "pictures" / name)
+    collection.add([tmp_path / "pictures"], print)
+    groups = collection.groups()
+    mixed, copies = (next(one for one in groups.all() if names(one) >= {name}) for name in ("0 copy.png", "7 0.png"))
+    before = groups.decided.copy()
+    with pytest.raises(UserError, match="holds nothing else than copies of these heads"):
+        groups.split([int(copies.heads[0])])
+    assert (groups.decided == before).all()
+    head = next(int(id) for id, place in zip(mixed.heads, mixed.places) if place.file.name == "0 0.png")
+    assert names(groups.split([head])) == {"0 0.png", "0 copy.png"}
+    assert {"0 1.png", "0 2.png", "0 3.png"} in [names(one) for one in groups.all()]
+
+
 def test_heads_that_are_split_off_stay_apart(collection):
     groups = collection.groups()
     one, two, _ = groups.all()
