@@ -123,7 +123,8 @@ def parser(runs: Sequence[Run]) -> argparse.ArgumentParser:
     one.add_argument("--series", help="with --name: series that the character comes from")
     one.add_argument("--json", action="store_true", help="print one line of JSON per group")
     one = command(by_name["serve"])
-    one.add_argument("--host", type=_filled, default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    where = "address to listen on (default: %(default)s, this machine only)"
+    one.add_argument("--host", type=_filled, default="127.0.0.1", help=where)
     one.add_argument("--collection", type=_path, help="folder of a collection to search in, on a second page")
     one.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
     many = "processes that answer, each with its share of the cores (default: %(default)s)"

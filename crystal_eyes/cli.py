@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,8 +18,8 @@ from crystal_eyes.errors import UserError, one_line, said
 from crystal_eyes.picture_files import PictureFiles, find_pictures
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer import Head, Recognizer
-from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, copy_bundle, read_bundle
-from crystal_eyes.recognizer.changeable import StoredError, changeable
+from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, read_bundle
+from crystal_eyes.recognizer.changeable import StoredError, changeable, changed_copy
 from crystal_eyes.recognizer.characters import characters_of
 from crystal_eyes.recognizer.characters import search as search_characters
 from crystal_eyes.recognizer.default import VARIABLE, Chosen, NoBundleError, choose_bundle
@@ -118,18 +117,8 @@ def _in_bundle(options: argparse.Namespace, output: Path | None, change: Callabl
     given, source = chosen.source, bundle_folder(chosen.source)
     code = 0
     if output:
-        if output.exists():
-            raise UserError(f"{output} already exists: choose a new folder")
-        part, new = output.with_name(f"{output.name}.part"), [folder for folder in output.parents if not folder.exists()]
-        try:
-            copy_bundle(source, part)
-            code = change(part, output)
-            part.rename(output)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-            for empty in new:
-                with suppress(OSError):  # the output is in it
-                    empty.rmdir()
+        with changed_copy(source, output) as folder:
+            code = change(folder, output)
     else:
         try:
             with changeable(given) as folder:

@@ -242,8 +242,8 @@ def test_pictures_that_were_enrolled_are_not_unknown(run, folder, tmp_path):
 
 @pytest.mark.parametrize(
     "option",
-    ["recognize --bundle", "serve --host", "index . --into c --engine ray --address", "audit . --output", "search --in c --name",
-     "index . --into", "enroll --to", "enroll --from", "serve --collection", "group c --to", "search a.png --in c --sheet"],
+    ["recognize --bundle", "serve --host", "serve --collection", "index . --into c --engine ray --address", "index . --into",
+     "audit . --output", "search --in c --name", "search a.png --in c --sheet", "enroll --to", "enroll --from", "group c --to"],
 )  # fmt: skip
 def test_an_empty_value_is_not_taken_for_the_default(run, folder, option, capsys):
     name = option.split()[-1]
