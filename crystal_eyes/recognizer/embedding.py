@@ -12,13 +12,13 @@ from PIL import Image
 
 from crystal_eyes.detector.defaults import NORMAL
 from crystal_eyes.detector.runtime import HeadDetector
+from crystal_eyes.encoder.defaults import BATCH
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.images import PictureError, fit
 from crystal_eyes.onnx_session import on_gpu
 from crystal_eyes.recognizer.finding import FoundHead, Search, find_heads
 from crystal_eyes.recognizer.pictures import Picture, pixels
 
-BATCH = 16  # heads per call of the encoder: larger batches are slower per head and take more memory
 MAX_WAITING_BYTES = 64_000_000  # of heads that wait for a full batch
 
 Found = list[FoundHead] | PictureError | OSError  # the heads in a picture, or why it could not be read

@@ -10,13 +10,14 @@ from PIL import Image
 
 from crystal_eyes.artifacts import is_uri, local_path
 from crystal_eyes.detector.defaults import NORMAL
+from crystal_eyes.encoder.defaults import BATCH
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer.answers import Candidate, Head, Reference
 from crystal_eyes.recognizer.bundle import DETECTOR, ENCODER, Bundle, open_bundle
 from crystal_eyes.recognizer.default import choose_bundle
-from crystal_eyes.recognizer.embedding import BATCH, Embedder, Found
+from crystal_eyes.recognizer.embedding import Embedder, Found
 from crystal_eyes.recognizer.finding import FoundHead, Search
 from crystal_eyes.recognizer.naming import Named, Naming
 from crystal_eyes.recognizer.pictures import Picture

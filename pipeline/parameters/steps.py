@@ -8,6 +8,7 @@ from crystal_eyes.boxes import FACE_MARGINS
 from crystal_eyes.classifiers.registry import CLASSIFIERS, option_fields
 from crystal_eyes.data.options import CastOptions, SelectionOptions, SplitOptions
 from crystal_eyes.detector.training.options import DetectorTrainingOptions
+from crystal_eyes.encoder.defaults import BATCH
 from crystal_eyes.encoder.options import DistillationOptions, TrainingOptions
 from crystal_eyes.recognizer.build.options import BundleOptions
 from pipeline.parameters.base import FleetParameters, StepParameters
@@ -224,7 +225,7 @@ class Embed(FleetParameters):
 
     onnx: str = step_result("ONNX encoder (runs:/ID/onnx, models:/NAME/VERSION, or a file)")
     catalogue: str = step_result(CATALOGUE)
-    embed_batch: int = parameter(64, "heads per batch", low=1, high=4096)
+    embed_batch: int = parameter(BATCH, "heads per batch", low=1, high=4096)
 
 
 # the options of every classifier, as the parameters CLASSIFIER_OPTION

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder.defaults import BATCH
 from crystal_eyes.errors import UserError
 from crystal_eyes.progress import track
 from crystal_eyes.recognizer.build.roles import rows_by_role
 from crystal_eyes.recognizer.pictures import pixels
-from crystal_eyes.recognizer.recognizer import BATCH, Recognizer
+from crystal_eyes.recognizer.recognizer import Recognizer
 
 CANDIDATES = 5
 

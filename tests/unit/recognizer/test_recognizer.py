@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from crystal_eyes.data.catalogue import Catalogue
+from crystal_eyes.encoder.defaults import BATCH
 from crystal_eyes.encoder.embeddings import embed_catalogue, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.encoder.sketches import lines
@@ -21,7 +22,6 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError
 from crystal_eyes.recognizer import Recognizer
 from crystal_eyes.recognizer.pictures import pixels
-from crystal_eyes.recognizer.recognizer import BATCH
 from tests.bundles import add_character
 from tests.runs import ROOT, draw_head
 
