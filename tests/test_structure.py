@@ -17,7 +17,7 @@ LIBRARY = "crystal_eyes"
 ROOMS = ("evaluation", "data", "detector", "encoder", "fleet", "classifiers", "recognizer", "audit", "collection", "web")
 HELPERS = {
     "artifacts", "boxes", "console", "errors", "image_stats", "images", "machine", "names", "onnx_session", "onnx_storage",
-    "options", "paths", "picture_files", "progress", "s3_errors", "stores", "vector_store", "vectors",
+    "options", "paths", "picture_files", "products", "progress", "s3_errors", "stores", "vector_store", "vectors",
 }  # fmt: skip
 MOST_LINES = 300
 

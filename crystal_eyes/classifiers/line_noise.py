@@ -12,9 +12,9 @@ from typing import Self
 import numpy as np
 
 from crystal_eyes.classifiers.expected_points import SCALE, ExpectedPoints
+from crystal_eyes.products import product
 
 SHRINKAGE = 0.2  # of what lies off the diagonal; chosen in docs/results.md
-FEW = 4  # heads, for which BLAS is not worth its threads
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,7 @@ class LineNoise:
     def adapted(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 [n, d], what a layer of `expected` takes instead of embeddings float [n, d] of heads in line art or gray."""
         center, matrix = self.expected.center, self.expected.matrix
-        apart = embeddings - center
-        if len(apart) > FEW:
-            mapped = apart @ matrix @ self.matrix
-        else:  # as in recognizer/naming.py
-            mapped = np.einsum("nd,de->ne", np.einsum("nd,de->ne", apart, matrix), self.matrix)
-        return (center + mapped).astype(np.float32)
+        return (center + product(product(embeddings - center, matrix), self.matrix)).astype(np.float32)
 
     def bias_changes(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """float32 [characters]: what to add to the biases of their layer. means and counts: see ExpectedPoints.layer."""

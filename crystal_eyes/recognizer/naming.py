@@ -10,6 +10,7 @@ import numpy as np
 from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.onnx_session import open_session
+from crystal_eyes.products import product
 from crystal_eyes.recognizer.answers import LikelySeries, full_name
 from crystal_eyes.recognizer.bundle import CALIBRATION, CHARACTER, CLASSIFIER, MEANS, REBUILD, Bundle
 from crystal_eyes.recognizer.calibration import Calibration, known_probability
@@ -21,7 +22,6 @@ from crystal_eyes.recognizer.stored import Shortlist, open_stored
 from crystal_eyes.recognizer.unlikeness import Evidence, Unlikeness
 
 NONE_STORED = Shortlist()
-FEW = 4  # heads, for which BLAS is not worth its threads
 
 
 @dataclass(frozen=True)
@@ -257,10 +257,7 @@ def maxima(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:
     """float32 [n, m]: inner products of [n, d] and [m, d], cosines where both have unit length."""
-    if len(heads) > FEW:
-        return heads @ references.T
-    # without BLAS, whose idle threads keep spinning on the networks' cores: 62 ms per picture instead of 45 on two cores
-    return np.einsum("nd,md->nm", heads, references)
+    return product(heads, references.T)
 
 
 def logits_of(layer: Layer, adapted: np.ndarray, monochrome: np.ndarray) -> np.ndarray:
