@@ -57,7 +57,7 @@ class PictureArchive:
     def remarks(self) -> list[str]:
         """What was not read, a line each."""
         lines = []
-        for reason, what, why in (("encrypted", "picture", "encrypted"), ("nested", "archive", "inside")):
+        for reason, what, why in (("encrypted", "picture", "encrypted"), ("nested", "archive", "inside another one")):
             if count := self.skipped[reason]:
                 those = (
                     f"1 {what} was not read, because it is"

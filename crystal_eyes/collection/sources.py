@@ -15,6 +15,7 @@ from crystal_eyes.paths import METADATA, plain_path, walk
 
 ARCHIVES = frozenset({".zip", ".cbz"})
 VIDEOS = frozenset({".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".m2ts", ".wmv", ".flv", ".ogv"})
+LINK = "link"
 NOT_READ = frozenset({".rar", ".cbr", ".7z", ".cb7", ".tar", ".cbt", ".pdf"})  # may hold pictures
 
 
@@ -41,7 +42,7 @@ class Sources:
         self.files: list[Path] = []  # that were given one by one, absolute
         self.missing: list[Path] = []  # absolute
         self.unreadable: list[OSError] = []  # folders
-        self.skipped: Counter[str] = Counter()  # by suffix, or METADATA
+        self.skipped: Counter[str] = Counter()  # by suffix, or METADATA, STORED or LINK
         for text in given:
             if is_stored(path := Path(text)):
                 if any(_level(path)):
@@ -56,7 +57,7 @@ class Sources:
                 self.roots.append(_absolute(path))
             elif path.exists():
                 self.files.append(_absolute(path))
-            elif matches := sorted(glob.glob(str(path), recursive=True)):
+            elif matches := sorted(one for one in glob.glob(str(path), recursive=True) if os.path.exists(one)):
                 self.files += [_absolute(one) for one in matches if os.path.isfile(one)]
                 self.roots += [_absolute(one) for one in matches if os.path.isdir(one)]
             else:
@@ -107,7 +108,9 @@ class Sources:
                     continue
                 try:
                     status = path.stat()
-                except OSError:  # a link that leads nowhere, or a file that was just removed
+                except OSError:
+                    if path.is_symlink():  # otherwise it was just removed
+                        self.skipped[LINK] += 1
                     continue
                 if path.is_file():
                     found.append(SourceFile(path, status.st_size, status.st_mtime_ns))
@@ -121,6 +124,9 @@ class Sources:
             if suffix == STORED:
                 those = "1 archive or video" if count == 1 else f"{count} archives and videos"
                 lines.append(f"skipped {those} in S3: only pictures are read there")
+                continue
+            if suffix == LINK:
+                lines.append(f"skipped {'1 link that leads' if count == 1 else f'{count} links that lead'} nowhere")
                 continue
             files = f"1 {suffix} file" if count == 1 else f"{count} {suffix} files"
             why = "which macOS writes beside pictures" if suffix == METADATA else "only ZIP and CBZ archives are read"

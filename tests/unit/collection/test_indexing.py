@@ -167,12 +167,22 @@ def test_bombs_broken_encrypted_and_nested_archives_are_one_line_and_the_rest_go
     for words in (
         "bomb.zip!a.png: compressed more than 200 times", "cut.cbz is not a ZIP archive", "damaged.zip!d.png: damaged",
         "encrypted.zip: 1 picture was not read, because it is encrypted",
-        "nested.zip: 1 archive was not read, because it is inside",
+        "nested.zip: 1 archive was not read, because it is inside another one",
         "overlapping.zip is not read: its entries overlap", "skipped 1 .rar file",
     ):  # fmt: skip
         assert words in text, words
     assert len(said) == 7 and report.added == 9
     assert {"b.png", "c.png", "e.png"} == {place.split("!")[1] for place in places(collection) if "!" in place}
+
+
+def test_a_link_that_leads_nowhere_is_not_passed_over_in_silence(collection, folder, tmp_path, said):
+    (folder / "dead.png").symlink_to(tmp_path / "gone.png")
+    (folder / "loop.png").symlink_to("loop.png")
+    collection.add([folder], said.append)
+    assert said == ["skipped 2 links that lead nowhere"]
+    for given in (folder / "dead.png", str(folder / "*ad.png")):
+        with pytest.raises(UserError, match="ad.png does not exist: give folders"):
+            collection.add([given])
 
 
 def test_an_archive_with_ten_thousand_entries_is_read(collection, archive, tmp_path, said, monkeypatch):
