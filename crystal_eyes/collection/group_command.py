@@ -38,7 +38,8 @@ def report(groups: Groups, in_json: bool, to: Path | None, link: bool) -> int:
     if in_json:
         say(as_json({"group": None, "heads": [place.as_dict() | {"head": id} for id, place in outliers]}))
     else:
-        say(f"{len(found):,} groups with {sum(len(one.heads) for one in found):,} heads; {len(outliers):,} heads in no group")
+        inside = sum(len(one.heads) for one in found)
+        say(f"{_counted(len(found), 'group')} with {_counted(inside, 'head')}; {_counted(len(outliers), 'head')} in no group")
     if to is None:
         return 0
     done = export(found, [place for _, place in outliers], to, link)
@@ -57,4 +58,8 @@ def _line(one: Group) -> str:
         sure = "less than 1%" if one.probability < 0.01 else f"{one.probability:.0%}"
         who = f"perhaps {one.suggestion}{series} ({sure})"
     some = ", ".join(str(place) for place in one.places[:SHOWN])
-    return f"group {one.number}: {len(one.heads)} heads, {who}: {some}{', ...' if len(one.places) > SHOWN else ''}"
+    return f"group {one.number}: {_counted(len(one.heads), 'head')}, {who}: {some}{', ...' if len(one.places) > SHOWN else ''}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

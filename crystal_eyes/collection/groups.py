@@ -156,8 +156,10 @@ class Groups:
         return self.one(number)
 
     def merge(self, numbers: list[int]) -> Group:
-        """Make one group of several. Raises UserError where two of them have different names."""
+        """Make one group of several. Raises UserError: they are one already, or two of them have different names."""
         rows = np.unique(np.concatenate([self._rows(number) for number in numbers]))
+        if len(rows) == len(self._rows(numbers[0])):
+            raise UserError(f"group {int(self._all.ids[rows].min())} can't be merged alone: give another group too")
         known = sorted({int(one) for one in self.decided[rows] if one >= 0})
         names = [self._characters[one] for one in known if self._characters[one].name]
         if len(names) > 1:

@@ -86,6 +86,11 @@ def test_merged_groups_stay_merged_and_take_a_name_afterwards(collection):
     assert {(group.name, len(group.heads)) for group in collection.groups().all()} == {("Miku", 8), ("Rin", 4)}
     with pytest.raises(UserError, match="have different names"):
         groups.merge([one.number, three.number])
+    before = groups.decided.copy()
+    for alone in ([three.number], [three.number, int(three.heads[1])]):
+        with pytest.raises(UserError, match=f"group {three.number} can't be merged alone: give another group"):
+            groups.merge(alone)
+    assert (groups.decided == before).all()
 
 
 def test_copies_of_a_picture_are_split_off_together_or_not_at_all(collection, tmp_path):
