@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from crystal_eyes.collection.places import Place
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.vector_store import VectorStore
 
 DATABASE, LOCK = "collection.db", "lock"
@@ -59,6 +59,16 @@ class Storage(VectorStore):
 
     DATABASE, SCHEMA, FORMAT, OLDEST, NAME = DATABASE, SCHEMA, FORMAT, FORMAT, "collection"
     REMEDY = "restore it, or index into a new folder"
+
+    def __init__(self, folder: Path):
+        """As VectorStore. Raises UserError also where a file of embeddings is missing or too short."""
+        super().__init__(folder)
+        try:
+            self.vectors.open(self.state().rows)
+        except PermissionError:
+            raise
+        except OSError as error:
+            raise UserError(f"{error.filename} can't be read ({said(error)}): {self.REMEDY}") from None
 
     @classmethod
     def create(cls, folder: Path, encoder: str, dimensions: int) -> Self:

@@ -109,3 +109,14 @@ def test_what_is_no_collection_is_one_line(tmp_path):
     (tmp_path / "used" / "diary.txt").touch()
     with pytest.raises(UserError, match="not empty"):
         Storage.create(tmp_path / "used", "encoder", D)
+
+
+@pytest.mark.parametrize("name", ["embeddings.int8", "sketches.bin"])
+def test_a_collection_without_one_of_its_files_is_not_opened(tmp_path, name):
+    filled(tmp_path / "c").close()
+    os.truncate(tmp_path / "c" / name, 8)
+    with pytest.raises(UserError, match=f"{name} can't be read .shorter than its database says.: restore it"):
+        Storage(tmp_path / "c")
+    (tmp_path / "c" / name).unlink()
+    with pytest.raises(UserError, match=f"{name} can't be read .No such file or directory.: restore it"):
+        Storage(tmp_path / "c")
