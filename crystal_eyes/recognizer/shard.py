@@ -256,13 +256,17 @@ class Shard(VectorStore):
             problem = None if found == "ok" else f"{self.folder / self.DATABASE} ({found})"
         except sqlite3.DatabaseError as error:
             problem = f"{self.folder / self.DATABASE} ({error})"
+        if problem := problem or self.unusable_file():
+            raise UserError(f"the {self.NAME} {self.folder} is not complete: {problem}: copy it again")
+
+    def unusable_file(self) -> str | None:
+        """The file of embeddings that is missing or shorter than it has to be, and which of the two; None: all can be used."""
         try:
             self.means(self.state())
             self.points(self.state(), EnrolledLogits(Line(1.0, 0.0)))
         except OSError as error:
-            problem = problem or f"{error.filename} ({error.strerror})"
-        if problem:
-            raise UserError(f"the {self.NAME} {self.folder} is not complete: {problem}: copy it again")
+            return f"{error.filename} ({error.strerror})"
+        return None
 
 
 def digest(thumbnail: bytes) -> bytes:

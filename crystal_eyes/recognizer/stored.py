@@ -59,6 +59,8 @@ class StoredCharacters:
                     f"{shard.folder} was made with the encoder {shard.encoder[:12]}, this bundle has {encoder[:12]}: use the "
                     "bundle it was made with, or remove that folder and enroll its characters again"
                 )
+            if problem := shard.unusable_file():
+                raise UserError(f"{problem} can't be read: {shard.REMEDY}")
         self._pool = ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)))
 
     def __len__(self) -> int:

@@ -199,6 +199,15 @@ def test_stored_characters_of_another_encoder_are_one_line(folder):
         Recognizer.load(folder, threads=1)
 
 
+@pytest.mark.parametrize("name", ["embeddings.int8", "sketches.bin", "points-embeddings.int8", "points.f32"])
+def test_a_file_that_is_missing_is_named_when_the_bundle_is_opened(folder, name):
+    gallery = create_stored(read_bundle(folder), 16)
+    gallery.put(made_up(3, 16))
+    (gallery.shards[0].folder / name).unlink()
+    with pytest.raises(UserError, match=f"/{name} .No such file or directory. can't be read: restore it"):
+        Recognizer.load(folder, threads=1)
+
+
 def test_a_dataset_is_enrolled_and_looked_at_again_only_where_it_changed(folder, dataset, monkeypatch):
     report = enroll_dataset(folder, dataset, head=True)
     assert (report.added, report.heads, report.unchanged, report.left_out) == (4, 16, 0, [])
