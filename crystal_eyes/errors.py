@@ -14,6 +14,7 @@ def said(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)  # the last one: a disk that is mounted read-only
 # a file in the place of a folder or the other way round, a loop of links, a name that is too long: what the user has given
 UNUSABLE_PATH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
 FULL = ("no space left on device", "database or disk is full", "os error 28")  # how SQLite, safetensors and others say it
@@ -27,7 +28,7 @@ def one_line(error: BaseException) -> str | None:
         file = getattr(error, "filename", None)
         where = f"while writing {file}" if file else "on the disk"
         return f"no space left {where}: free some space and run the same command again to resume"
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if isinstance(error, OSError) and error.errno in DENIED:
         return f"no permission to access {error.filename or 'the disk'}: change its permissions or choose another location"
     if isinstance(error, OSError) and error.errno in UNUSABLE_PATH and error.filename:
         return f"{error.filename} can't be used ({said(error)}): choose another location"

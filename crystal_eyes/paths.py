@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -48,6 +49,21 @@ def plain_path(text: str | Path) -> Path:
         except RuntimeError:  # no such user
             return path
     return path
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Context: a path beside a file, to write what takes its place in one step at the end. After an error nothing has changed."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        if error.filename == str(part):
+            error.filename = str(path)  # which the user knows
+        raise
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def walk(

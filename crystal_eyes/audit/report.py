@@ -13,6 +13,7 @@ from crystal_eyes.audit.findings import Audit, audit
 from crystal_eyes.audit.page import page
 from crystal_eyes.data.layouts import load_dataset
 from crystal_eyes.errors import UserError
+from crystal_eyes.paths import replaced
 
 FINDINGS, CLEANED, PAGE = "findings.csv", "cleaned.csv", "page.html"
 COLUMNS = ("kind", "file", "character", "other_file", "other_character", "score", "why", "removed")
@@ -64,9 +65,10 @@ def write_audit(
     done = audit(read, detector, encoder, seen or folder)
     report = Report(done, folder / FINDINGS, folder / PAGE, folder / CLEANED)
     shown = page(done, dataset.name)
-    _replace(report.findings, _findings(done))
-    _replace(report.cleaned, _cleaned(done, root if relative else None))
-    _replace(report.page, shown)
+    cleaned = _cleaned(done, root if relative else None)
+    for path, text in ((report.findings, _findings(done)), (report.cleaned, cleaned), (report.page, shown)):
+        with replaced(path) as part:
+            part.write_text(text, "utf-8")
     return report
 
 
@@ -109,13 +111,3 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow(columns)
     writer.writerows(rows)
     return out.getvalue()
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file in one step: whoever reads it finds the old or the new one."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text, "utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

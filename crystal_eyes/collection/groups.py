@@ -1,6 +1,5 @@
 """The groups of a collection: found without labels, named, merged and split by the user."""
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +8,9 @@ import numpy as np
 from crystal_eyes.collection.decisions import Named, decide, decided, head_key, rename
 from crystal_eyes.collection.grouping import CHOSEN_WITH, group
 from crystal_eyes.collection.places import Place
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import DENIED, UserError
 from crystal_eyes.names import normalize_name, normalize_text
+from crystal_eyes.paths import replaced
 from crystal_eyes.recognizer.naming import Naming, mean_embedding
 from crystal_eyes.recognizer.thresholds import other_encoder
 
@@ -215,13 +215,9 @@ class Groups:
         return labels.copy() if np.array_equal(ids, self._all.ids) else None
 
     def _save(self) -> None:
-        path = self._storage.folder / SAVED
-        part = path.with_suffix(".part")
         try:
-            with open(part, "wb") as file:
+            with replaced(self._storage.folder / SAVED) as part, open(part, "wb") as file:
                 np.save(file, np.stack([self._all.ids, self.labels]), allow_pickle=False)
-            os.replace(part, path)
-        except PermissionError:  # a collection that others share: the groups are found again each time
-            pass
-        finally:
-            part.unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno not in DENIED:  # a collection that others share: the groups are found again each time
+                raise

@@ -1,6 +1,5 @@
 """The contact sheet of a search: a row for each head, the head itself and then the pictures that were found."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from crystal_eyes.collection.opening import thumbnail
 from crystal_eyes.collection.searching import Match, percent
 from crystal_eyes.errors import said
 from crystal_eyes.images import PictureError
+from crystal_eyes.paths import replaced
 
 CELL, CAPTION, GAP = 160, 22, 8  # pixels
 IN_A_ROW = 10
@@ -54,14 +54,8 @@ def write_sheet(path: Path, rows: Sequence[SheetRow]) -> list[str]:
             else:
                 sheet.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
             draw.text((left, top + CELL + 3), text[:24], color, font)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with open(part, "wb") as file:
-            sheet.save(file, "PNG")
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with replaced(path) as part:
+        sheet.save(part, "PNG")
     return missing
 
 

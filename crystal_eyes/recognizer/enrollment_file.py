@@ -8,7 +8,6 @@ his own encoder.
 import base64
 import binascii
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from crystal_eyes.errors import UserError
 from crystal_eyes.names import normalize_name, normalize_text
+from crystal_eyes.paths import replaced
 from crystal_eyes.recognizer.bundle import Bundle
 from crystal_eyes.recognizer.characters import Known
 from crystal_eyes.recognizer.enrolled_files import enrolled_characters, kept
@@ -83,12 +83,8 @@ def write(bundle: Bundle, path: Path) -> int:
     if not characters:
         raise UserError(f"no character was enrolled into {bundle.folder}: there is nothing to write to {path}")
     text = json.dumps({"kind": KIND, "format": FORMAT, "characters": characters}, indent=1, ensure_ascii=False)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with replaced(path) as part:
         part.write_text(text + "\n", "utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return len(characters)
 
 
