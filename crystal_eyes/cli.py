@@ -196,6 +196,8 @@ def index(options: argparse.Namespace) -> int:
     is_on_cluster = options.engine == "ray"
     if options.address and not is_on_cluster:
         raise UserError(f"--address {options.address} is that of a Ray cluster: give it with --engine ray")
+    if options.forget and is_on_cluster:
+        raise UserError("--forget looks at no pictures: leave out --engine")
     if options.forget:
         with Collection.open(options.into) as collection:
             say_line(f"{collection.forget(options.sources):,} pictures forgotten, {len(collection):,} heads left")
@@ -212,6 +214,8 @@ def search(options: argparse.Namespace) -> int:
     """Find the pictures of a collection in which the same character appears, by a picture or by a name."""
     if bool(options.pictures) == bool(options.name):
         raise UserError("give pictures to search by, or --name")
+    if options.series and not options.name:
+        raise UserError("--series belongs to a name: give it with --name NAME")
     with Collection.open(options.collection, _recognizer(options)) as collection:
         answers = Answers(collection, options.top, options.json)
         if options.name:

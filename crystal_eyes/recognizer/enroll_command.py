@@ -25,6 +25,8 @@ def require_one_task(options: Any) -> None:
         raise UserError(f"{options.file} does not exist: give a file that --to wrote, a dataset, or a bundle")
     if not files and not options.character:
         raise UserError("say whom with --character NAME, or give a file with --from FILE or --to FILE")
+    if options.head and not (options.heads or options.file):
+        raise UserError("--head is about pictures: give it with pictures, or with --from and a dataset")
     asked = options.remove or options.rename is not None
     if options.character and not (asked or options.heads):
         raise UserError(f"give pictures of {options.character}, or --remove or --rename NEW")
@@ -37,14 +39,13 @@ def change(options: Any, folder: Path, shown: Path, pictures: Sequence[Path]) ->
 
     shown: the bundle as the user calls it. Raises UserError: nothing was changed.
     """
-    if options.file and can_be_adopted(options.file):
-        if options.head:
-            raise UserError(f"--head is about pictures, and {options.file} is a bundle, whose heads were found before")
-        return _adopt(options.file, folder, shown)
-    if options.file and (options.file.is_dir() or options.file.suffix.lower() in TABLES):
-        return _enroll_dataset(options.file, folder, shown, options.head)
     if options.file:
-        return _enroll_file(options.file, folder, shown)
+        is_bundle = can_be_adopted(options.file)
+        if not is_bundle and (options.file.is_dir() or options.file.suffix.lower() in TABLES):
+            return _enroll_dataset(options.file, folder, shown, options.head)
+        if options.head:
+            raise UserError(f"--head is about pictures, and the heads in {options.file} were found before: leave it out")
+        return (_adopt if is_bundle else _enroll_file)(options.file, folder, shown)
     if options.remove:
         enrollment.remove(folder, options.character, options.series)
         say_line(f"{options.character} was removed from {shown}")

@@ -44,7 +44,8 @@ def read(path: Path) -> list[Filed]:
     except (ValueError, KeyError, TypeError, RecursionError):
         is_kind = False
     if not is_kind:
-        raise UserError(f"{path} is not a file of characters that Crystal Eyes has written")
+        others = "a dataset (a folder per character, or a table: .csv, .tsv or .parquet), or a bundle"
+        raise UserError(f"{path} is not a file of characters that Crystal Eyes has written: give one, {others}")
     if found.get("format") != FORMAT:
         raise UserError(f"{path} has format {found.get('format')}, this version reads {FORMAT}: update crystal-eyes")
     try:

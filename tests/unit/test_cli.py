@@ -1,6 +1,7 @@
 """The command line, in this process and as a user starts it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -270,3 +271,22 @@ def test_a_file_of_characters_that_is_not_there_gets_one_line(run, tmp_path):
     code, out, err = run("enroll", "--from", tmp_path / "nowhere.json", "--output", tmp_path / "out")
     assert (code, out) == (1, "") and "nowhere.json does not exist: give a file" in err and len(err.splitlines()) == 1
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("search", "a.png", "--in", "c", "--series", "S"), "--series belongs to a name"),
+        (("index", "a.png", "--into", "c", "--forget", "--engine", "ray"), "--forget looks at no pictures"),
+        (("enroll", "--character", "X", "--remove", "--head"), "--head is about pictures"),
+        (("enroll", "--to", "new.json", "--head"), "--head is about pictures"),
+        (("enroll", "--from", "own.json", "--head"), "heads in own.json were found before"),
+        (("enroll", "--from", "own.json"), "own.json is not a file of characters .* give one, a dataset"),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(run, bundle_folder, tmp_path, monkeypatch, arguments, why):
+    (tmp_path / "own.json").write_text("{}")
+    monkeypatch.chdir(shutil.copytree(bundle_folder, tmp_path / "bundle").parent)
+    code, out, err = run(*arguments, *(("--bundle", "bundle") if arguments[0] == "enroll" else ()))
+    assert (code, out) == (1, "") and re.search(why, err) and len(err.splitlines()) == 1
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["bundle", "own.json"]
