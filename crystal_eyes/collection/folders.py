@@ -12,7 +12,7 @@ from PIL import Image
 from crystal_eyes.collection.groups import Group
 from crystal_eyes.collection.opening import read_encoded, read_picture
 from crystal_eyes.collection.places import Place, is_stored
-from crystal_eyes.errors import UserError
+from crystal_eyes.errors import UserError, said
 from crystal_eyes.images import PictureError
 from crystal_eyes.progress import track
 
@@ -57,6 +57,10 @@ def export(groups: Sequence[Group], outliers: Iterable[Place], folder: Path, lin
             done.problems.append(f"{place}: {error}")
         except FileNotFoundError:
             done.problems.append(f"{place}: it is not there any more, index its folder again")
+        except OSError as error:
+            if error.filename != str(place.file):  # the folder can't be written, and so it goes on with all pictures
+                raise
+            done.problems.append(f"{place}: {said(error)}")
     return done
 
 
@@ -80,7 +84,7 @@ def _put(place: Place, home: Path, link: bool) -> bool:
     part = home / f".{os.getpid()}.part"
     try:
         if link and source:
-            os.symlink(source.resolve(strict=True), part)
+            os.symlink(os.path.realpath(source, strict=True), part)
         elif source:
             shutil.copyfile(source, part)
         elif place.time is not None:

@@ -150,6 +150,15 @@ def test_pictures_are_put_into_a_folder_for_each_group_and_nothing_is_overwritte
     assert not [path for path in tmp_path.rglob("*Miku*") if to not in path.parents]
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_a_picture_that_can_not_be_read_does_not_keep_the_others_from_their_folders(collection, tmp_path, link):
+    (tmp_path / "pictures" / "0 1.png").unlink()
+    (tmp_path / "pictures" / "0 1.png").symlink_to("0 1.png")
+    done = export(collection.groups().all(), [], tmp_path / "sorted", link)
+    assert done.written == 11 and done.problems == [f"{tmp_path / 'pictures' / '0 1.png'}: Too many levels of symbolic links"]
+    assert len(list((tmp_path / "sorted").rglob("*.png"))) == 11
+
+
 def test_links_lead_to_the_pictures_and_missing_ones_are_named(collection, tmp_path):
     (tmp_path / "pictures" / "0 0.png").unlink()
     found = collection.groups().all()
