@@ -9,6 +9,7 @@ from PIL import Image
 
 from crystal_eyes.boxes import FACE_MARGINS, as_boxes, clip, face_to_head
 from crystal_eyes.data.storage import read_bytes
+from crystal_eyes.errors import said
 from crystal_eyes.images import PictureError, flatten, open_picture
 
 MARGIN = 0.1  # of the longer side of the head's box, on each side
@@ -53,6 +54,18 @@ def crop_head(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
     part = picture[max(0, y) : max(0, y + side), max(0, x) : max(0, x + side)]
     rows, columns = (max(0, -y), max(0, y + side - height)), (max(0, -x), max(0, x + side - width))
     return np.pad(part, (rows, columns, (0, 0)), mode="edge")
+
+
+def read_picture(path: str | Path) -> Image.Image:
+    """The picture in a file, as open_picture gives it. path: as storage.read_bytes takes it.
+
+    Raises PictureError, also where the file can't be read; StorageError for storage that can't.
+    """
+    try:
+        data = read_bytes(path)
+    except OSError as error:
+        raise PictureError(f"can't be read: {said(error)}") from None
+    return open_picture(data)
 
 
 def head_bytes(path: str | Path, box: LabeledBox | None) -> bytes:

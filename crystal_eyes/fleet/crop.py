@@ -11,16 +11,15 @@ import pyarrow as pa
 from PIL import Image
 
 from crystal_eyes.boxes import as_boxes
-from crystal_eyes.data.cropping import crop_head
+from crystal_eyes.data.cropping import crop_head, read_picture
 from crystal_eyes.data.layouts import load_dataset
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.data.shards import HEADS, encode_pictures
-from crystal_eyes.data.storage import read_bytes
 from crystal_eyes.detector.cutting import COORDINATES, LABELS, chosen, head_row
 from crystal_eyes.detector.runtime import FILE, HeadDetector
 from crystal_eyes.fleet.run import FleetRun
 from crystal_eyes.fleet.worker import Produced
-from crystal_eyes.images import PictureError, flatten, open_picture
+from crystal_eyes.images import PictureError, flatten
 from crystal_eyes.onnx_session import on_gpu
 
 SCHEMA = pa.schema(
@@ -55,7 +54,7 @@ class CropHeads:
         found: list[tuple[str, list]] = []
         for number, row, ambiguous in illustrations:
             try:
-                picture = np.asarray(flatten(open_picture(read_bytes(row["path"]))))
+                picture = np.asarray(flatten(read_picture(row["path"])))
             except PictureError as error:
                 left_out.append((row["file"], str(error)))
                 continue

@@ -11,12 +11,12 @@ import pandas as pd
 from PIL import Image
 
 from crystal_eyes.boxes import as_boxes
-from crystal_eyes.data.cropping import crop_head
+from crystal_eyes.data.cropping import crop_head, read_picture
 from crystal_eyes.data.layouts import load_dataset
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.cutting import chosen, head_row
 from crystal_eyes.detector.runtime import HeadDetector
-from crystal_eyes.images import PictureError, flatten, open_picture
+from crystal_eyes.images import PictureError, flatten
 from crystal_eyes.progress import track
 
 
@@ -51,7 +51,7 @@ def crop(illustrations: Path, detector: Path, confidence: float, several: str, w
     rows = []
     for number, row in enumerate(track(pictures.to_dict("records"), len(pictures), "find heads", "pictures")):
         try:
-            picture = np.asarray(flatten(open_picture(Path(row["path"]).read_bytes())))
+            picture = np.asarray(flatten(read_picture(row["path"])))
         except PictureError as error:
             left_out.append((row["file"], str(error)))
             continue

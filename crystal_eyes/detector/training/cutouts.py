@@ -9,11 +9,12 @@ import numpy as np
 from PIL import Image
 
 from crystal_eyes.data import cast
+from crystal_eyes.data.cropping import read_picture
 from crystal_eyes.data.left_out import LeftOut
 from crystal_eyes.detector.runtime import GRAY, HeadDetector
 from crystal_eyes.detector.training.canvas import Box, Cutout, CutoutSource
 from crystal_eyes.errors import UserError
-from crystal_eyes.images import PictureError, flatten, open_picture
+from crystal_eyes.images import PictureError, flatten
 from crystal_eyes.picture_files import pictures_in
 from crystal_eyes.progress import track
 
@@ -29,7 +30,7 @@ class HeadPicture(NamedTuple):
     box: Box
 
     def cutout(self) -> Cutout:
-        return Cutout(np.asarray(open_picture(self.path.read_bytes()).convert("RGBA")), self.box)
+        return Cutout(np.asarray(read_picture(self.path).convert("RGBA")), self.box)
 
 
 def read_head_pictures(folder: Path, labeler: Path | None) -> tuple[list[HeadPicture], LeftOut]:
@@ -44,7 +45,7 @@ def read_head_pictures(folder: Path, labeler: Path | None) -> tuple[list[HeadPic
     left_out: LeftOut = []
     for path in track(paths, len(paths), "find the head in each picture", "pictures"):
         try:
-            box = find_box(open_picture(path.read_bytes()))
+            box = find_box(read_picture(path))
         except PictureError as error:
             left_out.append((path.relative_to(folder).as_posix(), str(error)))
             continue

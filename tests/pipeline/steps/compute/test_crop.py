@@ -51,12 +51,14 @@ def illustrations(tmp_path):
 @pytest.mark.parametrize(("several", "cut"), [(LEAVE_OUT, 1), ("largest", 2), (ALL, 3)])
 def test_heads_are_cut_and_what_is_left_out_is_said(detector, illustrations, tmp_path, several, cut):
     (illustrations / "Character 10" / "broken.png").write_bytes(b"not a picture")
+    (illustrations / "Character 10" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     cropped = crop(illustrations, tmp_path, 0.4, several, tmp_path)
     table = pd.read_csv(cropped.folder / "manifest.csv")
     assert cropped.heads == len(table) == cut == len(list(cropped.folder.glob("*.png")))
     assert [len(boxes) for _, boxes in cropped.found] == [0, 1, 2]
     reasons = dict(cropped.left_out)
     assert reasons["Character 10/a.png"] == "no head found" and "Character 10/broken.png" in reasons
+    assert reasons["Character 10/gone.png"] == "can't be read: No such file or directory"
     assert ("Character 30/a.png" in reasons) == (several == LEAVE_OUT)
     assert not any("-P" in reason for reason in reasons.values())
     places = [tuple(row) for row in table[list(COORDINATES)].to_numpy()]

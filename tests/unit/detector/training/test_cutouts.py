@@ -44,10 +44,11 @@ def test_pictures_without_a_head_are_named(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/broken.jpg").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "empty.png").touch()
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "notes.txt").write_text("no picture")
     heads, left_out = read_head_pictures(tmp_path, None)
     assert [head.path.name for head in heads] == ["good.png"]
-    assert [file for file, _ in left_out] == ["empty.png", "nothing.png", "sub/broken.jpg"]
+    assert [file for file, _ in left_out] == ["empty.png", "gone.png", "nothing.png", "sub/broken.jpg"]
     assert dict(left_out)["empty.png"] == "empty file" and "head" in dict(left_out)["nothing.png"]
 
 
