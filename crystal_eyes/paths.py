@@ -53,7 +53,7 @@ def plain_path(text: str | Path) -> Path:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Context: a path beside a file, to write what takes its place in one step at the end. After an error nothing has changed."""
+    """Context: a path beside a file, for what takes its place in one step at the end. After an error nothing has changed."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         yield part
