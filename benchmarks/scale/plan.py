@@ -13,7 +13,6 @@ SECONDS_A_HEAD = 0.0074  # of embedding one head, on CORES
 BYTES_A_HEAD = 777  # of a collection of 1,000,000 heads
 SKETCH_BYTES, EMBEDDING_BYTES = 64, 512  # of these; the rest is the database
 SEARCH = {100_000: 0.011, 1_000_000: 0.061}  # seconds, median, by heads
-WRITE_SECONDS = 37 / 1_000_000  # a head, into a collection
 
 # assumptions: replace them by your own
 CORE_HOUR = 0.04  # dollars for a core and an hour
