@@ -21,6 +21,7 @@ from steps.compute import bundle as compute
 SUMMARY = {
     "held-out heads": ("colour_top_1", "colour_top_5", "line_top_1", "line_top_5", "colour_ece_before",
                                   "colour_ece_after", "line_ece_before", "line_ece_after"),
+    "degraded heads": ("degraded_top_1", "degraded_top_5"),
     "known heads called unknown": ("colour_called_unknown_at_5", "line_called_unknown_at_5"),
     "unknown characters": ("colour_auroc", "colour_fpr_95", "colour_oscr", "line_auroc"),
     "enrolled characters": ("enrol_enrolled_top_5", "enrol_known_top_5_before", "enrol_known_top_5_after"),

@@ -13,8 +13,9 @@ from crystal_eyes.classifiers import fitted, registry
 from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.classifiers.line_noise import LineNoise
 from crystal_eyes.data.catalogue import Catalogue
-from crystal_eyes.encoder.embeddings import embed_catalogue, embed_sketches, read_embeddings
+from crystal_eyes.encoder.embeddings import embed_catalogue, embed_changed, read_embeddings
 from crystal_eyes.encoder.runtime import OnnxEncoder
+from crystal_eyes.encoder.sketches import gray, lines
 from crystal_eyes.recognizer import bundle, gallery
 from crystal_eyes.recognizer.build.calibrate import calibrate
 from crystal_eyes.recognizer.build.choose_unlikeness import choose_unlikeness
@@ -57,7 +58,8 @@ def make_bundle(folder: Path, catalogue: Catalogue, encoder: Path) -> Path:
     known = KnownCharacters(data.classifier, data.embeddings[train], data.characters[train], REFERENCES)
     line = data.table["monochrome"].to_numpy(bool)[some]
     heads = LabeledHeads(data.embeddings[some], data.characters[some], line, np.zeros(len(some), bool))
-    heads = heads.with_sketches(embed_sketches(data.encoder, data.pictures(some, "make sketches")), np.arange(len(some)))
+    sketches = embed_changed(data.encoder, data.pictures(some, "make sketches"), (gray, lines))
+    heads = heads.with_sketches(sketches, np.arange(len(some)))
     turned = [one.transpose(Image.Transpose.FLIP_TOP_BOTTOM) for one in data.pictures(np.arange(8), "turn pictures")]
     strange = data.encoder(np.stack([np.asarray(picture.resize((32, 32))) for picture in turned]))
     strangers = LabeledHeads(strange, data.characters[:8], np.zeros(8, bool), np.ones(8, bool))
@@ -90,11 +92,18 @@ def add_character(folder: Path, name: str, series: str, embeddings: np.ndarray, 
 
 def add_line_noise(folder: Path, seed: int = 0) -> None:
     """Put made-up noise of line art into a bundle without it."""
-    expected = ExpectedPoints.from_stored(np.load(folder / bundle.EXPECTED))
+    listing, values = (json.loads((folder / name).read_text("utf-8")) for name in (bundle.LISTING, bundle.CALIBRATION))
+    expected = ExpectedPoints.from_stored(np.load(folder / bundle.EXPECTED), values.get(bundle.ONE_LENGTH, False))
     rng, d = np.random.default_rng(seed), len(expected.center)
     noise = LineNoise.fit(expected, rng.normal(size=(200, d)) @ rng.normal(size=(d, d)) * 0.1)
     np.save(folder / bundle.LINE_NOISE, noise.stored())
-    listing, values = (json.loads((folder / name).read_text("utf-8")) for name in (bundle.LISTING, bundle.CALIBRATION))
     values["line_bias_changes"] = rng.normal(size=len(json.loads((folder / bundle.CHARACTERS).read_text("utf-8")))).tolist()
     (folder / bundle.CALIBRATION).write_text(json.dumps(values), "utf-8")
     bundle.write_listing(folder, listing["source"], [*listing["files"], bundle.LINE_NOISE])
+
+
+def bring_to_one_length(folder: Path) -> None:
+    """Have a bundle scale embeddings by its expected points."""
+    listing, values = (json.loads((folder / name).read_text("utf-8")) for name in (bundle.LISTING, bundle.CALIBRATION))
+    (folder / bundle.CALIBRATION).write_text(json.dumps(values | {bundle.ONE_LENGTH: True}), "utf-8")
+    bundle.write_listing(folder, listing["source"], list(listing["files"]))

@@ -17,8 +17,12 @@ class Lda(Linear):
     name = "lda"
 
     def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
+        self.fit_to(ExpectedPoints.fit(embeddings, labels), embeddings, labels)
+
+    def fit_to(self, expected: ExpectedPoints, embeddings: np.ndarray, labels: np.ndarray) -> None:
+        """Like fit, with given covariances. Embeddings have to be scaled by `expected`, if that does so."""
         from crystal_eyes.encoder.whitening import class_means
 
-        expected = ExpectedPoints.fit(embeddings, labels)
-        weight, bias = expected.layer(class_means(np.asarray(embeddings, np.float64), labels), np.bincount(labels))
+        scaled = expected.scaled(np.asarray(embeddings, np.float64))
+        weight, bias = expected.layer(class_means(scaled, labels), np.bincount(labels))
         self.weight, self.bias = weight.astype(np.float32), bias.astype(np.float32)

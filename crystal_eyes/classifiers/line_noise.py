@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from crystal_eyes.classifiers.expected_points import SCALE, ExpectedPoints
+from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.products import product
 
 SHRINKAGE = 0.2  # of what lies off the diagonal; chosen in docs/results.md
@@ -26,7 +26,7 @@ class LineNoise:
 
     @classmethod
     def fit(cls, expected: ExpectedPoints, residuals: np.ndarray) -> Self:
-        """residuals: float [n, d], of heads in line art or gray to the means of their characters' embeddings; n >= 2."""
+        """residuals: float [n, d], of heads in line art or gray to the means of their characters, all scaled; n >= 2."""
         matrix = expected.matrix.astype(np.float64)
         varied = np.cov(residuals @ matrix, rowvar=False)
         # a point is known only so well, as if from one head
@@ -35,7 +35,7 @@ class LineNoise:
         return cls(expected, np.linalg.inv(matrix @ covariance))
 
     def adapted(self, embeddings: np.ndarray) -> np.ndarray:
-        """float32 [n, d], what a layer of `expected` takes instead of embeddings float [n, d] of heads in line art or gray."""
+        """float32 [n, d], what a layer of `expected` takes instead of scaled embeddings float [n, d] of such heads."""
         center, matrix = self.expected.center, self.expected.matrix
         return (center + product(product(embeddings - center, matrix), self.matrix)).astype(np.float32)
 
@@ -43,7 +43,7 @@ class LineNoise:
         """float32 [characters]: what to add to the biases of their layer. means and counts: see ExpectedPoints.layer."""
         points = self.expected.points(means, counts)
         weight = points @ self.expected.matrix.T
-        return (SCALE / 2 * (points * (points - weight @ self.matrix.T)).sum(axis=1)).astype(np.float32)
+        return (self.expected.scale / 2 * (points * (points - weight @ self.matrix.T)).sum(axis=1)).astype(np.float32)
 
     def logits(self, embeddings: np.ndarray, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Like ExpectedPoints.logits, of heads in line art or gray."""

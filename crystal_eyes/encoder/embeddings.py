@@ -1,7 +1,7 @@
 """Embeds a whole catalogue with the ONNX encoder, streamed: memory does not grow with the number of heads."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -16,7 +16,6 @@ from PIL import Image
 from crystal_eyes.data import shards
 from crystal_eyes.data.catalogue import Catalogue, PictureChanged
 from crystal_eyes.encoder.runtime import OnnxEncoder
-from crystal_eyes.encoder.sketches import SketchMaker, gray, lines
 from crystal_eyes.errors import UserError
 from crystal_eyes.images import PictureError, fit, load_head
 from crystal_eyes.progress import track
@@ -24,6 +23,7 @@ from crystal_eyes.progress import track
 EMBEDDINGS, TABLE = "embeddings.npy", "table.parquet"
 VECTOR = "embedding"  # column of the shards of embeddings, float32 [d]
 BATCH_ROWS = 4096
+Change = Callable[[Image.Image], Image.Image]
 
 
 def embed_catalogue(encoder: OnnxEncoder, catalogue: Catalogue, folder: Path, batch: int) -> list[tuple[str, str]]:
@@ -74,13 +74,13 @@ def load_heads(catalogue: Catalogue, rows: pd.DataFrame, size: int) -> np.ndarra
     return np.stack([load_head(catalogue.read(*place), size) for place in places])
 
 
-def embed_sketches(
-    encoder: OnnxEncoder, pictures: Iterable[Image.Image], makers: tuple[SketchMaker, ...] = (gray, lines), batch: int = 32
+def embed_changed(
+    encoder: OnnxEncoder, pictures: Iterable[Image.Image], changes: Sequence[Change], batch: int = 32
 ) -> np.ndarray:
-    """float32 [n, d]: embeddings of sketches of RGB pictures, made by each of the makers in turn."""
+    """float32 [n, d]: embeddings of what each of the changes, in turn, makes of RGB pictures."""
     out, waiting = [np.zeros((0, encoder.embedding_size), np.float32)], []
     for number, picture in enumerate(pictures):
-        waiting.append(fit(makers[number % len(makers)](picture), encoder.image_size))
+        waiting.append(fit(changes[number % len(changes)](picture), encoder.image_size))
         if len(waiting) == batch:
             out.append(encoder(np.stack(waiting)))
             waiting = []

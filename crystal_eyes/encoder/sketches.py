@@ -1,11 +1,8 @@
 """Synthetic sketches: a colored head in gray, as line art, or with screentone."""
 
-from collections.abc import Callable
-
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
-SketchMaker = Callable[[Image.Image], Image.Image]
 BLUR = 1.2  # pixels for a side of 128: about the width of a drawn line
 
 

@@ -10,7 +10,7 @@ expected.npy      float16 [d + 2, d]: where the points of enrolled characters ar
 line.npy          float16 [d, d]: how heads in line art or gray vary (classifiers/line_noise.py); where the classifier is lda
 gallery.*, thumbnails.bin   reference heads
 calibration.json  temperatures and calibration scores, separately for color and line art; with line.npy, also what it adds
-                  to the biases
+                  to the biases; "one_length": embeddings are scaled by expected.npy before the classifier and line.npy
 README.md         the model card
 enrolled/ID/      one folder per character that was added later
 many-ID/          where they are many: the further ones, see stored.py; of millions, several folders. Without digests, as each
@@ -36,12 +36,13 @@ from crystal_eyes.recognizer import gallery
 from crystal_eyes.recognizer.places import LISTING, RELEASED, released_folder
 from crystal_eyes.vector_store import copy_stores
 
-FORMAT = 3
-OLDEST = 2  # that is read: its characters.json has only character and series
+FORMAT = 4
+OLDEST = 2  # that is read: its characters.json has only character and series; before 4, no embedding is scaled
 DETECTOR, ENCODER, CLASSIFIER = "detector.onnx", "encoder.onnx", "classifier.onnx"
 CHARACTERS, MEANS, CALIBRATION, CARD = "characters.json", "means.npy", "calibration.json", "README.md"
 EXPECTED = "expected.npy"  # bundles of before have none
 LINE_NOISE = "line.npy"  # bundles of before, and of other classifiers than lda, have none
+ONE_LENGTH = "one_length"  # key of calibration.json
 ENROLLED, CHARACTER = "enrolled", "character.json"  # folder of the characters added later; what is known of each
 MANY = "many"  # entry of the listing: the names of the folders of further enrolled characters; one name in those of before
 REBUILD = "rebuild or re-download the bundle"

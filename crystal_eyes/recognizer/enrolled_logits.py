@@ -7,7 +7,7 @@ import numpy as np
 
 from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.classifiers.line_noise import LineNoise
-from crystal_eyes.recognizer.bundle import CALIBRATION, EXPECTED, LINE_NOISE, Bundle
+from crystal_eyes.recognizer.bundle import CALIBRATION, EXPECTED, LINE_NOISE, ONE_LENGTH, Bundle
 from crystal_eyes.vectors import unit
 
 
@@ -22,7 +22,7 @@ class Line(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """embeddings @ weight.T + bias are the logits of c characters; adapted embeddings and line_bias, in line art or gray."""
+    """scaled embeddings @ weight.T + bias are the logits of c characters; LineNoise's and line_bias, in line art or gray."""
 
     weight: np.ndarray  # float32 [c, d]
     bias: np.ndarray  # float32 [c]
@@ -43,8 +43,12 @@ class EnrolledLogits:
     by_point: Line = Line(1.0, 0.0)  # from the layer of `expected`
     line_noise: LineNoise | None = None  # of the same `expected`; None: heads in line art or gray are named as colored ones
 
+    def scaled(self, embeddings: np.ndarray) -> np.ndarray:
+        """float32 [n, d], what layers take, and are made from, instead of unit-length embeddings float32 [n, d]."""
+        return embeddings if self.expected is None else self.expected.scaled(embeddings)
+
     def layer(self, means: np.ndarray, counts: np.ndarray) -> Layer:
-        """means: float32 [c, d] of so many unit-length embeddings each (counts: int [c])."""
+        """means: float32 [c, d] of so many scaled embeddings each (counts: int [c])."""
         if self.expected is None:
             slope, intercept = self.by_cosine
             constant = np.full(len(means), intercept, np.float32)
@@ -60,7 +64,9 @@ def read_enrolled_logits(bundle: Bundle) -> EnrolledLogits:
     line = Line(**calibration["enrolled_logits"])
     if "enrolled_points" not in calibration:  # written before
         return EnrolledLogits(line)
-    expected = ExpectedPoints.from_stored(np.load(bundle.trained / EXPECTED, allow_pickle=False))
+    expected = ExpectedPoints.from_stored(
+        np.load(bundle.trained / EXPECTED, allow_pickle=False), calibration.get(ONE_LENGTH, False)
+    )
     noise = None
     if bundle.has(LINE_NOISE):
         noise = LineNoise.from_stored(expected, np.load(bundle.trained / LINE_NOISE, allow_pickle=False))

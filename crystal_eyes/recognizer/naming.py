@@ -62,13 +62,14 @@ class Naming:
             raise UserError(f"{bundle.trained}: its files contain different numbers of characters: {REBUILD}")
         labels = [np.array([label_of[character] for character in own.characters], int)]
         self.stored = open_stored(bundle, threads)
-        plain = [np.zeros((0, means[0].shape[1]), np.float32)]  # means of enrolled characters, not scaled to unit length
+        self.enrolled_logits = read_enrolled_logits(bundle)
+        scaled = [np.zeros((0, means[0].shape[1]), np.float32)]  # means of the scaled heads of enrolled characters
         self.only_line: list[bool] = []  # by enrolled character: all of its heads are line art or gray
         for folder in enrolled:
             described, heads = json.loads((folder / CHARACTER).read_text("utf-8")), Gallery([folder])
             labels.append(np.full(len(heads.embeddings), len(self.characters)))
             self.characters.append((described["character"], described["series"]))
-            plain.append(heads.embeddings.mean(axis=0, keepdims=True))
+            scaled.append(self.enrolled_logits.scaled(heads.embeddings).mean(axis=0, keepdims=True))
             means.append(mean_embedding(heads.embeddings)[None])
             self.only_line.append(all(is_monochrome(heads.picture(row)) for row in range(len(heads.embeddings))))
         self.gallery_labels = np.concatenate(labels)  # int [references]: row of each reference head in characters
@@ -82,13 +83,12 @@ class Naming:
         values = bundle.json(CALIBRATION)
         self.color, self.line = (Calibration.from_dict(values[kind]) for kind in ("colour", "line"))
         self.unlikeness = Unlikeness.from_dict(values["unlikeness"])
-        self.enrolled_logits = read_enrolled_logits(bundle)
         changes = values["line_bias_changes"] if self.enrolled_logits.line_noise else np.zeros(self.trained)
         self._line_bias_changes = np.array(changes, np.float32)  # [trained]
         if len(self._line_bias_changes) != self.trained:
             raise UserError(f"{bundle.trained}: its files contain different numbers of characters: {REBUILD}")
         # of the enrolled characters
-        self.layer = self.enrolled_logits.layer(np.concatenate(plain), self._counts)
+        self.layer = self.enrolled_logits.layer(np.concatenate(scaled), self._counts)
         built = values.get("enrolled_unlikeness")
         self._enrolled_unlikeness = None if built is None else EnrolledUnlikeness.from_dict(built)
 
@@ -152,19 +152,19 @@ class Naming:
 
     def _adapted(self, embeddings: np.ndarray, monochrome: np.ndarray) -> np.ndarray:
         """float32 [n, d]: what layers take instead of embeddings."""
-        noise = self.enrolled_logits.line_noise
-        if noise is None or not monochrome.any():
-            return embeddings
-        adapted = embeddings.copy()
-        adapted[monochrome] = noise.adapted(embeddings[monochrome])
-        return adapted
+        scaled, noise = self.enrolled_logits.scaled(embeddings), self.enrolled_logits.line_noise
+        if noise is not None and monochrome.any():
+            scaled = scaled.copy()
+            scaled[monochrome] = noise.adapted(scaled[monochrome])
+        return scaled.astype(np.float32, copy=False)
 
     def _logits_of_stored(self, adapted: np.ndarray, monochrome: np.ndarray, stored: Shortlist) -> np.ndarray:
         """float32 [n, characters]; -inf for those that a head is not compared with."""
         if stored.embeddings is None:
             return np.zeros((len(adapted), 0), np.float32)
         counts = np.diff(stored.starts, append=len(stored.embeddings))
-        layer = self.enrolled_logits.layer(np.add.reduceat(stored.embeddings, stored.starts) / counts[:, None], counts)
+        scaled = self.enrolled_logits.scaled(stored.embeddings)
+        layer = self.enrolled_logits.layer(np.add.reduceat(scaled, stored.starts) / counts[:, None], counts)
         return np.where(stored.among, logits_of(layer, adapted, monochrome), np.float32(-np.inf))
 
     def _enrolled(self, evidence: Evidence, embeddings: np.ndarray, stored: Shortlist) -> "Compared":
@@ -261,7 +261,7 @@ def cosines(heads: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 def logits_of(layer: Layer, adapted: np.ndarray, monochrome: np.ndarray) -> np.ndarray:
-    """float32 [n, c]. adapted: float32 [n, d], those in line art or gray (monochrome: bool [n]) by LineNoise.adapted."""
+    """float32 [n, c]. adapted: float32 [n, d], scaled, and those in line art or gray (monochrome: bool [n]) by LineNoise."""
     return cosines(adapted, layer.weight) + np.where(monochrome[:, None], layer.line_bias, layer.bias)
 
 

@@ -189,16 +189,16 @@ class Shard(VectorStore):
         """int [n]: the rows of these characters."""
         if not characters:
             return np.zeros(0, int)
-        # of the heads as they are stored
-        means = np.stack([one.embeddings.astype(np.float16).astype(np.float32).mean(axis=0) for one in characters])
-        rows = self.allocate(unit(means))
+        # as they are stored
+        heads = np.concatenate([one.embeddings for one in characters]).astype(np.float16).astype(np.float32)
+        counts = np.array([len(one.embeddings) for one in characters])
+        starts = np.cumsum(counts) - counts
+        rows = self.allocate(unit(np.add.reduceat(heads, starts) / counts[:, None]))
         if self.format > 1:
-            # in blocks of one size, with BLAS the last bits of a row depend on the number of rows
-            padding = -len(means) % BLOCK
-            padded = np.pad(means, ((0, padding), (0, 0)))
-            counts = np.array([len(one.embeddings) for one in characters] + [1] * padding)
-            blocks = [slice(start, start + BLOCK) for start in range(0, len(padded), BLOCK)]
-            layers = [logits.layer(padded[block], counts[block]) for block in blocks]
+            scaled = np.concatenate([logits.scaled(block) for block in _blocks(heads)])[: len(heads)]
+            means = np.add.reduceat(scaled, starts) / counts[:, None]
+            padded = np.pad(counts, (0, -len(counts) % BLOCK), constant_values=1)
+            layers = [logits.layer(*block) for block in zip(_blocks(means), padded.reshape(-1, BLOCK))]
             weight = np.concatenate([one.weight for one in layers])[: len(means)]
             biases = np.concatenate([np.stack(one[1:], axis=1) for one in layers])[: len(means)]
             lengths = np.linalg.norm(weight, axis=1).clip(1e-12)
@@ -267,6 +267,12 @@ class Shard(VectorStore):
         except OSError as error:
             return f"{error.filename} ({error.strerror})"
         return None
+
+
+def _blocks(rows: np.ndarray) -> list[np.ndarray]:
+    """Blocks of BLOCK rows, the last one padded: with BLAS, the last bits of a row depend on the number of rows."""
+    padded = np.pad(rows, ((0, -len(rows) % BLOCK), (0, 0)))
+    return [padded[start : start + BLOCK] for start in range(0, len(padded), BLOCK)]
 
 
 def digest(thumbnail: bytes) -> bytes:

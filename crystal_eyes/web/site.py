@@ -21,7 +21,7 @@ from crystal_eyes.recognizer.naming import Naming
 from crystal_eyes.recognizer.stored import encoder_of
 from crystal_eyes.web.packing import pack, pack_detector
 
-FORMAT = 3  # of the site's bundle; the page reads one
+FORMAT = 4  # of the site's bundle; the page reads one
 # a wheel has the built page inside the package, a checkout where npm builds it
 FOLDERS = (Path(__file__).parent / "built", Path(__file__).parents[2] / "web" / "dist")
 PAGE, RUNTIME = "index.html", "runtime/ort.wasm.bin"

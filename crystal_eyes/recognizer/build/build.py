@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from crystal_eyes.classifiers.lda import Lda
-from crystal_eyes.encoder.embeddings import embed_sketches
+from crystal_eyes.encoder.degradation import degraded
+from crystal_eyes.encoder.embeddings import embed_changed
+from crystal_eyes.encoder.sketches import gray, lines
 from crystal_eyes.recognizer.build.by_set import Tested, accuracy_by_set
 from crystal_eyes.recognizer.build.calibrate import calibrate
 from crystal_eyes.recognizer.build.choose_unlikeness import choose_unlikeness
@@ -16,15 +18,21 @@ from crystal_eyes.recognizer.build.enrolled_standard import enrolled_called_unkn
 from crystal_eyes.recognizer.build.fits import BUNDLE, CALIBRATION, REPORT, Fits
 from crystal_eyes.recognizer.build.inputs import BundleData, BundleInputs, open_inputs
 from crystal_eyes.recognizer.build.labeled_heads import COLOR, LINE, LabeledHeads
-from crystal_eyes.recognizer.build.measure import measure_known, measure_strangers, measure_verdicts, unlikeness_by_kind
+from crystal_eyes.recognizer.build.measure import (
+    measure_degraded,
+    measure_known,
+    measure_strangers,
+    measure_verdicts,
+    unlikeness_by_kind,
+)
 from crystal_eyes.recognizer.build.model_card import model_card
 from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.build.temperature import fit_temperature
 from crystal_eyes.recognizer.build.write import calibration_values, write_bundle
 from crystal_eyes.recognizer.unlikeness import Unlikeness
 
-SKETCHES = 1000  # made for each of calibration, report and strangers
-LINE_SKETCHES = 4000  # made to learn how heads in line art or gray vary
+CHANGED = 1000  # heads that are made sketches for each of calibration, report and strangers, and degraded for the report
+LEARNED = 4000  # and to learn how heads in line art or gray, and degraded ones, vary
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,11 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     """Write a bundle to folder, which is replaced. Raises UserError where the inputs don't belong together."""
     data = open_inputs(inputs)
     roles = data.roles
-    line = None
-    if isinstance(data.classifier, Lda):  # no other one is told how heads in line art or gray vary
-        line = labeled_heads(data, roles["train"], options.seed, LINE_SKETCHES).of_kind(LINE)
-    fits = Fits(data, options.references, options.fit_all_heads, line)
+    line = worse = None
+    if isinstance(data.classifier, Lda):  # no other one is told how they vary
+        line = labeled_heads(data, roles["train"], options.seed, LEARNED).of_kind(LINE)
+        worse = degraded_heads(data, roles["train"], options.seed, LEARNED)
+    fits = Fits(data, options.references, options.fit_all_heads, line=line, degraded=worse)
     known = fits(BUNDLE)
     calibration, report = (labeled_heads(data, roles[role], options.seed) for role in ("calibration", "report"))
     strangers = {part: labeled_heads(data, roles[f"strangers_{part}"], options.seed) for part in ("choose", "report")}
@@ -76,6 +85,7 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     strange = unlikeness_by_kind(fewer["choose"], chosen, strangers["choose"])
     calibrations = calibrate(calibrating, unlikeness, calibration, strange)
     figures = measure_known(reporting, unlikeness, calibrations, report)
+    figures |= measure_degraded(reporting, degraded_heads(data, roles["report"], options.seed, CHANGED))
     figures |= measure_strangers(fewer["report"], chosen, others["report"], strangers["report"])
     # the prefix is spelled as in existing stores
     figures |= {f"enrol_{name}": value for name, value in enroll["report"](enrolled_logits.by_point).items()}
@@ -108,10 +118,25 @@ def build_bundle(inputs: BundleInputs, options: BundleOptions, folder: Path) -> 
     return BuiltBundle(folder, len(known.names), figures, by_set, chosen.names, auroc, enrolled_auroc)
 
 
-def labeled_heads(data: BundleData, rows: np.ndarray, seed: int, sketches: int = SKETCHES) -> LabeledHeads:
+def labeled_heads(data: BundleData, rows: np.ndarray, seed: int, sketches: int = CHANGED) -> LabeledHeads:
     """The heads of some rows, and sketches made from up to `sketches` of the colored ones."""
     line = data.table["monochrome"].to_numpy(bool)[rows]
     own = LabeledHeads(data.embeddings[rows], data.characters[rows], line, np.zeros(len(rows), bool))
-    colored = np.flatnonzero(~line)
-    chosen = np.sort(np.random.default_rng(seed).permutation(colored)[:sketches])
-    return own.with_sketches(embed_sketches(data.encoder, data.pictures(rows[chosen], "make sketches")), chosen)
+    chosen = _some_colored(data, rows, seed, sketches)
+    return own.with_sketches(embed_changed(data.encoder, data.pictures(rows[chosen], "make sketches"), (gray, lines)), chosen)
+
+
+def degraded_heads(data: BundleData, rows: np.ndarray, seed: int, count: int) -> LabeledHeads:
+    """Up to `count` of the colored heads of some rows, degraded."""
+    chosen = rows[_some_colored(data, rows, seed, count)]
+    rng = np.random.default_rng(seed)
+    pictures = data.pictures(chosen, "degrade heads")
+    embeddings = embed_changed(data.encoder, pictures, (lambda picture: degraded(picture, rng),))
+    none = np.zeros(len(chosen), bool)
+    return LabeledHeads(embeddings, data.characters[chosen], none, none)
+
+
+def _some_colored(data: BundleData, rows: np.ndarray, seed: int, count: int) -> np.ndarray:
+    """int, sorted: places in rows."""
+    colored = np.flatnonzero(~data.table["monochrome"].to_numpy(bool)[rows])
+    return np.sort(np.random.default_rng(seed).permutation(colored)[:count])

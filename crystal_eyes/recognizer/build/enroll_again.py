@@ -32,8 +32,9 @@ def enroll_again(known: KnownCharacters, heads: LabeledHeads, strangers: Labeled
     old_rank = (np.argsort(-old_logits, axis=1, kind="stable") == old_truth[:, None]).argmax(axis=1)
     best = -np.sort(-known.evidence(new).logits, axis=1)[:, :5]
     say = known.expected_logits
-    said = {count: [say(new, *some) for some in _draws(shown, names, count)] for count in COUNTS}
-    first = next(_draws(shown, names, MAX_HEADS))
+    scaled = shown.changed(known.expected.scaled)
+    said = {count: [say(new, *some) for some in _draws(scaled, names, count)] for count in COUNTS}
+    first = next(_draws(scaled, names, MAX_HEADS))
     old_said, new_said = say(heads, *first), say(new, *first)
 
     def ranks(line: Line, expected: np.ndarray) -> np.ndarray:

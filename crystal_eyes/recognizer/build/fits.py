@@ -19,9 +19,17 @@ class Fits:
     nearly as many heads as the bundle has.
     """
 
-    def __init__(self, data: BundleData, references: int, all_heads: bool, line: LabeledHeads | None = None):
-        """line: heads in line art or gray of the training part, see KnownCharacters."""
-        self._data, self._references, self._line = data, references, line
+    def __init__(
+        self,
+        data: BundleData,
+        references: int,
+        all_heads: bool,
+        *,
+        line: LabeledHeads | None = None,
+        degraded: LabeledHeads | None = None,
+    ):
+        """line, degraded: heads of the training part, see KnownCharacters."""
+        self._data, self._references, self._line, self._degraded = data, references, line, degraded
         self._found: dict[bytes, KnownCharacters] = {}
         train = data.roles["train"]
         self.rows = dict.fromkeys((BUNDLE, CALIBRATION, REPORT), train)  # int rows of the table that each is fitted on
@@ -45,7 +53,7 @@ class Fits:
                 print(f"fitting a classifier on {len(rows)} heads of {len(names)} characters{away}", flush=True)
                 classifier = classifier.unfitted()
                 classifier.fit(embeddings, labels)
-            self._found[key] = KnownCharacters(classifier, embeddings, characters, self._references, self._line)
+            self._found[key] = KnownCharacters(classifier, embeddings, characters, self._references, self._line, self._degraded)
         return self._found[key]
 
     def rows_without(self, part: str, without: np.ndarray) -> np.ndarray:

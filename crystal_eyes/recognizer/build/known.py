@@ -15,7 +15,7 @@ from crystal_eyes.recognizer.gallery import compact, from_stored, representative
 from crystal_eyes.recognizer.naming import mean_embedding
 from crystal_eyes.recognizer.unlikeness import Evidence
 
-LEAST_HEADS = 3  # of a character, for its heads in line art or gray to be compared with their mean
+LEAST_HEADS = 3  # of a character, for its other heads to be compared with their mean
 
 
 class KnownCharacters:
@@ -28,13 +28,16 @@ class KnownCharacters:
         characters: np.ndarray,
         references: int,
         line: LabeledHeads | None = None,
+        degraded: LabeledHeads | None = None,
     ):
         """classifier: fitted on embeddings float32 [n, d] of characters (str [n]), labels in the order of the sorted names.
 
         references: maximum number of heads per character in the gallery; line: heads in line art or gray, of these characters
-        or others, from which it is learned how such heads vary. None: they are named as colored ones.
+        or others, from which it is learned how such heads vary. None: they are named as colored ones; degraded: colored heads
+        that were degraded, from which it is learned how colored heads vary, with a layer of that for the classifier's. None:
+        from the embeddings. The classifier has to be lda for either.
         """
-        self._line = line
+        self._line, self._degraded = line, degraded
         self.classifier = classifier
         self._embeddings = embeddings
         self.names, labels = np.unique(characters, return_inverse=True)
@@ -44,25 +47,35 @@ class KnownCharacters:
         self.references = np.concatenate([own[representative(embeddings[own], references)] for own in rows])
         self.gallery = compact(embeddings[self.references])
         self.gallery_labels = labels[self.references]
+        if isinstance(classifier, Lda) and self.expected.one_length:
+            self.classifier = classifier.unfitted()
+            self.classifier.fit_to(self.expected, embeddings, labels)
+            self.classifier.round_to_stored()
 
     @cached_property
     def expected(self) -> ExpectedPoints:
         """Of these characters, as the bundle's file holds it."""
-        return ExpectedPoints.from_stored(ExpectedPoints.fit(self._embeddings, self._labels).stored())
+        some = self._enough_of(self._degraded)
+        degraded = None if some is None else (some.embeddings, self.labels(some.characters))
+        fitted = ExpectedPoints.fit(self._embeddings, self._labels, degraded)
+        return ExpectedPoints.from_stored(fitted.stored(), fitted.one_length)
+
+    def _enough_of(self, heads: LabeledHeads | None) -> LabeledHeads | None:
+        """Those of characters with LEAST_HEADS heads. None where a covariance can't be learned from them, or is of no use as
+        the classifier's layer is not that of expected points."""
+        if heads is None or not isinstance(self.classifier, Lda):
+            return None
+        some = heads[np.isin(heads.characters, self.names[np.bincount(self._labels) >= LEAST_HEADS])]
+        return some if len(some) >= max(2, self._embeddings.shape[1]) else None
 
     @cached_property
     def line_noise(self) -> LineNoise | None:
-        """How heads in line art or gray vary around these characters, as the bundle's file holds it.
-
-        None: the classifier's layer is not that of expected points, or there are fewer such heads than dimensions.
-        """
-        if self._line is None or not isinstance(self.classifier, Lda):
+        """How heads in line art or gray vary around these characters, as the bundle's file holds it. None: not known."""
+        some = self._enough_of(self._line)
+        if some is None:
             return None
-        means, counts = self._means_and_counts
-        some = self._line[np.isin(self._line.characters, self.names[counts >= LEAST_HEADS])]
-        if len(some) < max(2, self._embeddings.shape[1]):
-            return None
-        noise = LineNoise.fit(self.expected, some.embeddings - means[self.labels(some.characters)])
+        means, _ = self._means_and_counts
+        noise = LineNoise.fit(self.expected, self.expected.scaled(some.embeddings) - means[self.labels(some.characters)])
         return LineNoise.from_stored(self.expected, noise.stored())
 
     @cached_property
@@ -74,26 +87,27 @@ class KnownCharacters:
 
     @cached_property
     def _means_and_counts(self) -> tuple[np.ndarray, np.ndarray]:
-        """float [characters, d], not scaled to unit length, and int [characters], of the heads that it was fitted on."""
-        return class_means(self._embeddings, self._labels), np.bincount(self._labels)
+        """float [characters, d], not of unit length, and int [characters], of the scaled heads that it was fitted on."""
+        return class_means(self.expected.scaled(self._embeddings), self._labels), np.bincount(self._labels)
 
     def expected_logits(
         self, heads: LabeledHeads, means: np.ndarray | None = None, counts: np.ndarray | None = None
     ) -> np.ndarray:
         """float32 [n, characters]: what `expected` says of heads, by default about these characters.
 
-        means: float [c, d] of so many heads each of other characters (counts: int [c]).
+        means: float [c, d] of so many scaled heads each of other characters (counts: int [c]).
         """
         if means is None or counts is None:
             means, counts = self._means_and_counts
-        said = self.expected.logits(heads.embeddings, means, counts)
+        scaled = self.expected.scaled(heads.embeddings)
+        said = self.expected.logits(scaled, means, counts)
         if self.line_noise is not None and heads.line.any():
-            said[heads.line] = self.line_noise.logits(heads.embeddings[heads.line], means, counts)
+            said[heads.line] = self.line_noise.logits(scaled[heads.line], means, counts)
         return said
 
     def logits(self, heads: LabeledHeads) -> np.ndarray:
         """float32 [n, characters]: the classifier's."""
-        asked = np.array(heads.embeddings, np.float32)
+        asked = np.array(self.expected.scaled(heads.embeddings), np.float32)
         if self.line_noise is not None and heads.line.any():
             asked[heads.line] = self.line_noise.adapted(asked[heads.line])
         return self.classifier.logits(asked) + heads.line[:, None] * self.line_bias_changes

@@ -1,6 +1,7 @@
 """Embeddings of heads whose characters are known."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +25,10 @@ class LabeledHeads:
 
     def __getitem__(self, rows: np.ndarray) -> "LabeledHeads":
         return LabeledHeads(self.embeddings[rows], self.characters[rows], self.line[rows], self.sketch[rows])
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> "LabeledHeads":
+        """With other embeddings. change: float [n, d] of float [n, d]."""
+        return replace(self, embeddings=change(self.embeddings))
 
     def with_sketches(self, embeddings: np.ndarray, rows: np.ndarray) -> "LabeledHeads":
         """These heads, then sketches made from some of them. embeddings: of the sketches, float32 [k, d]; rows: int [k]."""

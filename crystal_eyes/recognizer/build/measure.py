@@ -42,6 +42,14 @@ def measure_known(
     return figures
 
 
+def measure_degraded(known: KnownCharacters, heads: LabeledHeads) -> dict[str, float]:
+    """Accuracy on degraded heads of known characters, and their number. Empty without any."""
+    if not len(heads):
+        return {}
+    ranks = rank_of_truth(np.argsort(-known.logits(heads), axis=1, kind="stable")[:, :5], known.labels(heads.characters))
+    return {f"degraded_top_{k}": top_k_accuracy(ranks, k) for k in (1, 3, 5)} | {"degraded_heads": float(len(heads))}
+
+
 def measure_strangers(
     known: KnownCharacters, unlikeness: Unlikeness, heads: LabeledHeads, strangers: LabeledHeads
 ) -> dict[str, float]:

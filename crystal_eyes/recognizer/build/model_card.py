@@ -37,8 +37,8 @@ heads of held-out characters that were enrolled from 1, 3 and 5 heads, and the l
 {rows}
 
 Some of the line art and gray heads are generated from colored ones (half of them in gray, half as line
-art){drawn}. ECE: expected calibration error of the first answer. Unknown characters: {strangers} heads of characters that
-{unseen}; AUROC, FPR at 95 % TPR, OSCR and verdicts were measured with a classifier fitted without them.
+art){drawn}. {degraded}ECE: expected calibration error of the first answer. Unknown characters: {strangers} heads of
+characters that {unseen}; AUROC, FPR at 95 % TPR, OSCR and verdicts were measured with a classifier fitted without them.
 
 | verdicts on colored heads | called known | called unknown | first answer above 0.5 |
 |---|---|---|---|
@@ -112,6 +112,9 @@ series has the largest sum of its characters' probabilities. Characters and head
 {rows}
 """
 
+DEGRADED = """\
+Of {0} colored heads that were made small (24 pixels and more), compressed, lit in color, tilted, covered in part or badly
+framed, top-1 is {1} and top-5 {2}. """
 THUMBNAILS = """Thumbnails in the gallery
 belong to the artists of the pictures in the dataset: you need their permission to pass this folder on."""
 NO_THUMBNAILS = """This folder
@@ -180,6 +183,7 @@ def model_card(
         source="\n".join(f"- {name}: `{value}`" for name, value in source.items()),
         rows="\n".join(rows),
         drawn=f"; on the {drawn:.0f} that were drawn without color, top-5 is {number('line_drawn_top_5')}" if drawn else "",
+        degraded=DEGRADED.format(*map(number, ("degraded_heads", "degraded_top_1", "degraded_top_5"))),
         strangers=len(roles["strangers_report"]),
         verdicts="\n".join(
             f"| {title} | {' | '.join(number(f'{name}_{what}') for what in VERDICTS)} |" for name, title in VERDICT_ROWS

@@ -53,6 +53,8 @@ def write_bundle(
     files.write_characters(folder, rows)
     np.save(folder / files.MEANS, known.means, allow_pickle=False)
     np.save(folder / files.EXPECTED, known.expected.stored(), allow_pickle=False)
+    if known.expected.one_length:
+        calibration = calibration | {files.ONE_LENGTH: True}
     if known.line_noise is not None:
         np.save(folder / files.LINE_NOISE, known.line_noise.stored(), allow_pickle=False)
         calibration = calibration | {"line_bias_changes": [round(float(one), 4) for one in known.line_bias_changes]}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from crystal_eyes.encoder.embeddings import embed_sketches
+from crystal_eyes.encoder.embeddings import embed_changed
 from crystal_eyes.encoder.runtime import OnnxEncoder
 from crystal_eyes.encoder.sketches import gray, lines, screentone
 from crystal_eyes.image_stats import is_monochrome
@@ -62,16 +62,16 @@ def test_a_flat_picture_has_no_lines(side, color):
 @pytest.mark.parametrize("count", [0, 1, 4, 7])
 def test_every_other_picture_is_embedded_gray_and_the_rest_as_lines(encoder, batch, count):
     pictures = [draw_head(number, 0) for number in range(count)]
-    found = embed_sketches(encoder, iter(pictures), batch=batch)
+    found = embed_changed(encoder, iter(pictures), (gray, lines), batch)
     assert found.shape == (count, 16) and found.dtype == np.float32
     for number, picture in enumerate(pictures):
         sketch = (gray, lines)[number % 2](picture).resize((32, 32), Image.Resampling.BICUBIC)
         np.testing.assert_allclose(found[number], encoder(np.asarray(sketch)[None])[0], atol=1e-5)
 
 
-def test_with_one_maker_every_picture_is_made_so(encoder):
+def test_with_one_change_every_picture_is_changed_so(encoder):
     pictures = [draw_head(number, 0) for number in range(3)]
-    found = embed_sketches(encoder, pictures, (lines,))
+    found = embed_changed(encoder, pictures, (lines,))
     expected = [encoder(np.asarray(lines(one).resize((32, 32), Image.Resampling.BICUBIC))[None])[0] for one in pictures]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 

@@ -9,7 +9,7 @@ import { expand, unzip } from "./packing.ts";
 import type { Platt } from "./platt.ts";
 import type { StoredUnlikeness } from "./unlikeness.ts";
 
-export const FORMAT = 3;
+export const FORMAT = 4;
 export const GLUE = "runtime/ort.js";
 export const RUNTIME = "runtime/ort.wasm.bin";
 const MANIFEST = "bundle/manifest.json";
@@ -39,6 +39,7 @@ export interface Known {
     enrolled_logits: Line; // by cosine
     enrolled_points?: Line; // by where the character's point is expected
     enrolled_unlikeness?: StoredEnrolledUnlikeness;
+    one_length?: boolean; // see ExpectedPoints
     line_bias_changes?: number[]; // by trained character, with the matrix of LineNoise
   };
 }
@@ -54,7 +55,7 @@ export interface Bundle {
   models: Record<"detector" | "encoder" | "classifier", Uint8Array>;
   means: Matrix;
   gallery: Matrix;
-  expected: Matrix; // see EnrolledLogits
+  expected: Matrix; // see ExpectedPoints; no rows where the bundle has none
   line: Matrix; // see LineNoise
   enrolled: Matrix; // by enrolled character: its weights, then its bias, then that in line art or gray
   known: Known;

@@ -55,6 +55,10 @@ export class Matrix {
   }
 }
 
+export function lengthOf(vector: Float32Array | Float64Array): number {
+  return Math.max(1e-12, Math.hypot(...vector));
+}
+
 function rowLengths(data: Int8Array, rows: number, columns: number): Float64Array {
   const lengths = new Float64Array(rows);
   for (let row = 0, place = 0; row < rows; row++) {

@@ -5,7 +5,8 @@ import { fullName } from "./answers.ts";
 import type { Bundle, Known } from "./bundle.ts";
 import { Calibration, knownProbability } from "./calibration.ts";
 import { cohortOf, EnrolledUnlikeness } from "./enrolled.ts";
-import { EnrolledLogits, lengthOf, meanOf, type Layer } from "./enrolledLogits.ts";
+import { EnrolledLogits, meanOf, type Layer } from "./enrolledLogits.ts";
+import { ExpectedPoints } from "./expectedPoints.ts";
 import { LineNoise } from "./lineNoise.ts";
 import { Matrix } from "./matrix.ts";
 import type { Session } from "./session.ts";
@@ -54,8 +55,9 @@ export class Naming {
     this.color = new Calibration(calibration.colour);
     this.line = new Calibration(calibration.line);
     const { enrolled_logits: line, enrolled_points: points } = calibration;
-    this.lineNoise = bundle.line.rows ? new LineNoise(bundle.expected, bundle.line) : null;
-    this.enrolledLogits = new EnrolledLogits(bundle.expected, line, points ?? line, this.lineNoise);
+    const expected = bundle.expected.rows ? new ExpectedPoints(bundle.expected, calibration.one_length ?? false) : null;
+    this.lineNoise = expected && bundle.line.rows ? new LineNoise(expected, bundle.line) : null;
+    this.enrolledLogits = new EnrolledLogits(expected, line, points ?? line, this.lineNoise);
     this.layers = Array.from({ length: bundle.enrolled.rows }, (_, row) => {
       const values = bundle.enrolled.row(row);
       return { weight: values.subarray(0, -2), bias: values.at(-2)!, lineBias: values.at(-1)! };
@@ -132,7 +134,8 @@ export class Naming {
   }
 
   private async evidence(embedding: Float32Array, monochrome: boolean): Promise<Evidence> {
-    const asked = monochrome && this.lineNoise ? this.lineNoise.adapted(embedding) : embedding;
+    const scaled = this.enrolledLogits.scaled(embedding);
+    const asked = monochrome && this.lineNoise ? this.lineNoise.adapted(scaled) : scaled;
     const { data } = await this.classifier.run("embeddings", "float32", asked, [1, asked.length]);
     const toMeans = joined(this.means.cosines(embedding), this.ownMeans.cosines(embedding));
     const logits = new Float32Array(toMeans.length);

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 
 from crystal_eyes.classifiers import fitted, registry
 from crystal_eyes.classifiers.expected_points import ExpectedPoints
+from crystal_eyes.classifiers.lda import Lda
 from crystal_eyes.classifiers.line_noise import LineNoise
 from crystal_eyes.data.catalogue import Catalogue, artworks
 from crystal_eyes.encoder.embeddings import load_heads
@@ -25,7 +27,7 @@ from crystal_eyes.recognizer.build.fits import BUNDLE, CALIBRATION, REPORT, Fits
 from crystal_eyes.recognizer.build.inputs import BundleInputs, content_digest, open_inputs
 from crystal_eyes.recognizer.build.options import BundleOptions
 from crystal_eyes.recognizer.bundle import CALIBRATION as CALIBRATION_FILE
-from crystal_eyes.recognizer.bundle import EXPECTED, FORMAT, LINE_NOISE, read_bundle
+from crystal_eyes.recognizer.bundle import CLASSIFIER, EXPECTED, FORMAT, LINE_NOISE, read_bundle
 from crystal_eyes.recognizer.unlikeness import BLENDS
 from tests.bundles import make_inputs
 from tests.runs import draw_head
@@ -168,8 +170,11 @@ def test_a_folders_digest_is_of_its_files_names_and_contents(tmp_path):
 def test_any_linear_classifier_can_name(inputs, tmp_path, name):
     done = build_bundle(with_classifier(inputs, tmp_path / name, name), OPTIONS, tmp_path / "bundle")
     assert f"one linear layer ({name})" in card(done) and Recognizer.load(done.folder, 1)
-    # only with the layer of expected points, heads in line art or gray have logits of their own
+    # only with the layer of expected points, heads in line art or gray have logits of their own, and all are of one length
     assert read_bundle(done.folder).has(LINE_NOISE) == (done.folder / LINE_NOISE).exists() == (name == "lda")
+    assert read_bundle(done.folder).json(CALIBRATION_FILE).get("one_length", False) == (name == "lda")
+    assert 0 <= done.figures["degraded_top_1"] <= done.figures["degraded_top_5"] <= 1
+    assert f"Of {done.figures['degraded_heads']:.0f} colored heads that were made small" in card(done)
 
 
 def test_how_line_art_varies_is_learned_from_sketches_of_training_heads(inputs, tmp_path, monkeypatch):
@@ -188,16 +193,35 @@ def test_how_line_art_varies_is_learned_from_sketches_of_training_heads(inputs, 
     stored, changes = np.load(done.folder / LINE_NOISE), read_bundle(done.folder).json(CALIBRATION_FILE)["line_bias_changes"]
     assert stored.dtype == np.float16 and stored.shape == (d, d) and len(changes) == len(names)
     # the changes are those of the characters' points: of all heads
-    expected = ExpectedPoints.from_stored(np.load(done.folder / EXPECTED))
-    heads = [data.embeddings[data.characters == name] for name in names]
+    expected = ExpectedPoints.from_stored(np.load(done.folder / EXPECTED), one_length=True)
+    heads = [expected.scaled(data.embeddings[data.characters == name]) for name in names]
     means, counts = np.stack([one.mean(axis=0) for one in heads]), np.array([len(one) for one in heads])
     np.testing.assert_allclose(LineNoise.from_stored(expected, stored).bias_changes(means, counts), changes, atol=1e-3)
 
 
 def test_with_fewer_line_art_heads_than_dimensions_a_bundle_names_them_as_colored_ones(inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "LINE_SKETCHES", 3)
+    monkeypatch.setattr(build, "LEARNED", 3)
     done = build_bundle(with_classifier(inputs, tmp_path / "lda", "lda"), OPTIONS, tmp_path / "bundle")
     assert not read_bundle(done.folder).has(LINE_NOISE) and Recognizer.load(done.folder, 1)
+
+
+def test_how_colored_heads_vary_is_learned_from_degraded_training_heads(inputs, tmp_path, monkeypatch):
+    given = []
+    heads_of = build.degraded_heads
+    monkeypatch.setattr(build, "degraded_heads", lambda *some: given.append(some) or heads_of(*some))
+    done = build_bundle(with_classifier(inputs, tmp_path / "lda", "lda"), OPTIONS, tmp_path / "bundle")
+    data = open_inputs(with_classifier(inputs, tmp_path / "again", "lda"))
+    (_, train, seed, _), (_, report, *_) = given
+    assert train.tolist() == data.roles["train"].tolist() and report.tolist() == data.roles["report"].tolist()
+    some = heads_of(data, train, seed, 4000)
+    names, labels = np.unique(data.characters[train], return_inverse=True)
+    expected = ExpectedPoints.fit(data.embeddings[train], labels, (some.embeddings, np.searchsorted(names, some.characters)))
+    np.testing.assert_allclose(np.load(done.folder / EXPECTED), expected.stored(), rtol=2e-2, atol=2e-2)
+    # the bundle's layer is that of these points
+    lda = Lda(Lda.Options(), 0)
+    lda.fit_to(expected, data.embeddings[train], labels)
+    logits = onnxruntime.InferenceSession(done.folder / CLASSIFIER).run(None, {"embeddings": data.embeddings[:9]})[0]
+    np.testing.assert_allclose(logits, lda.logits(data.embeddings[:9]), rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize("name", ["faiss", "tip_adapter"])

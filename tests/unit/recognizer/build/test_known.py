@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from crystal_eyes.classifiers.expected_points import ExpectedPoints
 from crystal_eyes.classifiers.lda import Lda
 from crystal_eyes.classifiers.line_noise import LineNoise
 from crystal_eyes.recognizer.build.known import KnownCharacters
@@ -59,4 +60,29 @@ def test_line_art_has_logits_of_its_own_learned_from_its_characters_with_three_h
         KnownCharacters(known.classifier, some.embeddings, some.characters, 3, line),
     ):  # not the layer of points
         assert other.line_noise is None
+        np.testing.assert_array_equal(other.logits(asked), other.classifier.logits(asked.embeddings))
+
+
+def test_with_degraded_heads_the_layer_is_that_of_how_they_vary(known):
+    some, worse = heads(0, 10, 6, seed=1), heads(0, 15, 4, seed=2, line=0, spread=1.5)
+    labels = np.unique(some.characters, return_inverse=True)[1]
+    lda = Lda(Lda.Options(), 0)
+    lda.fit(some.embeddings, labels)
+    before = lda.weight.copy()
+    found = KnownCharacters(lda, some.embeddings, some.characters, 3, degraded=worse)
+    used = worse[worse.characters < "c10"]
+    expected = ExpectedPoints.fit(some.embeddings, labels, (used.embeddings, np.searchsorted(found.names, used.characters)))
+    scaled = expected.scaled(some.embeddings)
+    means, counts = np.stack([scaled[labels == label].mean(axis=0) for label in range(10)]), np.bincount(labels)
+    asked = heads(0, 10, 3, seed=3, line=0)
+    right = expected.logits(expected.scaled(asked.embeddings), means, counts)
+    np.testing.assert_allclose(found.evidence(asked).logits, right, rtol=5e-3, atol=5e-3)
+    np.testing.assert_allclose(found.expected_logits(asked), right, rtol=5e-3, atol=5e-3)
+    np.testing.assert_array_equal(lda.weight, before)  # others share it
+
+    for other in (
+        KnownCharacters(lda, some.embeddings, some.characters, 3, degraded=worse[:5]),  # too few heads
+        KnownCharacters(known.classifier, some.embeddings, some.characters, 3, degraded=worse),
+    ):  # not the layer of points
+        assert not other.expected.one_length
         np.testing.assert_array_equal(other.logits(asked), other.classifier.logits(asked.embeddings))
