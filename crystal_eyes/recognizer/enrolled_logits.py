@@ -1,6 +1,8 @@
 """The logits of enrolled characters, which the classifier was not trained on."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +44,16 @@ class EnrolledLogits:
     expected: ExpectedPoints | None = None
     by_point: Line = Line(1.0, 0.0)  # from the layer of `expected`
     line_noise: LineNoise | None = None  # of the same `expected`; None: heads in line art or gray are named as colored ones
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what layers depend on, sha256."""
+        parts = [repr((self.by_cosine, self.by_point)).encode()]
+        if self.expected is not None:
+            parts += [self.expected.stored().tobytes(), bytes([self.expected.one_length])]
+        if self.line_noise is not None:
+            parts.append(self.line_noise.stored().tobytes())
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def scaled(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 [n, d], what layers take, and are made from, instead of unit-length embeddings float32 [n, d]."""

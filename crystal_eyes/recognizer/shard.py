@@ -5,9 +5,9 @@ embeddings.int8, sketches.bin               a row for each character: its mean e
 points-embeddings.int8, points-sketches.bin the direction of its weights in the layer of enrolled_logits.py
 points.f32                                  the length of its weights, its bias, and that for heads in line art or gray
 
-Opening it reads none of this, and adding a character writes that character only. Shards of format 1 have no points: the logits
-of their characters are estimated by the cosine to the mean. Shards of format 2 have no biases for heads in line art or gray,
-which are searched as colored ones are.
+Opening it reads none of this, and adding a character writes that character only. The layer is that of the bundle into which the
+first character was enrolled. Another one with the same encoder, into which the shard was adopted or which replaced that bundle,
+does not use these points, nor those of shards before format 4: the logits are then estimated by the cosine to the mean.
 """
 
 import hashlib
@@ -24,12 +24,14 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import is_monochrome
 from crystal_eyes.recognizer.answers import full_name
 from crystal_eyes.recognizer.characters import Known
-from crystal_eyes.recognizer.enrolled_logits import EnrolledLogits, Line
+from crystal_eyes.recognizer.enrolled_logits import EnrolledLogits
 from crystal_eyes.recognizer.gallery import decoded, from_stored
 from crystal_eyes.vector_store import State, VectorStore
 from crystal_eyes.vectors import Part, Vectors, mapped, unit, write_rows
 
 POINTS, LENGTHS = "points-", "points.f32"  # prefix of two files; a file
+COLUMNS = 3  # of that
+LOGITS = "logits"  # key of meta: their digest
 AT_ONCE = 1000  # rows or names that are read together
 BLOCK = 8  # rows that are computed together
 SCHEMA = """
@@ -74,7 +76,7 @@ class Found(NamedTuple):
 class Shard(VectorStore):
     """An open folder of enrolled characters."""
 
-    DATABASE, SCHEMA, FORMAT, OLDEST, NAME = "characters.db", SCHEMA, 3, 1, "gallery of enrolled characters"
+    DATABASE, SCHEMA, FORMAT, OLDEST, NAME = "characters.db", SCHEMA, 4, 1, "gallery of enrolled characters"
     REMEDY = "restore it, or remove its folder and enroll the characters again"
 
     def __len__(self) -> int:
@@ -126,26 +128,27 @@ class Shard(VectorStore):
             self.query("SELECT 1 FROM seen WHERE (character, series, digest) = (?, ?, ?)", (character, series, made_from))
         )
 
+    @property
+    def _keeps_points(self) -> bool:
+        return self.format > 3
+
     def means(self, state: State) -> Part:
         """What is searched by the cosine to the means. Raises OSError: damaged."""
         return Part(*self.vectors.open(state.rows), state.dead)
 
-    @property
-    def tells_line(self) -> bool:
-        """Whether it can be searched by the logits of heads in line art or gray."""
-        return self.format > 2
+    def has_points(self, logits: EnrolledLogits) -> bool:
+        """Whether its points are in the layer of these logits."""
+        return bool(self.query("SELECT 1 FROM meta WHERE (key, value) = (?, ?)", (LOGITS, logits.digest)))
 
     def points(self, state: State, logits: EnrolledLogits, line: bool = False) -> Part:
-        """What is searched by logits. line: of heads in line art or gray, where it can be. Raises OSError: damaged."""
-        if self.format == 1:
-            return Part(*self.vectors.open(state.rows), state.dead, *logits.by_cosine)
-        scale, *biases = mapped(self.folder / LENGTHS, np.dtype(np.float32), state.rows, self._columns).T
-        return Part(*self._points().open(state.rows), state.dead, scale, biases[line and self.tells_line])
+        """What is searched by logits: by its points if it has them, else by cosine. line: logits of heads in line art or gray.
 
-    @property
-    def _columns(self) -> int:
-        """Of points.f32."""
-        return 3 if self.tells_line else 2
+        Raises OSError: damaged.
+        """
+        if not self.has_points(logits):
+            return self.means(state)._replace(scale=logits.by_cosine.slope, bias=logits.by_cosine.intercept)
+        scale, *biases = mapped(self.folder / LENGTHS, np.dtype(np.float32), state.rows, COLUMNS).T
+        return Part(*self._points().open(state.rows), state.dead, scale, biases[line])
 
     def _points(self) -> Vectors:
         return Vectors(self.folder, self.dimensions, POINTS)
@@ -170,6 +173,8 @@ class Shard(VectorStore):
     ) -> None:
         """Write characters, new ones or in place of others of this shard, all of them or none. seen: see StoredCharacters."""
         with self.transaction() as db:
+            if self._keeps_points:
+                db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (LOGITS, logits.digest))
             for one, row in zip(characters, self._write_rows(characters, logits)):
                 id = one.old.stored if one.old else None
                 if id is not None:
@@ -194,7 +199,7 @@ class Shard(VectorStore):
         counts = np.array([len(one.embeddings) for one in characters])
         starts = np.cumsum(counts) - counts
         rows = self.allocate(unit(np.add.reduceat(heads, starts) / counts[:, None]))
-        if self.format > 1:
+        if self._keeps_points:
             scaled = np.concatenate([logits.scaled(block) for block in _blocks(heads)])[: len(heads)]
             means = np.add.reduceat(scaled, starts) / counts[:, None]
             padded = np.pad(counts, (0, -len(counts) % BLOCK), constant_values=1)
@@ -203,7 +208,7 @@ class Shard(VectorStore):
             biases = np.concatenate([np.stack(one[1:], axis=1) for one in layers])[: len(means)]
             lengths = np.linalg.norm(weight, axis=1).clip(1e-12)
             self._points().write(rows, weight / lengths[:, None])
-            write_rows(self.folder / LENGTHS, rows, np.column_stack([lengths, biases]).astype(np.float32)[:, : self._columns])
+            write_rows(self.folder / LENGTHS, rows, np.column_stack([lengths, biases]).astype(np.float32))
         return rows
 
     def rename(self, id: int, character: str) -> None:
@@ -263,7 +268,9 @@ class Shard(VectorStore):
         """The file of embeddings that is missing or shorter than it has to be, and which of the two; None: all can be used."""
         try:
             self.means(self.state())
-            self.points(self.state(), EnrolledLogits(Line(1.0, 0.0)))
+            if self._keeps_points:
+                self._points().open(self.state().rows)
+                mapped(self.folder / LENGTHS, np.dtype(np.float32), self.state().rows, COLUMNS)
         except OSError as error:
             return f"{error.filename} ({error.strerror})"
         return None

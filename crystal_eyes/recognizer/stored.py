@@ -131,10 +131,11 @@ class StoredCharacters:
                 [shard.points(state, self._logits, line) for shard, state in zip(self.shards, states)] for line in (False, True)
             ]
             means = [shard.means(state) for shard, state in zip(self.shards, states)]
+            by_points = [shard.has_points(self._logits) for shard in self.shards]
             searched = max(vectors.CANDIDATES, int(SEARCHED * len(self)))
             first, rest = [], []
             for one, its, line in zip(embeddings, adapted, monochrome):
-                asked = [its if shard.tells_line else one for shard in self.shards]
+                asked = [its if has else one for has in by_points]
                 places, logits = vectors.nearest(points[int(line)], asked, self._pool, searched)
                 mine = np.union1d(_first(places, logits, COMPARED), _first(*vectors.nearest(means, one, self._pool), NEAREST))
                 first.append(mine)

@@ -13,10 +13,12 @@ from crystal_eyes.cli import main
 from crystal_eyes.errors import UserError
 from crystal_eyes.recognizer import Recognizer, bundle, enrolled_files
 from crystal_eyes.recognizer.bundle import read_bundle
+from crystal_eyes.recognizer.enrolled_logits import read_enrolled_logits
 from crystal_eyes.recognizer.enrollment import enroll
 from crystal_eyes.recognizer.naming import Naming
-from crystal_eyes.recognizer.stored import create_stored, open_stored
-from tests.bundles import add_line_noise
+from crystal_eyes.recognizer.shard import empty_shard
+from crystal_eyes.recognizer.stored import create_stored, encoder_of, open_stored
+from tests.bundles import add_line_noise, bring_to_one_length
 from tests.runs import draw_head
 from tests.unit.recognizer.test_stored import made_up
 
@@ -113,20 +115,47 @@ def test_changes_of_another_number_of_characters_are_refused(folder):
         Naming(read_bundle(folder), 1)
 
 
-def test_characters_in_a_gallery_of_format_2_are_found_and_compared_in_full(folder, tmp_path):
-    """It has no biases for heads in line art or gray."""
+def test_characters_in_a_gallery_of_format_3_are_found_and_compared_in_full(folder, tmp_path):
+    """It does not say by which logits its points were made."""
     newer, older = folder, Path(shutil.copytree(folder, tmp_path / "older"))
     answers, x = [], unit()
     for one in (newer, older):
         stored = create_stored(read_bundle(one), 16)
         if one is older:
-            stored.shards[0].db.execute("UPDATE meta SET value = 2 WHERE key = 'format'")
+            stored.shards[0].db.execute("UPDATE meta SET value = 3 WHERE key = 'format'")
             stored.shards[0].db.commit()
             stored = open_stored(read_bundle(one))
         stored.put(made_up(20, 16))
         answers.append(Naming(read_bundle(one), 1)(x, LINE))
-    assert [one.shards[0].tells_line for one in map(open_stored, map(read_bundle, (newer, older)))] == [True, False]
+    assert [has_points(one) for one in (newer, older)] == [True, False]
     assert answers[0].probabilities.shape[1] == 8 + 1 + 20
     np.testing.assert_allclose(answers[0].probabilities, answers[1].probabilities, atol=1e-6)
-    sizes = [next(one.glob("many-*/points.f32")).stat().st_size for one in (newer, older)]
-    assert sizes == [20 * 3 * 4, 20 * 2 * 4]
+    assert len(list(newer.glob("many-*/points*"))) == 3 and not list(older.glob("many-*/points*"))
+
+
+def test_points_of_another_layer_are_not_searched(folder, tmp_path):
+    """As where a bundle of the same encoder has adopted them, or where a new release has it."""
+    stored = create_stored(read_bundle(folder), 16)
+    stored.put(made_up(20, 16))
+    assert has_points(folder)
+    bring_to_one_length(folder)
+    fresh = Path(shutil.copytree(folder, tmp_path / "fresh"))
+    assert not has_points(folder)
+    again = next(fresh.glob("many-*"))
+    shutil.rmtree(again)
+    empty_shard(again, encoder_of(read_bundle(folder)), 16)
+    open_stored(read_bundle(fresh)).put(made_up(20, 16))
+    assert has_points(fresh)
+    answers = [Naming(read_bundle(one), 1)(unit(), LINE) for one in (folder, fresh)]
+    np.testing.assert_allclose(answers[0].probabilities, answers[1].probabilities, atol=1e-6)
+    # nor are those of characters that were added to them
+    open_stored(read_bundle(folder)).put(made_up(25, 16)[20:])
+    open_stored(read_bundle(fresh)).put(made_up(25, 16)[20:])
+    assert [has_points(one) for one in (folder, fresh)] == [False, True]
+    answers = [Naming(read_bundle(one), 1)(unit(), LINE) for one in (folder, fresh)]
+    np.testing.assert_allclose(answers[0].probabilities, answers[1].probabilities, atol=1e-6)
+
+
+def has_points(folder: Path) -> bool:
+    bundle = read_bundle(folder)
+    return open_stored(bundle).shards[0].has_points(read_enrolled_logits(bundle))
