@@ -8,7 +8,7 @@ import { cohortOf, EnrolledUnlikeness } from "./enrolled.ts";
 import { EnrolledLogits, meanOf, type Layer } from "./enrolledLogits.ts";
 import { ExpectedPoints } from "./expectedPoints.ts";
 import { LineNoise } from "./lineNoise.ts";
-import { Matrix } from "./matrix.ts";
+import { lengthOf, Matrix } from "./matrix.ts";
 import type { Session } from "./session.ts";
 import { unlikeness, type Evidence } from "./unlikeness.ts";
 
