@@ -27,7 +27,7 @@ from crystal_eyes.encoder.network import load_encoder
 from crystal_eyes.images import flatten
 
 HISTOGRAM, BINS = "histogram", 8  # BINS: for each of red, green and blue
-STRANGERS_FROM = 20  # characters of a set, for strangers: with fewer, half of them say nothing
+LEAST = 20  # characters of a set with enough heads: with fewer, a measure that draws at random says nothing
 
 
 def color_histogram(picture: np.ndarray) -> np.ndarray:
@@ -52,11 +52,14 @@ def embedded(name: str, source: Catalogue, table: pd.DataFrame) -> LabeledEmbedd
 def report(name: str, heads: LabeledEmbeddings) -> str:
     """One line of a table: counts and measures of a set."""
     characters = len(np.unique(heads.character))
-    line = f"{name:12} {characters:4} characters {len(heads.character):5} heads  MAP@R {map_at_r(heads):.3f}"
+    line = f"{name:20} {characters:4} characters {len(heads.character):5} heads  MAP@R {map_at_r(heads):.3f}"
+    counts = np.unique(heads.character, return_counts=True)[1]
     for shots in (5, 1):
+        if (counts > shots).sum() < LEAST:
+            continue
         found = np.array([few_shot(heads, seed, shots) for seed in range(SEEDS)])
         line += f"  {shots} heads: top-1 {spread(found[:, 0])} top-5 {spread(found[:, 2])}"
-    if characters >= STRANGERS_FROM:
+    if (counts > 3).sum() >= LEAST:
         line += f"  strangers {spread([strangers(heads, seed, 3) for seed in range(SEEDS)])}"
     return line
 
