@@ -71,7 +71,7 @@ def main(folder: str, *encoders: str) -> None:
         table = source.table()
         known = {head["file"]: head["outfit"] for head in rows("heads.csv")}
         if unknown := set(table["file"]) - set(known):
-            raise SystemExit(f"{folder} has {min(unknown)}, which heads.csv does not list: fetch the heads into an empty folder")
+            raise SystemExit(f"{folder} has {min(unknown)}, which heads.csv does not list: fetch into an empty folder")
         outfits = table["file"].map(known).to_numpy(str)
         for name in encoders:
             heads = embedded(name, source, table)
