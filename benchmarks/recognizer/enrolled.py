@@ -86,15 +86,14 @@ def fill_folders(folder: Path, population: Population, count: int, thumbnail: by
 def every_logit(naming: Naming, queries: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """float32 [queries, characters]: logits of all stored characters from their heads, and their names."""
     assert naming.stored
-    logits, names = np.empty((len(queries), len(naming.stored)), np.float32), list[str]()
+    scaled = naming.enrolled_logits.scaled
+    queries, logits, names = scaled(queries), np.empty((len(queries), len(naming.stored)), np.float32), list[str]()
     for shard in naming.stored.shards:
         rows = list(range(0, shard.state().rows, AT_ONCE))
         for start in track(rows, len(rows), "score every character", f"x {AT_ONCE}"):
             found = shard.found(np.arange(start, min(start + AT_ONCE, shard.state().rows)), 0)
-            means, counts = (
-                np.stack([one.embeddings.mean(axis=0) for one in found]),
-                np.array([one.known.heads for one in found]),
-            )
+            means = np.stack([scaled(one.embeddings).mean(axis=0) for one in found])
+            counts = np.array([one.known.heads for one in found])
             layer = naming.enrolled_logits.layer(means, counts)
             logits[:, len(names) : len(names) + len(found)] = queries @ layer.weight.T + layer.bias
             names += [one.known.character for one in found]

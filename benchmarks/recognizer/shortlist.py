@@ -49,30 +49,32 @@ def drawn(bundle: Bundle, count: int, heads: tuple[int, ...]) -> Iterator[Charac
 
 def measure(what: str, bundle: Bundle, characters: Iterator[Characters], count: int, searched: dict[str, list[int]]) -> None:
     """searched: by kind of the search, how many characters are compared by their rows."""
-    logits, asked, of_heads, counts = read_enrolled_logits(bundle), [], [], []
+    logits, asked, of_heads, of_scaled, counts = read_enrolled_logits(bundle), [], [], [], []
     for query, heads in track(characters, count, what, "characters"):
         asked.append(query.astype(np.float16))
         of_heads.append(heads.mean(axis=0))
+        of_scaled.append(logits.scaled(heads).mean(axis=0).astype(np.float32))
         counts.append(len(heads))
     means, points = np.empty((2, count, len(asked[0])), np.int8)
     scale, bias = np.empty((2, count), np.float32)
     for start in range(0, count, BLOCK):
         part = slice(start, start + BLOCK)
-        layer = logits.layer(np.array(of_heads[part]), np.array(counts[part]))
+        layer = logits.layer(np.array(of_scaled[part]), np.array(counts[part]))
         means[part], points[part] = in_8_bits(np.array(of_heads[part])), in_8_bits(layer.weight)
         scale[part], bias[part] = np.linalg.norm(layer.weight, axis=1), layer.bias
     chosen = np.random.default_rng(1).permutation(count)[:QUERIES]
     queries = np.array([asked[number] for number in chosen], np.float32)
+    by_kind = {"cosine": queries, "logits": logits.scaled(queries).astype(np.float32)}
     pool, none = ThreadPoolExecutor(len(os.sched_getaffinity(0))), np.zeros(0, int)
     parts = {"cosine": Part(means, sketches(means), none), "logits": Part(points, sketches(points), none, scale, bias)}
     best = np.empty((len(queries), CANDIDATES), int)
-    for row, query in enumerate(queries):  # all rows, exactly
+    for row, query in enumerate(by_kind["logits"]):  # all rows, exactly
         best[row] = nearest([parts["logits"]], query, pool, count)[0][:CANDIDATES]
     print(f"{what}: of {len(queries)} heads, {np.mean(best[:, 0] == chosen):.1%} are named right", flush=True)
     for kind, numbers in searched.items():
         for number in numbers:
             inside = np.array([np.isin(its, nearest([parts[kind]], query, pool, number)[0][:COMPARED])
-                               for its, query in zip(best, queries)])  # fmt: skip
+                               for its, query in zip(best, by_kind[kind])])  # fmt: skip
             print(f"  by {kind}, {number:,} compared: the first {COMPARED} hold the best {inside[:, 0].mean():.2%}, all "
                   f"{CANDIDATES} best {inside.all(axis=1).mean():.2%}", flush=True)  # fmt: skip
 
