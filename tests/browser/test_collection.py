@@ -35,6 +35,7 @@ def test_a_picture_finds_the_others_with_their_thumbnails(visit, window, served,
     tab = visit(window, served)
     tab.click("a[href=collection]")
     assert "mine" in tab.inner_text(".hero") and fits(tab)
+    tab.wait_for_load_state()  # a picture that is chosen before the page's script runs is not noticed
     tab.set_input_files(INPUT, example("one head"))
     tab.wait_for_selector(".match")
     best = tab.locator(".match").first
