@@ -15,7 +15,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -33,6 +32,7 @@ from PIL import Image
 
 from crystal_eyes.errors import UserError, one_line, said
 from crystal_eyes.images import PictureError, flatten, open_picture
+from crystal_eyes.paths import replaced
 from crystal_eyes.progress import track
 
 SOURCES, LABELS = (Path(__file__).with_name(f"more_pictures.{kind}") for kind in ("csv", "json"))
@@ -131,9 +131,8 @@ def write_picture(data: bytes, width: int, height: int, path: Path) -> None:
     encoded = io.BytesIO()
     picture.save(encoded, "WEBP", quality=QUALITY)
     path.parent.mkdir(parents=True, exist_ok=True)
-    incomplete = path.with_suffix(".part")
-    incomplete.write_bytes(encoded.getvalue())
-    os.replace(incomplete, path)
+    with replaced(path) as part:
+        part.write_bytes(encoded.getvalue())
 
 
 def write_pictures(out: Path, sources: Sequence[Source], labels: Labels, packages: Path | None) -> list[str]:
@@ -163,9 +162,8 @@ def write_pictures(out: Path, sources: Sequence[Source], labels: Labels, package
                 problems.append(f"{package}, {source.path}: {error}")
     written = [labels[source.file] for source in sources if (out / source.file).is_file()]
     if written:
-        incomplete = out / "heads.json.part"
-        incomplete.write_text("[\n" + ",\n".join(json.dumps(row) for row in written) + "\n]\n", "utf-8")
-        os.replace(incomplete, out / "heads.json")
+        with replaced(out / "heads.json") as part:
+            part.write_text("[\n" + ",\n".join(json.dumps(row) for row in written) + "\n]\n", "utf-8")
     return problems
 
 

@@ -20,7 +20,7 @@ class Lda(Linear):
         self.fit_to(ExpectedPoints.fit(embeddings, labels), embeddings, labels)
 
     def fit_to(self, expected: ExpectedPoints, embeddings: np.ndarray, labels: np.ndarray) -> None:
-        """Like fit, with given covariances. Embeddings have to be scaled by `expected`, if that does so."""
+        """Like fit, with given covariances. The layer takes embeddings that `expected` has scaled; these are not scaled yet."""
         from crystal_eyes.encoder.whitening import class_means
 
         scaled = expected.scaled(np.asarray(embeddings, np.float64))

@@ -104,7 +104,9 @@ class Naming:
 
     def evidence(self, embeddings: np.ndarray, monochrome: np.ndarray) -> Evidence:
         """Evidence on n heads. Like __call__."""
-        adapted = self._adapted(embeddings, monochrome)
+        return self._evidence(embeddings, self._adapted(embeddings, monochrome), monochrome)
+
+    def _evidence(self, embeddings: np.ndarray, adapted: np.ndarray, monochrome: np.ndarray) -> Evidence:
         logits = self._classifier.run(None, {"embeddings": adapted})[0]
         logits = logits + monochrome[:, None] * self._line_bias_changes
         to_means = cosines(embeddings, self.means)
@@ -116,11 +118,11 @@ class Naming:
 
         embeddings: float32 [n, d], unit length; monochrome: bool [n], whether each head is line art or gray.
         """
-        evidence = self.evidence(embeddings, monochrome)
+        adapted = self._adapted(embeddings, monochrome)
+        evidence = self._evidence(embeddings, adapted, monochrome)
         unlikeness = self.unlikeness(self._of_trained(evidence))
         stored = NONE_STORED
         if self.stored:
-            adapted = self._adapted(embeddings, monochrome)
             stored = self.stored.shortlist(embeddings, adapted, monochrome, self._is_trained)
         enrolled = self._enrolled(evidence, embeddings, stored)
         logits, labels = evidence.logits, len(self.characters) + len(stored.known)

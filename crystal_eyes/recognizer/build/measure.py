@@ -28,8 +28,8 @@ def measure_known(
         if not len(some):
             continue
         evidence, truth = known.evidence(some), known.labels(some.characters)
-        ranks = rank_of_truth(np.argsort(-evidence.logits, axis=1, kind="stable")[:, :5], truth)
-        figures |= {f"{name}_top_{k}": top_k_accuracy(ranks, k) for k in (1, 3, 5)}
+        ranks = _ranks(evidence.logits, truth)
+        figures |= _accuracy(name, ranks)
         for when, calibration in (("before", Calibration(1.0)), ("after", calibrations[kind])):
             confidence = calibration.probabilities(evidence.logits).max(axis=1)
             figures[f"{name}_ece_{when}"] = expected_calibration_error(confidence, ranks == 0)
@@ -46,8 +46,17 @@ def measure_degraded(known: KnownCharacters, heads: LabeledHeads) -> dict[str, f
     """Accuracy on degraded heads of known characters, and their number. Empty without any."""
     if not len(heads):
         return {}
-    ranks = rank_of_truth(np.argsort(-known.logits(heads), axis=1, kind="stable")[:, :5], known.labels(heads.characters))
-    return {f"degraded_top_{k}": top_k_accuracy(ranks, k) for k in (1, 3, 5)} | {"degraded_heads": float(len(heads))}
+    ranks = _ranks(known.logits(heads), known.labels(heads.characters))
+    return _accuracy("degraded", ranks) | {"degraded_heads": float(len(heads))}
+
+
+def _ranks(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """int [n]: see rank_of_truth, among the first five."""
+    return rank_of_truth(np.argsort(-logits, axis=1, kind="stable")[:, :5], truth)
+
+
+def _accuracy(name: str, ranks: np.ndarray) -> dict[str, float]:
+    return {f"{name}_top_{k}": top_k_accuracy(ranks, k) for k in (1, 3, 5)}
 
 
 def measure_strangers(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from crystal_eyes.cli import main
 from crystal_eyes.errors import UserError
-from crystal_eyes.recognizer import Recognizer, bundle, enrolled_files
+from crystal_eyes.recognizer import Head, Recognizer, bundle, enrolled_files
 from crystal_eyes.recognizer.bundle import read_bundle
 from crystal_eyes.recognizer.enrolled_logits import read_enrolled_logits
 from crystal_eyes.recognizer.enrollment import enroll
@@ -78,7 +78,8 @@ def test_colored_heads_and_cosines_are_as_without_it(folder, tmp_path):
     np.testing.assert_array_equal(found.to_gallery, expected.to_gallery)
 
 
-def test_stored_characters_get_the_answers_of_those_in_folders(folder, tmp_path, monkeypatch):
+def in_folders_and_stored(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Recognizer, Recognizer]:
+    """Of a bundle in which three further characters are in folders, and of a copy in which they are stored."""
     other = Path(shutil.copytree(folder, tmp_path / "other"))
     for name, number in {"Stella": 9, "Luna": 10, "Sol": 11}.items():
         given = pictures(tmp_path / name, number)
@@ -87,15 +88,23 @@ def test_stored_characters_get_the_answers_of_those_in_folders(folder, tmp_path,
         monkeypatch.setattr(enrolled_files, "MOST_FOLDERS", 1)
         enroll(other, name, "S", given, head=True)
     assert len(read_bundle(folder).enrolled) == 4 and read_bundle(other).many
-    one, stored = Recognizer.load(folder, threads=1), Recognizer.load(other, threads=1)
+    return Recognizer.load(folder, threads=1), Recognizer.load(other, threads=1)
+
+
+def require_same_answer(both: tuple[Recognizer, Recognizer], path: Path) -> Head:
+    (expected,), (found,) = (each.recognize(path, head=True) for each in both)
+    assert [each.character for each in found.candidates] == [each.character for each in expected.candidates]
+    assert [each.probability for each in found.candidates] == pytest.approx(
+        [each.probability for each in expected.candidates], abs=1e-5
+    )
+    return found
+
+
+def test_stored_characters_get_the_answers_of_those_in_folders(folder, tmp_path, monkeypatch):
+    both = in_folders_and_stored(folder, tmp_path, monkeypatch)
     for number in (9, 11, 20, 3):
         (path, *_) = pictures(tmp_path / f"asked {number}", number, "L")
-        (expected,), (found,) = (each.recognize(path, head=True) for each in (one, stored))
-        assert found.monochrome
-        assert [each.character for each in found.candidates] == [each.character for each in expected.candidates]
-        assert [each.probability for each in found.candidates] == pytest.approx(
-            [each.probability for each in expected.candidates], abs=1e-5
-        )
+        assert require_same_answer(both, path).monochrome
 
 
 def test_a_gray_picture_of_an_enrolled_character_is_named(folder, tmp_path, capsys):

@@ -8,12 +8,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from crystal_eyes.recognizer import Recognizer, bundle, enrolled_files
+from crystal_eyes.recognizer import bundle
 from crystal_eyes.recognizer.bundle import read_bundle
 from crystal_eyes.recognizer.enrollment import enroll
 from crystal_eyes.recognizer.naming import Naming
 from tests.bundles import add_line_noise, bring_to_one_length
-from tests.unit.recognizer.test_line_noise import LINE, pictures, unit
+from tests.unit.recognizer.test_line_noise import LINE, in_folders_and_stored, pictures, require_same_answer, unit
 
 
 @pytest.fixture
@@ -50,22 +50,10 @@ def test_logits_are_those_of_scaled_heads_and_cosines_those_of_heads(folder, bun
 def test_stored_characters_get_the_answers_of_those_in_folders(folder, tmp_path, monkeypatch, line_noise):
     if line_noise:
         add_line_noise(folder)
-    other = Path(shutil.copytree(folder, tmp_path / "other"))
-    for name, number in {"Stella": 9, "Luna": 10, "Sol": 11}.items():
-        given = pictures(tmp_path / name, number)
-        monkeypatch.setattr(enrolled_files, "MOST_FOLDERS", 500)
-        enroll(folder, name, "S", given, head=True)
-        monkeypatch.setattr(enrolled_files, "MOST_FOLDERS", 1)
-        enroll(other, name, "S", given, head=True)
-    assert len(read_bundle(folder).enrolled) == 4 and read_bundle(other).many
-    one, stored = Recognizer.load(folder, threads=1), Recognizer.load(other, threads=1)
+    both = in_folders_and_stored(folder, tmp_path, monkeypatch)
     for number, mode in ((9, "RGB"), (11, "L"), (3, "RGB")):
         (path, *_) = pictures(tmp_path / f"asked {number}", number, mode)
-        (expected,), (found,) = (each.recognize(path, head=True) for each in (one, stored))
-        assert [each.character for each in found.candidates] == [each.character for each in expected.candidates]
-        assert [each.probability for each in found.candidates] == pytest.approx(
-            [each.probability for each in expected.candidates], abs=1e-5
-        )
+        require_same_answer(both, path)
 
 
 def test_gray_heads_are_scaled_first(folder):
