@@ -172,7 +172,7 @@ class StoredCharacters:
 
     def near(self, embedding: np.ndarray, similarity: float) -> list[Known]:
         """The characters with a head at least this similar to an embedding, float32 [d], among those of its shortlist."""
-        found = self.shortlist(embedding[None], embedding[None], np.zeros(1, bool))
+        found = self.shortlist(embedding[None], self._logits.scaled(embedding[None]), np.zeros(1, bool))
         if found.embeddings is None:
             return []
         most = np.maximum.reduceat(found.embeddings @ embedding, found.starts)
